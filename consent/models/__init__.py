@@ -1,0 +1,21 @@
+from consent.models.audit import AuditEntry, AuditHead, AuditPayload
+from consent.models.notice import Notice, PurposeText
+from consent.models.record import ConsentChoice, ConsentPayload, ConsentRecord, ConsentState, LedgerHead
+from consent.models.request import DataSubjectRequest, RequestPart
+from consent.models.suppression import Suppression
+
+__all__ = [
+    "AuditEntry",
+    "AuditHead",
+    "AuditPayload",
+    "ConsentChoice",
+    "ConsentPayload",
+    "ConsentRecord",
+    "ConsentState",
+    "DataSubjectRequest",
+    "LedgerHead",
+    "Notice",
+    "PurposeText",
+    "RequestPart",
+    "Suppression",
+]
