@@ -1,0 +1,1 @@
+"""Strategies, blending, reranking, evaluation and shopper statistics: arrays in, arrays out, no Django."""
