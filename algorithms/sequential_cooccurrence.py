@@ -1,0 +1,104 @@
+"""Sequential co-occurrence: which products are looked at next after which ("viewed next").
+
+A gap-decayed, normalised relative of the "sequential rules" and "association rules" baselines of Ludewig and Jannach,
+"Evaluation of Session-based Recommendation Algorithms" (2018). With i seen at one place of a session and j at another:
+
+    count(i, j) = Σ 1/g over pairs with j g ≤ window places after i, + Σ back/g with j g places before i
+    score(j)    = Σ_a query_decay^a · count(q_a, j) / (n(q_a)^source_power · n(j)^popularity_power)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+
+from algorithms.cooccurrence import PairCounts, add_rows, count_pairs
+from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
+
+
+@dataclass(frozen=True)
+class SequentialParameters:
+    window: int = 15
+    back: float = 0.5  # how much "seen before" counts against "seen after"
+    source_power: float = 0.4
+    popularity_power: float = 0.08
+    query_decay: float = 0.65
+    query_length: int = 20
+
+
+class SequentialCooccurrence(Strategy):
+    name: ClassVar[str] = "viewed_next"
+
+    counts_: PairCounts
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = SequentialParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        return self._learn(self._count(data))
+
+    def _count(self, data: TrainingData) -> PairCounts:
+        decay = 1.0 / np.arange(1, self.settings.window + 1)
+        return count_pairs(
+            data.item, data.session_offsets, data.n_items, forward=decay, backward=self.settings.back * decay
+        )
+
+    def _learn(self, counts: PairCounts) -> Self:
+        self.counts_ = counts
+        occurrences = np.maximum(counts.occurrences, 1.0)
+        self._source = (occurrences**-self.settings.source_power).astype(np.float32)
+        self._damping = (occurrences**-self.settings.popularity_power).astype(np.float32)
+        return self
+
+    @property
+    def n_items(self) -> int:
+        return self.counts_.n_items
+
+    def score(self, query: Query) -> Float32:
+        scores = np.zeros(self.n_items, np.float32)
+        items, importance = self._query_items(query)
+        counts = self.counts_
+        add_rows(items, importance, counts.neighbours, counts.counts, counts.offsets, 0.0, self._damping, scores)
+        return scores
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        items, importance = self._query_items(query)
+        credit = np.array([self._count_of(int(q), item) for q in items]) * importance
+        if not credit.any():
+            return None
+        return Trigger(int(items[credit.argmax()]), float(credit.max() / credit.sum()))
+
+    def _count_of(self, source: int, item: int) -> float:
+        neighbours, counts = self.counts_.row(source)
+        at = int(np.searchsorted(neighbours, item))
+        return float(counts[at]) if at < len(neighbours) and neighbours[at] == item else 0.0
+
+    def _query_items(self, query: Query) -> tuple[Int32, Float32]:
+        items = query.newest_items(self.settings.query_length)
+        items = items[(items >= 0) & (items < self.n_items)]
+        importance = self.settings.query_decay ** np.arange(len(items)) * self._source[items]
+        return items, importance.astype(np.float32)
+
+    @property
+    def can_append(self) -> bool:
+        return True
+
+    def append_sessions(self, data: TrainingData) -> Self:
+        return type(self)(**asdict(self.settings))._learn(self.counts_.plus(self._count(data)))
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        gone = self._count(data.without_sessions(~forgotten))
+        return type(self)(**asdict(self.settings))._learn(self.counts_.minus(gone))
+
+    def arrays(self) -> dict[str, Array]:
+        return self.counts_.arrays()
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        return cls(**parameters)._learn(PairCounts.from_arrays(arrays))

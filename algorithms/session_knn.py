@@ -1,0 +1,199 @@
+"""Session k-nearest-neighbours: what people did next who had done what this shopper is doing.
+
+The V-SKNN and STAN family: Ludewig and Jannach, "Evaluation of Session-based Recommendation Algorithms" (2018); Garg et
+al., "Sequence and Time Aware Neighborhood for Session-based Recommendations" (SIGIR 2019).
+
+With q_0 the shopper's newest distinct item, q_1 the one before and so on:
+
+    similarity(s) = Σ_{a : q_a ∈ s} query_decay^a · idf(q_a)^idf_power / |s|^length_power
+    vote(s, i)    = similarity(s) · neighbour_decay^(g-1)              i stands g > 0 places after the newest shared item
+                  = similarity(s) · lookback · neighbour_decay^(-g-1)  i stands -g places before it
+    score(i)      = Σ_s vote(s, i) / popularity(i)^popularity_power    over the `neighbours` most similar sessions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import numba
+import numpy as np
+
+from algorithms.inverted_index import SequenceIndex
+from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
+
+
+@dataclass(frozen=True)
+class NeighbourhoodParameters:
+    """Tuned on browsing logs (see benchmarks/RESULTS.md); a wide optimum: halving or doubling costs about 1 %."""
+
+    neighbours: int = 150
+    query_decay: float = 0.65
+    neighbour_decay: float = 0.78
+    lookback: float = 0.4
+    idf_power: float = 1.5
+    length_power: float = 0.2
+    popularity_power: float = 0.08
+    query_length: int = 20
+    newest_sequences: int = 5000  # of each item of the query
+
+
+class SessionKNN(Strategy):
+    """Neighbours are sessions. An appended session is known at once, and gives what a full training would give."""
+
+    name: ClassVar[str] = "session_knn"
+
+    index_: SequenceIndex
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = NeighbourhoodParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        return self._learn(SequenceIndex.of_sessions(data))
+
+    def _learn(self, index: SequenceIndex) -> Self:
+        self.index_ = index
+        frequency = index.document_frequency()
+        n_filled = max(int((np.diff(index.offsets) > 0).sum()), 1)
+        self._rarity = (np.log1p(n_filled / np.maximum(frequency, 1)) ** self.settings.idf_power).astype(np.float32)
+        self._damping = (np.maximum(frequency, 1) ** -self.settings.popularity_power).astype(np.float32)
+        return self
+
+    @property
+    def n_items(self) -> int:
+        return self.index_.n_items
+
+    def score(self, query: Query) -> Float32:
+        return self.score_many([query])[0]
+
+    def score_many(self, queries: Sequence[Query]) -> Float32:
+        scores = np.zeros((len(queries), self.n_items), np.float32)
+        for row, query in enumerate(queries):
+            items, importance = self._query_items(query)
+            sessions, similarity = self._neighbours(items, importance)
+            self._vote(items, sessions, similarity, scores[row])
+        return scores
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        """The query item that carries most of the similarity of those neighbours that voted for `item`."""
+        items, importance = self._query_items(query)
+        sessions, similarity = self._neighbours(items, importance)
+        credit = np.zeros(len(items))
+        for s, weight in zip(sessions, similarity, strict=True):
+            content = self.index_.items[self.index_.offsets[s] : self.index_.offsets[s + 1]]
+            if item in content:
+                shared = np.where(np.isin(items, content), importance, 0.0)
+                credit += weight * shared / shared.sum()
+        credit[items == item] = 0.0
+        if not credit.any():
+            return None
+        best = int(credit.argmax())
+        return Trigger(int(items[best]), float(credit[best] / credit.sum()))
+
+    def _query_items(self, query: Query) -> tuple[Int32, Float32]:
+        items = query.newest_items(self.settings.query_length)
+        items = items[(items >= 0) & (items < self.n_items)]
+        importance = self.settings.query_decay ** np.arange(len(items)) * self._rarity[items]
+        return items, importance.astype(np.float32)
+
+    def _neighbours(self, items: Int32, importance: Float32) -> tuple[Int32, Float32]:
+        index, settings = self.index_, self.settings
+        return _most_similar(  # type: ignore[no-any-return]
+            items, importance, index.offsets, index.posting_offsets, index.postings,
+            settings.newest_sequences, settings.length_power, settings.neighbours,
+        )  # fmt: skip
+
+    def _vote(self, items: Int32, sessions: Int32, similarity: Float32, scores: Float32) -> None:
+        settings = self.settings
+        _vote(
+            items, sessions, similarity, self.index_.items, self.index_.offsets,
+            settings.neighbour_decay, settings.lookback, self._damping, scores,
+        )  # fmt: skip
+
+    @property
+    def can_append(self) -> bool:
+        return True
+
+    def append_sessions(self, data: TrainingData) -> Self:
+        return type(self)(**asdict(self.settings))._learn(self.index_.append(SequenceIndex.of_sessions(data)))
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        return type(self)(**asdict(self.settings))._learn(self.index_.without(forgotten))
+
+    def arrays(self) -> dict[str, Array]:
+        return self.index_.arrays()
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        return cls(**parameters)._learn(SequenceIndex(**arrays))
+
+
+@numba.njit(nogil=True, cache=True)
+def _most_similar(
+    items: Int32, importance: Float32, offsets: Int64, posting_offsets: Int64, postings: Int32,
+    newest: int, length_power: float, k: int,
+) -> tuple[Int32, Float32]:  # fmt: skip
+    """The k most similar sequences, ties to the one met first: with newer query items first, then newer sequences."""
+    similarity = np.zeros(len(offsets) - 1, np.float32)
+    room = 0
+    for item in items:
+        room += min(newest, posting_offsets[item + 1] - posting_offsets[item])
+    touched = np.empty(room, np.int32)
+    n_touched = 0
+    for a in range(len(items)):
+        start = posting_offsets[items[a]]
+        for p in range(start, min(posting_offsets[items[a] + 1], start + newest)):
+            s = postings[p]
+            if similarity[s] == 0.0:
+                touched[n_touched] = s
+                n_touched += 1
+            similarity[s] += importance[a]
+    touched = touched[:n_touched]
+    strength = np.empty(n_touched, np.float32)
+    for t in range(n_touched):
+        s = touched[t]
+        strength[t] = similarity[s] / (offsets[s + 1] - offsets[s]) ** length_power
+    if n_touched > k:
+        bar = np.partition(strength, n_touched - k)[n_touched - k]
+        ties = k - (strength > bar).sum()
+        keep = np.zeros(n_touched, np.bool_)
+        for t in range(n_touched):
+            if strength[t] > bar:
+                keep[t] = True
+            elif strength[t] == bar and ties > 0:
+                keep[t] = True
+                ties -= 1
+        touched, strength = touched[keep], strength[keep]
+    return touched, strength
+
+
+@numba.njit(nogil=True, cache=True)
+def _vote(
+    query: Int32, sessions: Int32, similarity: Float32, items: Int32, offsets: Int64,
+    decay: float, lookback: float, damping: Float32, scores: Float32,
+) -> None:  # fmt: skip
+    for n in range(len(sessions)):
+        start, end = offsets[sessions[n]], offsets[sessions[n] + 1]
+        pivot = _newest_shared(query, items, start, end)
+        vote = similarity[n]
+        for row in range(pivot + 1, end):
+            scores[items[row]] += vote * damping[items[row]]
+            vote *= decay
+        vote = similarity[n] * lookback
+        for row in range(pivot - 1, start - 1, -1):
+            scores[items[row]] += vote * damping[items[row]]
+            vote *= decay
+
+
+@numba.njit(nogil=True, cache=True)
+def _newest_shared(query: Int32, items: Int32, start: int, end: int) -> int:
+    """The row of the last occurrence of the newest query item that stands in items[start:end]."""
+    for item in query:
+        for row in range(end - 1, start - 1, -1):
+            if items[row] == item:
+                return row
+    return start
