@@ -1,0 +1,18 @@
+from recommendations.models.impression import Impression, ImpressionClick
+from recommendations.models.placement import BlendVersion, BlendWeights, MerchandisingRule, Placement
+from recommendations.models.preference import ForgottenProduct
+from recommendations.models.training import EventWeight, ModelVersion, TrainingRun, TrainingSchedule
+
+__all__ = [
+    "BlendVersion",
+    "BlendWeights",
+    "EventWeight",
+    "ForgottenProduct",
+    "Impression",
+    "ImpressionClick",
+    "MerchandisingRule",
+    "ModelVersion",
+    "Placement",
+    "TrainingRun",
+    "TrainingSchedule",
+]

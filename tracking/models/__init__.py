@@ -1,0 +1,14 @@
+from tracking.models.event import DiscardCount, Event, EventType, QuarantinedEvent
+from tracking.models.order import Order, OrderLine
+from tracking.models.session import LogPosition, Session
+
+__all__ = [
+    "DiscardCount",
+    "Event",
+    "EventType",
+    "LogPosition",
+    "Order",
+    "OrderLine",
+    "QuarantinedEvent",
+    "Session",
+]

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from accounts.scoping import StoreScoped
+
+
+class EventType(models.IntegerChoices):
+    TRACK = 1, "track"
+    PAGE = 2, "page"
+    IDENTIFY = 3, "identify"
+    ALIAS = 4, "alias"
+    GROUP = 5, "group"
+    SCREEN = 6, "screen"
+
+
+class Event(StoreScoped):
+    """The log. Appended by the committer, never updated; rows leave it by erasure and retention only.
+
+    `id` is a UUIDv7, so that rows arrive in index order. `purposes` is the bit mask of what the event may be used for,
+    as permitted when it happened and when it came. `xact_id` lets readers follow the log without missing late commits.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    message_id = models.CharField(max_length=100)
+    type = models.SmallIntegerField(choices=EventType.choices)
+    name = models.CharField(max_length=100, blank=True)
+    visitor = models.ForeignKey("accounts.Visitor", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    product_id = models.CharField(max_length=120, blank=True, help_text="Of an event about one product.")
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField(default=timezone.now)
+    purposes = models.PositiveSmallIntegerField()
+    is_bot = models.BooleanField(default=False)
+    properties = models.JSONField(default=dict)
+    context = models.JSONField(default=dict)
+    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="+")
+    xact_id = models.BigIntegerField(help_text="Transaction that wrote the row.")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["store", "message_id"], name="event_message_id_per_store")]
+        indexes = [
+            models.Index(fields=["store", "visitor", "occurred_at"], name="event_by_visitor"),
+            models.Index(fields=["store", "customer", "occurred_at"], name="event_by_customer", condition=models.Q(customer__isnull=False)),
+            models.Index(fields=["store", "xact_id"], name="event_by_transaction"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or self.get_type_display()} {self.message_id}"
+
+
+class QuarantinedEvent(StoreScoped):
+    """An event that could not be stored, byte for byte, with the reason. Replayed or discarded by a person."""
+
+    class State(models.TextChoices):
+        OPEN = "open", "Open"
+        REPLAYED = "replayed", "Replayed"
+        DISCARDED = "discarded", "Discarded"
+
+    message_id = models.CharField(max_length=100, blank=True)
+    event_name = models.CharField(max_length=100, blank=True)
+    subject_pseudonym = models.CharField(max_length=64, blank=True, db_index=True, help_text="Keyed hash of the ids inside, so that erasure finds it.")
+    raw = models.BinaryField()
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the raw bytes: a resend is still one row.")
+    reason = models.CharField(max_length=60)
+    detail = models.CharField(max_length=500, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+")
+    received_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["store", "digest"], name="quarantine_once")]
+        indexes = [models.Index(fields=["store", "state", "-received_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.event_name or 'event'}: {self.reason}"
+
+
+class DiscardCount(StoreScoped):
+    """How many events were not stored for want of permission: a count, and nothing about whom."""
+
+    day = models.DateField()
+    event_name = models.CharField(max_length=100)
+    reason = models.CharField(max_length=60)
+    count = models.BigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["store", "day", "event_name", "reason"], name="one_count_per_reason")]
