@@ -1,0 +1,129 @@
+"""Fixtures that every test can use. The servers behind them are in `tests/servers.py`."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from django.conf import settings
+from django.db import connections
+from django.test import TransactionTestCase
+
+from tests.servers import ROOT, SERVERS, database_name
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+    """This worker's database: a copy of the migrated template."""
+    SERVERS.create_database(database_name())
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+
+
+def _restore_the_template(test_case: TransactionTestCase) -> None:
+    """After a test that committed: the database as migrations left it. Django's own way, truncating every table, would lose their rows."""
+    connections.close_all()
+    SERVERS.create_database(database_name())
+
+
+TransactionTestCase._fixture_teardown = _restore_the_template  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def _valkey_connection() -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _empty_valkey(request: pytest.FixtureRequest) -> None:
+    """Every test starts with an empty Valkey index."""
+    if SERVERS.is_started:
+        request.getfixturevalue("_valkey_connection").flushdb()
+
+
+@pytest.fixture
+def valkey(_valkey_connection: redis.Redis) -> redis.Redis:
+    """A client of this worker's Valkey index, empty when the test starts; answers are bytes."""
+    return _valkey_connection
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path, settings: object) -> Path:
+    """A model folder of this test's own, in `settings.ETALAGE_MODEL_DIR`."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    settings.ETALAGE_MODEL_DIR = folder  # type: ignore[attr-defined]
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of public data sets beside the clone; the test is skipped where there is none."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the public data sets in {folder}")
+    return folder
+
+
+def chromium_path() -> str | None:
+    """An installed Chromium: `CHROMIUM_PATH`, else one on the PATH; None leaves the choice to Playwright."""
+    given = os.environ.get("CHROMIUM_PATH")
+    return given or next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """A headless Chromium, one for the session. Without one the test fails: `make test` installs it where it can."""
+    from playwright.sync_api import Error, sync_playwright
+
+    # Playwright's synchronous interface runs an event loop in this thread, in which Django would refuse every query.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        try:
+            chromium = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
+        except Error as error:
+            pytest.fail(f"No Chromium: install one (`apt-get install chromium`) or name one in CHROMIUM_PATH. {error}")
+        yield chromium
+        chromium.close()
+    os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
+
+
+@pytest.fixture
+def context(browser: "Browser") -> Iterator["BrowserContext"]:
+    """A browser profile of this test's own: no cookies, desktop size. Nothing outside of this machine can be reached from it."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    context.set_default_timeout(15_000)
+    context.route("**/*", lambda route: route.continue_() if _is_local(route.request.url) else route.abort())
+    yield context
+    context.close()
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1", "http://localhost", "data:", "blob:", "about:"))
+
+
+@pytest.fixture
+def page(context: "BrowserContext", request: pytest.FixtureRequest) -> Iterator["Page"]:
+    """A page whose test fails on an uncaught script error or on a breach of the content security policy.
+
+    `@pytest.mark.page_errors_expected` switches that off. `page.faults` lists what was seen.
+    """
+    faults: list[str] = []
+    page = context.new_page()
+    page.faults = faults  # type: ignore[attr-defined]
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
+    yield page
+    if not request.node.get_closest_marker("page_errors_expected"):
+        assert not faults, f"the page reported: {faults}"
