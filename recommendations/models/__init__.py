@@ -1,11 +1,12 @@
 from recommendations.models.impression import Impression, ImpressionClick
-from recommendations.models.placement import BlendVersion, BlendWeights, MerchandisingRule, Placement
+from recommendations.models.placement import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
 from recommendations.models.preference import ForgottenProduct
 from recommendations.models.training import EventWeight, ModelVersion, TrainingRun, TrainingSchedule
 
 __all__ = [
     "BlendVersion",
     "BlendWeights",
+    "Density",
     "EventWeight",
     "ForgottenProduct",
     "Impression",

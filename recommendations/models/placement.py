@@ -19,11 +19,19 @@ class Placement(StoreScoped):
     slug = models.SlugField(max_length=60)
     name = models.CharField(max_length=120)
     heading = models.CharField(max_length=120, help_text="What shoppers read above the shelf.")
+    fallback_heading = models.CharField(
+        max_length=120,
+        default="Popular right now",
+        help_text="What they read where the shelf had nothing of its own to show and popular products stand in.",
+    )
     kind = models.CharField(max_length=10, choices=Kind.choices)
     size = models.PositiveSmallIntegerField(default=12, help_text="Products on the shelf.")
     deadline_ms = models.PositiveIntegerField(default=150, help_text="Past it the shelf falls back to popular products.")
     excludes_purchased = models.BooleanField(default=True)
     excludes_viewed = models.BooleanField(default=False, help_text="For shelves of discovery.")
+    tops_up = models.BooleanField(
+        default=True, help_text="Fill the places that the strategies leave empty with popular products."
+    )
     is_active = models.BooleanField(default=True)
 
     class Meta:
@@ -67,16 +75,32 @@ class BlendVersion(StoreScoped):
         return f"{self.placement} v{self.number}"
 
 
+class Density(models.TextChoices):
+    """How much is known about the shopper: the number of their recent interactions with products."""
+
+    ANY = "", "Any"
+    NOTHING = "nothing", "Nothing known"
+    LITTLE = "little", "1 to 4 interactions"
+    MUCH = "much", "5 and more interactions"
+
+
 class BlendWeights(StoreScoped):
-    """Weights of a version for everybody (segment empty) or for one segment: `{"session_knn": 1.0, …}`, each ≥ 0."""
+    """Weights of a version, `{"session_knn": 1.0, …}`, each ≥ 0, for everybody or for some.
+
+    The row of the shopper's segment (lowest priority number first) and density wins, then the segment's, then the
+    density's, then the one for everybody (segment and density empty), which every version has.
+    """
 
     version = models.ForeignKey(BlendVersion, on_delete=models.CASCADE, related_name="weights")
     segment = models.ForeignKey("segments.Segment", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    density = models.CharField(max_length=8, choices=Density.choices, default=Density.ANY, blank=True)
     weights = models.JSONField(default=dict)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["version", "segment"], nulls_distinct=False, name="one_weights_row_per_segment")
+            models.UniqueConstraint(
+                fields=["version", "segment", "density"], nulls_distinct=False, name="one_weights_row_per_segment"
+            )
         ]
 
 

@@ -43,6 +43,9 @@ class ModelVersion(StoreScoped):
     parameters = models.JSONField(default=dict)
     gate_reason = models.CharField(max_length=500, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When a person's sessions were last taken out of it."
+    )
 
     class Meta:
         ordering = ["-number"]
@@ -68,6 +71,7 @@ class TrainingRun(StoreScoped):
     version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
     trigger = models.CharField(max_length=20, default="schedule", help_text="schedule, admin or command")
     step = models.CharField(max_length=80, blank=True)
+    steps = models.JSONField(default=list, blank=True, help_text='Finished steps: [{"name": "fit als", "seconds": 3.2}].')
     error = models.TextField(blank=True)
     is_acknowledged = models.BooleanField(default=False, help_text="Somebody has seen the failure.")
 
