@@ -1,0 +1,46 @@
+"""What waits for a person: the counts behind the badges of the sidebar and the banners of the home page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.utils import timezone
+
+from accounts.models import Store
+from consent.models import DataSubjectRequest
+from recommendations.models import TrainingRun
+from tracking.models import QuarantinedEvent
+
+DUE_SOON = timedelta(days=7)
+
+# Past this nobody needs the exact number, and counting stops.
+_MOST = 1_000
+
+_OPEN_STATES = [
+    DataSubjectRequest.State.PENDING,
+    DataSubjectRequest.State.APPROVED,
+    DataSubjectRequest.State.PROCESSING,
+    DataSubjectRequest.State.REQUIRES_INPUT,
+    DataSubjectRequest.State.PENDING_EXTERNAL,
+    DataSubjectRequest.State.ERROR,
+]
+
+
+@dataclass(frozen=True)
+class Attention:
+    """`requests_urgent` are open requests that are overdue or due within seven days."""
+
+    failed_runs: int = 0
+    quarantine_open: int = 0
+    requests_urgent: int = 0
+
+
+def attention_for(store: Store) -> Attention:
+    return Attention(
+        failed_runs=TrainingRun.objects.for_store(store).filter(state=TrainingRun.State.FAILED, is_acknowledged=False)[:_MOST].count(),
+        quarantine_open=QuarantinedEvent.objects.for_store(store).filter(state=QuarantinedEvent.State.OPEN)[:_MOST].count(),
+        requests_urgent=DataSubjectRequest.objects.for_store(store)
+        .filter(state__in=_OPEN_STATES, due_at__lte=timezone.now() + DUE_SOON)[:_MOST]
+        .count(),
+    )
