@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
 
 from accounts.scoping import StoreScoped
+
+ORDER_EVENTS = ("Order Completed", "Order Updated", "Order Refunded", "Order Cancelled")
 
 
 class EventType(models.IntegerChoices):
@@ -20,8 +25,11 @@ class Event(StoreScoped):
 
     `id` is a UUIDv7, so that rows arrive in index order. `purposes` is the bit mask of what the event may be used for,
     as permitted when it happened and when it came. `xact_id` lets readers follow the log without missing late commits.
+    The foreign keys have no database constraint: a check for each of 100 million rows, of rows that only erasure deletes, and
+    that deletes its events first.
     """
 
+    store = models.ForeignKey("accounts.Store", on_delete=models.CASCADE, db_constraint=False, related_name="+")
     id = models.UUIDField(primary_key=True)
     message_id = models.CharField(max_length=100)
     type = models.SmallIntegerField(choices=EventType.choices)
@@ -33,6 +41,7 @@ class Event(StoreScoped):
     received_at = models.DateTimeField(default=timezone.now)
     purposes = models.PositiveSmallIntegerField()
     is_bot = models.BooleanField(default=False)
+    is_trusted = models.BooleanField(default=False, help_text="Sent with a secret key: the shop's server says so, not a browser.")
     properties = models.JSONField(default=dict)
     context = models.JSONField(default=dict)
     api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="+")
@@ -44,6 +53,9 @@ class Event(StoreScoped):
             models.Index(fields=["store", "visitor", "occurred_at"], name="event_by_visitor"),
             models.Index(fields=["store", "customer", "occurred_at"], name="event_by_customer", condition=models.Q(customer__isnull=False)),
             models.Index(fields=["store", "xact_id"], name="event_by_transaction"),
+            models.Index(
+                "store", KeyTextTransform("order_id", "properties"), name="event_by_order", condition=models.Q(name__in=ORDER_EVENTS)
+            ),
         ]
 
     def __str__(self) -> str:
@@ -60,9 +72,11 @@ class QuarantinedEvent(StoreScoped):
 
     message_id = models.CharField(max_length=100, blank=True)
     event_name = models.CharField(max_length=100, blank=True)
-    subject_pseudonym = models.CharField(max_length=64, blank=True, db_index=True, help_text="Keyed hash of the ids inside, so that erasure finds it.")
+    subject_pseudonyms = ArrayField(
+        models.CharField(max_length=64), default=list, blank=True, help_text="Keyed hashes of the ids inside, so that erasure finds it."
+    )
     raw = models.BinaryField()
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the raw bytes: a resend is still one row.")
+    digest = models.CharField(max_length=64, help_text="SHA-256 of the message id, else of the raw bytes: a resend is still one row.")
     reason = models.CharField(max_length=60)
     detail = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
@@ -71,7 +85,10 @@ class QuarantinedEvent(StoreScoped):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["store", "digest"], name="quarantine_once")]
-        indexes = [models.Index(fields=["store", "state", "-received_at"])]
+        indexes = [
+            models.Index(fields=["store", "state", "-received_at"]),
+            GinIndex(fields=["subject_pseudonyms"], name="quarantine_by_subject"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event_name or 'event'}: {self.reason}"
