@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ('accounts', '0002_apikey_public_value'),
+        ('accounts', '0001_initial'),
     ]
 
     operations = [
