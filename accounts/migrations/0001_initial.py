@@ -93,6 +93,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(max_length=120)),
                 ('prefix', models.CharField(db_index=True, max_length=16)),
                 ('digest', models.CharField(max_length=64, unique=True)),
+                ('public_value', models.CharField(blank=True, editable=False, max_length=64)),
                 ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('write:public', 'Send events from browsers (public)'), ('write:secret', 'Send events from servers (secret)'), ('recommendations:read', 'Read recommendations'), ('manage', 'Manage catalogue, segments and requests')], max_length=40), size=None)),
                 ('legal_basis', models.CharField(choices=[('contract', 'Contract: only what is necessary'), ('consent', 'Consent'), ('legitimate_interest', 'Legitimate interest')], default='contract', max_length=24)),
                 ('consent_source', models.CharField(choices=[('ledger', 'Our consent record of the visitor'), ('client', 'context.consent of each message'), ('declared', 'The purposes declared for this key')], default='ledger', max_length=10)),

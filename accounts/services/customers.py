@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from django.core.exceptions import ValidationError
+from django.db import connection, transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from accounts.identifiers import is_forbidden_id
+from accounts.models.customer import Customer, ProfileSource
+from accounts.models.store import Store
+
+PROFILE_FIELDS: Final = (
+    "account_created_at",
+    "birth_year",
+    "gender",
+    "country",
+    "region",
+    "city",
+    "device",
+    "language",
+    "loyalty_status",
+    "interests",
+)
+# Lower is better: what the person said beats what the shop's systems say, which beats what was guessed.
+RANK: Final = {ProfileSource.DECLARED: 0, ProfileSource.CRM: 1, ProfileSource.INFERRED: 2}
+
+_FIND = "SELECT external_id, id FROM accounts_customer WHERE store_id = %s AND external_id = ANY(%s)"
+
+_INSERT = """
+INSERT INTO accounts_customer (store_id, external_id, public_id, gender, country, region, city, device, language, loyalty_status,
+    interests, field_sources, is_processing_restricted, has_objected_to_profiling, is_personalisation_paused, created_at, updated_at)
+SELECT %s, wanted.external_id, gen_random_uuid(), '', '', '', '', '', '', '', '[]', '{}', false, false, false, now(), now()
+FROM unnest(%s::text[]) AS wanted(external_id)
+ORDER BY wanted.external_id
+ON CONFLICT (store_id, external_id) DO NOTHING
+RETURNING external_id, id
+"""
+
+
+def customers_get_or_create(cursor: Any, store_id: int, external_ids: Iterable[str]) -> dict[str, int]:
+    """{external id: customer id} of a whole batch, on the caller's cursor and in its transaction.
+
+    One query where all are known. Raises ValueError for an id that names nobody: the caller has checked them.
+    """
+    wanted = sorted(set(external_ids))
+    if not wanted:
+        return {}
+    if forbidden := [external_id for external_id in wanted if is_forbidden_id(external_id)]:
+        raise ValueError(f"{forbidden[0][:40]!r} cannot be a customer id.")
+    cursor.execute(_FIND, [store_id, wanted])
+    ids: dict[str, int] = dict(cursor.fetchall())
+    if missing := [external_id for external_id in wanted if external_id not in ids]:
+        cursor.execute(_INSERT, [store_id, missing])
+        ids.update(cursor.fetchall())
+    if lost := [external_id for external_id in missing if external_id not in ids]:
+        # Another transaction made them between our two statements and has committed since.
+        cursor.execute(_FIND, [store_id, lost])
+        ids.update(cursor.fetchall())
+    return ids
+
+
+@transaction.atomic
+def customer_upsert(
+    *,
+    store: Store,
+    external_id: str,
+    profile: Mapping[str, Any] | None = None,
+    source: ProfileSource = ProfileSource.CRM,
+    at: datetime | None = None,
+) -> Customer:
+    """Make the customer or bring their profile up to date, field by field.
+
+    A field is taken unless it came from a better source (declared > CRM > inferred) or, from the same source, later than
+    `at` (default now). A value that the customer emptied stays empty. Raises ValueError for an id that names nobody or an
+    unknown field, ValidationError for a value that does not fit.
+    """
+    with connection.cursor() as cursor:
+        customer_id = customers_get_or_create(cursor, store.pk, [external_id])[external_id]
+    customer = Customer.objects.for_store(store).select_for_update(no_key=True).get(pk=customer_id)
+    if profile:
+        _apply(customer, profile, ProfileSource(source), at or timezone.now())
+    return customer
+
+
+def _apply(customer: Customer, profile: Mapping[str, Any], source: ProfileSource, at: datetime) -> None:
+    if unknown := set(profile) - set(PROFILE_FIELDS):
+        raise ValueError(f"Unknown profile fields: {', '.join(sorted(unknown))}. Known: {', '.join(PROFILE_FIELDS)}.")
+    taken = [name for name in profile if _takes(customer.field_sources.get(name), source, at)]
+    for name in taken:
+        setattr(customer, name, profile[name])
+        customer.field_sources[name] = {"source": source.value, "at": at.isoformat()}
+    if taken:
+        _check(customer, taken)
+        customer.save(update_fields=[*taken, "field_sources", "updated_at"])
+
+
+def _takes(known: Mapping[str, str] | None, source: ProfileSource, at: datetime) -> bool:
+    if known is None:
+        return True
+    known_rank, rank = RANK[ProfileSource(known["source"])], RANK[source]
+    if rank != known_rank:
+        return rank < known_rank
+    known_at = parse_datetime(known["at"])
+    return known_at is None or at >= known_at
+
+
+def _check(customer: Customer, fields: list[str]) -> None:
+    everything_else = [field.name for field in customer._meta.concrete_fields if field.name not in fields]
+    customer.clean_fields(exclude=everything_else)
+    if "birth_year" in fields and customer.birth_year is not None:
+        this_year = timezone.now().year
+        if not this_year - 125 <= customer.birth_year <= this_year:
+            raise ValidationError({"birth_year": [f"{customer.birth_year} is not a plausible year of birth."]})
+    if "interests" in fields:
+        _check_interests(customer.interests)
+
+
+def _check_interests(interests: Any) -> None:
+    if not isinstance(interests, list) or len(interests) > 100:
+        raise ValidationError({"interests": ["A list of at most 100 interests is expected."]})
+    for interest in interests:
+        kind = interest.get("kind") if isinstance(interest, dict) else None
+        value = interest.get("value") if isinstance(interest, dict) else None
+        if kind not in {"category", "brand"} or not isinstance(value, str) or not 0 < len(value) <= 120:
+            raise ValidationError({"interests": ['Each is {"kind": "category" or "brand", "value": "…"}.']})
