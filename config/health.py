@@ -1,0 +1,100 @@
+"""Whether the installation is alive, ready, and how it does: for load balancers, supervisors and Prometheus."""
+
+import hmac
+import ipaddress
+from collections.abc import Callable
+from typing import Literal
+
+import psycopg
+import redis
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from django_prometheus.exports import ExportToDjangoView
+
+from accounts import valkey
+
+logger = structlog.get_logger(__name__)
+
+State = Literal["ok", "degraded", "unavailable"]
+WORKER_KEY = "etalage:worker:alive"
+
+
+@never_cache
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers at all; asks nothing of anybody."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when pages can be served, "degraded" when Valkey or the worker is missing; 503 when the database is, or waits for migrations."""
+    checks = {"database": _check(_database), "migrations": _check(_migrations)}
+    required_fails = any(state != "ok" for state in checks.values())
+    checks |= {"valkey": _check(_valkey), "worker": _check(_worker)}
+    status: State = "unavailable" if required_fails else "degraded" if set(checks.values()) != {"ok"} else "ok"
+    return JsonResponse({"status": status, "checks": checks}, status=503 if required_fails else 200)
+
+
+@never_cache
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Prometheus' page; for those with METRICS_TOKEN, or where none is set for callers on this machine."""
+    if not _may_read_metrics(request):
+        return HttpResponse("Set METRICS_TOKEN and send it as a bearer token.\n", status=403, content_type="text/plain")
+    return ExportToDjangoView(request)
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    if settings.METRICS_TOKEN:
+        expected = f"Bearer {settings.METRICS_TOKEN}"
+        return hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode())
+    try:
+        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def _check(check: Callable[[], str]) -> str:
+    """The check's answer, or the kind of its failure: never an address or a password."""
+    try:
+        return check()
+    except (DatabaseError, psycopg.Error, redis.RedisError, valkey.ValkeyUnavailable, OSError) as error:
+        logger.warning("readiness_check_failed", check=check.__name__.strip("_"), error=str(error))
+        return f"failed: {type(error).__name__}"
+
+
+def _database() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return "ok"
+
+
+_migrations_are_applied = False
+
+
+def _migrations() -> str:
+    """Once applied they stay so while this process runs: its code and its migrations are one release."""
+    global _migrations_are_applied
+    if not _migrations_are_applied:
+        executor = MigrationExecutor(connection)
+        waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        if waiting:
+            return f"{len(waiting)} waiting: run manage.py migrate"
+        _migrations_are_applied = True
+    return "ok"
+
+
+def _valkey() -> str:
+    valkey.client().ping()
+    return "ok"
+
+
+def _worker() -> str:
+    return "ok" if valkey.client().exists(WORKER_KEY) else "no worker has reported in the last half minute"

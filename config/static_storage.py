@@ -1,0 +1,13 @@
+"""Static files under names that carry their hash, once they are collected."""
+
+from whitenoise.storage import CompressedManifestStaticFilesStorage
+
+
+class StaticStorage(CompressedManifestStaticFilesStorage):
+    """Hashed names for templates and for `import` statements alike; plain names until `collectstatic` has run."""
+
+    # Without it a module that imports another would load it a second time, under its plain name.
+    support_js_module_import_aggregation = True
+
+    def stored_name(self, name: str) -> str:
+        return super().stored_name(name) if self.hashed_files else name
