@@ -1,0 +1,213 @@
+"""The rule of permission, without a database: facts about people in, a verdict for each event out.
+
+An event is stored with those of its purposes that were permitted when it happened and are permitted when it comes.
+Where a browser and a customer have both decided, both must permit. Nobody who has not decided has permitted anything.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntFlag, StrEnum
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from consent.purposes import ALL, Purpose, mask
+
+if TYPE_CHECKING:
+    from accounts.models import ApiKey
+
+# Plain integers: the committer asks for every event, and operations on enum flags are ten times slower.
+_NECESSARY: Final = int(Purpose.NECESSARY)
+_ALL: Final = int(ALL)
+_PROFILING: Final = int(Purpose.PERSONALISATION)
+
+# What Global Privacy Control withholds, unless the person chose purpose by purpose although it was on.
+GPC_WITHHELD: Final = int(Purpose.PERSONALISATION | Purpose.MARKETING | Purpose.SHARING)
+
+
+class DiscardReason(StrEnum):
+    """Why an event was not stored; the words appear in the admin's count of discarded events."""
+
+    NO_CONSENT = "no consent recorded"
+    REFUSED = "consent refused"
+    NOT_YET = "happened before consent"
+    SOURCE = "not permitted by the key or the message"
+    SIGNAL = "Global Privacy Control"
+    RESTRICTED = "processing restricted or profiling objected to"
+    SUPPRESSED = "erased person"
+
+
+class SourcePolicy(NamedTuple):
+    """Why what a key or an import sends may be stored. `declared` is a mask of purposes."""
+
+    consent_source: str = "ledger"
+    legal_basis: str = "consent"
+    declared: int = 0
+
+    @classmethod
+    def of(cls, api_key: ApiKey) -> SourcePolicy:
+        """Raises ValueError where the key declares a purpose that does not exist."""
+        return cls(api_key.consent_source, api_key.legal_basis, int(mask(api_key.declared_purposes)))
+
+
+LEDGER: Final = SourcePolicy()
+
+
+class GateEvent(NamedTuple):
+    """What the gate has to know of an event.
+
+    `purposes`: `int(purposes_of(type, name))`. `user_id` only where it is trusted (secret key or signature).
+    `client_consent`: mask from `client_consent.read(context)`. `gpc`: the request carried `Sec-GPC: 1`.
+    """
+
+    anonymous_id: str | None
+    user_id: str | None
+    purposes: int
+    occurred_at: datetime
+    source: SourcePolicy = LEDGER
+    client_consent: int | None = None
+    gpc: bool = False
+
+
+class Verdict(NamedTuple):
+    """`purposes` is 0 where the event must not be stored, and `reason` says why; else `reason` is empty."""
+
+    purposes: int
+    reason: str = ""
+
+
+class Flag(IntFlag):
+    RESTRICTED = 1
+    OBJECTED = 2
+
+
+class StateAt(NamedTuple):
+    """From `valid_from` on the subject grants `granted`, until the next state."""
+
+    valid_from: datetime
+    granted: int
+    overrides_gpc: bool = False
+
+
+class Suppressed(NamedTuple):
+    until: datetime
+    readmitted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the database says about the people of a batch.
+
+    Keys are subjects, `v:<anonymous id>` and `c:<external id>`; histories are in order of time.
+    """
+
+    histories: Mapping[str, Sequence[StateAt]] = field(default_factory=dict)
+    flags: Mapping[str, int] = field(default_factory=dict)
+    suppressed: Mapping[str, Suppressed] = field(default_factory=dict)
+
+
+def visitor_subject(anonymous_id: str) -> str:
+    return f"v:{anonymous_id}"
+
+
+def customer_subject(external_id: str) -> str:
+    return f"c:{external_id}"
+
+
+def subjects_of(anonymous_id: str | None, user_id: str | None) -> list[str]:
+    subjects = [visitor_subject(anonymous_id)] if anonymous_id else []
+    return [*subjects, customer_subject(user_id)] if user_id else subjects
+
+
+class Person:
+    """One browser and customer as they stand in the facts, folded once for all events of theirs in a batch."""
+
+    __slots__ = ("_flags", "_granted", "_is_known", "_overrides_gpc", "_steps", "_suppressions")
+
+    def __init__(self, facts: Facts, anonymous_id: str | None, user_id: str | None) -> None:
+        subjects = subjects_of(anonymous_id, user_id)
+        histories = [history for subject in subjects if (history := facts.histories.get(subject))]
+        self._is_known = bool(histories)
+        self._steps, self._granted = _merge(histories)
+        self._overrides_gpc = bool(histories) and max((history[-1] for history in histories), key=lambda s: s.valid_from).overrides_gpc
+        self._flags = 0
+        for subject in subjects:
+            self._flags |= facts.flags.get(subject, 0)
+        self._suppressions = [facts.suppressed[subject] for subject in subjects if subject in facts.suppressed]
+
+    def granted_at(self, moment: datetime) -> int | None:
+        """Mask in force at the moment, None where nobody had decided yet."""
+        position = bisect_right(self._steps, moment)
+        return self._granted[position - 1] if position else None
+
+    def permitted(self, event: GateEvent, now: datetime) -> Verdict:
+        """What any event of this person may be used for, whatever its kind: at least necessary, or suppressed."""
+        for suppression in self._suppressions:
+            if event.occurred_at <= suppression.until:
+                return Verdict(0, DiscardReason.SUPPRESSED)
+            if suppression.readmitted_at is None:
+                return Verdict(_NECESSARY, DiscardReason.SUPPRESSED)
+        purposes, reason = self._by_source(event, now)
+        if event.gpc and not self._overrides_gpc and purposes & GPC_WITHHELD:
+            purposes, reason = purposes & ~GPC_WITHHELD, DiscardReason.SIGNAL
+        if self._flags & Flag.RESTRICTED:
+            purposes, reason = _NECESSARY, DiscardReason.RESTRICTED
+        elif self._flags & Flag.OBJECTED and purposes & _PROFILING:
+            purposes, reason = purposes & ~_PROFILING, DiscardReason.RESTRICTED
+        return Verdict(purposes | _NECESSARY, reason)
+
+    def _by_source(self, event: GateEvent, now: datetime) -> tuple[int, str]:
+        source = event.source
+        at_event, at_receipt = self.granted_at(event.occurred_at), self.granted_at(now)
+        if source.consent_source == "ledger":
+            if not self._is_known:
+                return 0, DiscardReason.NO_CONSENT
+            if at_event is None:
+                return 0, DiscardReason.NOT_YET
+            purposes = at_event & (at_receipt or 0)
+            said = _ALL if event.client_consent is None else event.client_consent
+            return purposes & said, DiscardReason.REFUSED if purposes & said == purposes else DiscardReason.SOURCE
+        if source.legal_basis == "contract":
+            return 0, DiscardReason.SOURCE
+        if source.consent_source == "client":
+            purposes = event.client_consent or 0
+        else:
+            purposes = source.declared & (_ALL if event.client_consent is None else event.client_consent)
+        # Whatever a source says, a decision in our own ledger is the person's own word.
+        decided = (_ALL if at_event is None else at_event) & (_ALL if at_receipt is None else at_receipt)
+        return purposes & decided, DiscardReason.REFUSED if decided != _ALL else DiscardReason.SOURCE
+
+
+def _merge(histories: Sequence[Sequence[StateAt]]) -> tuple[list[datetime], list[int]]:
+    """One timeline on which every subject that has decided permits: moments, and the mask from each on."""
+    if len(histories) == 1:
+        return [state.valid_from for state in histories[0]], [state.granted for state in histories[0]]
+    changes = sorted((state.valid_from, index, state.granted) for index, history in enumerate(histories) for state in history)
+    newest: dict[int, int] = {}
+    steps: list[datetime] = []
+    granted: list[int] = []
+    for moment, index, value in changes:
+        newest[index] = value
+        together = _ALL
+        for each in newest.values():
+            together &= each
+        steps.append(moment)
+        granted.append(together)
+    return steps, granted
+
+
+def decide(events: Sequence[GateEvent], facts: Facts, now: datetime) -> list[Verdict]:
+    """A verdict for each event, in order."""
+    people: dict[tuple[str | None, str | None], Person] = {}
+    verdicts = []
+    for event in events:
+        key = (event.anonymous_id, event.user_id)
+        person = people.get(key)
+        if person is None:
+            person = people[key] = Person(facts, *key)
+        permitted, reason = person.permitted(event, now)
+        purposes = permitted & event.purposes
+        verdicts.append(Verdict(purposes) if purposes else Verdict(0, reason))
+    return verdicts

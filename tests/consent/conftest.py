@@ -1,0 +1,15 @@
+from __future__ import annotations
+
+import pytest
+
+from accounts.models import Customer, Store
+
+
+@pytest.fixture
+def store(db: None) -> Store:
+    return Store.objects.create(slug="tents", name="Tents & Co", controller_name="Tents & Co GmbH", controller_contact="privacy@tents.example")
+
+
+@pytest.fixture
+def customer(store: Store) -> Customer:
+    return Customer.objects.create(store=store, external_id="u-1")
