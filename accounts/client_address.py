@@ -1,26 +1,17 @@
-"""The address of whoever sent a request."""
-
 from __future__ import annotations
 
 from ipaddress import ip_address
 
-from django.conf import settings
 from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """The client's IP address, or "" where it cannot be told.
+    """The client's IP address, or "" where it cannot be told (a Unix socket).
 
-    `X-Forwarded-For` is believed only as far as our own proxies wrote it: with `ETALAGE_PROXY_COUNT` proxies in front, the
-    entry that many places from its end. By default there is none, since anybody may send the header.
+    `X-Forwarded-For` is not read here, since anybody may send it: `config.wsgi` has put the address that a trusted proxy
+    reports (`FORWARDED_ALLOW_IPS`) into `REMOTE_ADDR` already.
     """
-    proxies: int = getattr(settings, "ETALAGE_PROXY_COUNT", 0)
-    address = request.META.get("REMOTE_ADDR", "")
-    if proxies:
-        forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
-        if len(forwarded) >= proxies:
-            address = forwarded[-proxies]
     try:
-        return str(ip_address(address))
+        return str(ip_address(request.META.get("REMOTE_ADDR", "")))
     except ValueError:
         return ""

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
-from rest_framework.views import APIView
 
 from accounts import valkey
 from accounts.client_address import client_address
 from accounts.models.api_key import ApiKey
+
+if TYPE_CHECKING:
+    # rest_framework.views reads its settings, which name this module.
+    from rest_framework.views import APIView
 
 WINDOW_SECONDS: Final = 60
 # Calls a minute. A browser's key is shared by all shoppers, so it counts per address; a server calls from one.

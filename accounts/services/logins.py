@@ -1,0 +1,61 @@
+"""A shopper's login and what the web framework remembers about it."""
+
+from __future__ import annotations
+
+from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import Model, Q
+from django.utils import timezone
+
+from accounts.models.user import User
+
+REMOVED = "(erased)"
+
+
+def is_staff_member(user: User) -> bool:
+    """Whether the user works for a shop: their account is their employer's business, not a shopper's."""
+    return user.is_staff or user.is_superuser or user.memberships.exists()
+
+
+@transaction.atomic
+def login_delete(user: User) -> dict[str, int]:
+    """Delete a shopper's login: the user, open sessions, login attempts, their name in the admin's history.
+
+    Gives rows by kind. Raises ValueError for somebody who works for a shop.
+    """
+    if is_staff_member(user):
+        raise ValueError(f"User {user.pk} works for a shop: take the memberships away first.")
+    counts = {
+        "browser sessions": sessions_close(user),
+        "login attempts": login_attempts_forget(user.email),
+        "admin history": history_anonymise(user),
+        "logins": 1,
+    }
+    user.delete()
+    return counts
+
+
+def sessions_close(user: User) -> int:
+    """Log the user out everywhere. Gives the number of sessions; reads all that have not expired, as they are opaque."""
+    theirs = [
+        session.pk
+        for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator(chunk_size=2000)
+        if session.get_decoded().get("_auth_user_id") == str(user.pk)
+    ]
+    return Session.objects.filter(pk__in=theirs).delete()[0]
+
+
+def login_attempts_forget(email: str) -> int:
+    """Forget attempts to log in under this address, whoever made them."""
+    return sum(model.objects.filter(username__iexact=email).delete()[0] for model in (AccessAttempt, AccessFailureLog, AccessLog))
+
+
+def history_anonymise(*objects: Model) -> int:
+    """Take the names of these objects out of the admin's history, which keeps what was done to which row."""
+    about = Q(pk__in=[])
+    for target in objects:
+        about |= Q(content_type=ContentType.objects.get_for_model(target), object_id=str(target.pk))
+    return LogEntry.objects.filter(about).exclude(object_repr=REMOVED).update(object_repr=REMOVED, change_message="")
