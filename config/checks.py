@@ -40,5 +40,5 @@ def check_roles(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[Check
     database = settings.DATABASES["default"]
     if Env.db_url_config(settings.ETALAGE_DATABASE_OWNER_URL or "postgres://")["USER"] != database.get("USER"):
         return []
-    hint = "Give migrations a role of their own in DATABASE_OWNER_URL and run everything else as DATABASE_RUNTIME_ROLE."
+    hint = "Give migrations a role of their own in DATABASE_OWNER_URL and run everything else as etalage_app."
     return [Warning("The database role of web and workers owns the tables, and could rewrite the ledgers.", hint=hint, id="etalage.W001")]

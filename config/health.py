@@ -17,6 +17,7 @@ from django.views.decorators.http import require_safe
 from django_prometheus.exports import ExportToDjangoView
 
 from accounts import valkey
+from accounts.client_address import client_address
 
 logger = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ def _may_read_metrics(request: HttpRequest) -> bool:
         expected = f"Bearer {settings.METRICS_TOKEN}"
         return hmac.compare_digest(request.headers.get("Authorization", "").encode(), expected.encode())
     try:
-        return ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")).is_loopback
+        return ipaddress.ip_address(client_address(request)).is_loopback
     except ValueError:
         return False
 

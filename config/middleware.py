@@ -5,10 +5,7 @@ import uuid
 from collections.abc import Callable
 
 import structlog
-from csp.middleware import CSPMiddleware, PolicyParts
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import reverse
+from django.http import HttpRequest, HttpResponse
 
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
@@ -26,13 +23,3 @@ class RequestId:
             response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
-
-
-class ContentSecurityPolicy(CSPMiddleware):
-    """The strict policy everywhere, but for the admin, whose theme needs one of its own."""
-
-    def get_policy_parts(self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False) -> PolicyParts:
-        parts = super().get_policy_parts(request, response, report_only)
-        if not report_only and request.path.startswith(reverse("admin:index")):
-            parts.replace = {**settings.ADMIN_CONTENT_SECURITY_POLICY, **(parts.replace or {})}
-        return parts

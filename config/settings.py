@@ -15,6 +15,8 @@ import structlog
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from config.unfold import UNFOLD  # noqa: F401  (a setting: the theme of the admin)
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
@@ -41,7 +43,8 @@ ETALAGE_SUPPRESSION_KEY = env.str("ETALAGE_SUPPRESSION_KEY", default=_secrets.ge
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
-FORWARDED_ALLOW_IPS = env.list("FORWARDED_ALLOW_IPS", default=[])
+# How many proxies of ours stand in front: so many entries at the end of X-Forwarded-For are believed.
+ETALAGE_PROXY_COUNT = env.int("PROXY_COUNT", default=0)
 
 HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
@@ -49,7 +52,7 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = env.int("HSTS_SECONDS", default=31_536_000) if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if FORWARDED_ALLOW_IPS else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ETALAGE_PROXY_COUNT else None
 SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
@@ -70,11 +73,6 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [SELF],
     }
 }
-# The admin theme runs on Alpine.js, which compiles expressions out of attributes.
-ADMIN_CONTENT_SECURITY_POLICY = {
-    "script-src": [SELF, "'unsafe-inline'", "'unsafe-eval'"],
-    "style-src": [SELF, "'unsafe-inline'"],
-}
 
 # Events and shelves are asked for by the pages of shops, from their own origins, with a key and never with a cookie.
 CORS_URLS_REGEX = r"^/(v1|api/v1)/.*$"
@@ -92,7 +90,7 @@ INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
-    "django.contrib.admin",
+    "config.admin_config.EtalageAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -132,7 +130,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "config.middleware.ContentSecurityPolicy",
+    "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
@@ -175,6 +173,9 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_DISABLE_ACCESS_LOG = True
+AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_address"
+LOGIN_URL = "/login/"
+LOGIN_REDIRECT_URL = "/account/"
 
 # --- Data -------------------------------------------------------------------------------------------------------------------------------------
 
@@ -183,7 +184,6 @@ _database_url = env.str("DATABASE_URL", default="")
 ETALAGE_DATABASE_OWNER_URL = env.str(
     "DATABASE_OWNER_URL", default=_database_url or _services.get("DATABASE_OWNER_URL", "")
 )
-ETALAGE_RUNTIME_ROLE = env.str("DATABASE_RUNTIME_ROLE", default="etalage_app")
 DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 
 DATABASES = {
@@ -226,10 +226,18 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 30
 CELERY_TIMEZONE = "UTC"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
+# Schedules that nobody has to edit; beat writes them into the database again at each start. Those of trainings and segments are rows of their own.
+CELERY_BEAT_SCHEDULE = {
+    "storefront: send the outbox": {"task": "storefront.tasks.send_outbox", "schedule": 15.0, "options": {"expires": 15.0}},
+}
 
 # --- Interfaces -------------------------------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.authentication.HasKey"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.KeyThrottle"],
+    "EXCEPTION_HANDLER": "accounts.api_errors.exception_handler",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
@@ -238,8 +246,11 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": None,
-    # config.wsgi has already put the client's address where a trusted proxy says it is.
-    "NUM_PROXIES": 0,
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.KeyThrottle"],
+    "EXCEPTION_HANDLER": "accounts.api_errors.exception_handler",
+    "NUM_PROXIES": ETALAGE_PROXY_COUNT,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Etalage",
@@ -272,7 +283,7 @@ STORAGES = {
 }
 # Before the first collectstatic (tests, runserver) files are served from where they stand.
 WHITENOISE_USE_FINDERS = not (STATIC_ROOT / "staticfiles.json").exists()
-MEDIA_ROOT = DATA_DIR / "media"
+ETALAGE_MEDIA_DIR = MEDIA_ROOT = Path(env.str("ETALAGE_MEDIA_DIR", default=str(DATA_DIR / "media")))
 MEDIA_URL = "/media/"
 
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
@@ -282,7 +293,15 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="etala
 # --- Etalage ----------------------------------------------------------------------------------------------------------------------------------
 
 ETALAGE_MODEL_DIR = Path(env.str("ETALAGE_MODEL_DIR", default=str(DATA_DIR / "models")))
+ETALAGE_PUBLIC_CALLS_PER_MINUTE = env.int("PUBLIC_CALLS_PER_MINUTE", default=600)
+ETALAGE_SECRET_CALLS_PER_MINUTE = env.int("SECRET_CALLS_PER_MINUTE", default=6000)
+
+# The demo shop is a client like any other: it has an address to send to and keys, which `seed_demo` made.
+_demo = _stored("demo.json")
 ETALAGE_STOREFRONT_STORE = env.str("ETALAGE_STOREFRONT_STORE", default="demo")
+ETALAGE_URL = env.str("ETALAGE_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
+ETALAGE_STOREFRONT_WRITE_KEY = env.str("ETALAGE_STOREFRONT_WRITE_KEY", default=_demo.get("write_key", ""))
+ETALAGE_STOREFRONT_SECRET_KEY = env.str("ETALAGE_STOREFRONT_SECRET_KEY", default=_demo.get("secret_key", ""))
 
 # --- Logs -------------------------------------------------------------------------------------------------------------------------------------
 

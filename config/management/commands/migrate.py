@@ -7,6 +7,8 @@ from django.core.management.commands import migrate
 from django.db import DEFAULT_DB_ALIAS, connections
 from environ import Env
 
+from config.services import RUNTIME_ROLE
+
 
 class Command(migrate.Command):
     """Django's command on a connection of DATABASE_OWNER_URL; the process's other connections stay those of the runtime role."""
@@ -28,10 +30,10 @@ class Command(migrate.Command):
     def _grant_to_the_runtime_role(self, connection: Any) -> None:
         """Tables made from now on are readable and writable for it; what a ledger's migration revokes afterwards stays revoked."""
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND rolname <> current_user", [settings.ETALAGE_RUNTIME_ROLE])
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s AND rolname <> current_user", [RUNTIME_ROLE])
             if not cursor.fetchone():
                 return
-            role = connection.ops.quote_name(settings.ETALAGE_RUNTIME_ROLE)
+            role = connection.ops.quote_name(RUNTIME_ROLE)
             for grant in (
                 "SELECT, INSERT, UPDATE, DELETE ON TABLES",
                 "USAGE, SELECT, UPDATE ON SEQUENCES",
