@@ -1,0 +1,57 @@
+"""Cells of lists: times, ages and thumbnails, the same everywhere."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.timesince import timesince, timeuntil
+
+DASH = "–"
+
+
+def age(moment: datetime) -> str:
+    """`3 hours ago` or `in 2 days`: one unit, since two suggest a precision that nobody reads."""
+    if moment > timezone.now():
+        return f"in {timeuntil(moment, depth=1)}"
+    return f"{timesince(moment, depth=1)} ago"
+
+
+def when(moment: datetime | None) -> SafeString | str:
+    """The minute in the viewer's zone, with the age on hover; a dash for None."""
+    if moment is None:
+        return DASH
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time class="nowrap" datetime="{}" title="{}">{}</time>', local.isoformat(), age(moment), date_format(local, "j M Y, H:i")
+    )
+
+
+def ago(moment: datetime | None) -> SafeString | str:
+    """The age, with the exact moment on hover; `never` for None."""
+    if moment is None:
+        return "never"
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time class="nowrap" datetime="{}" title="{}">{}</time>', local.isoformat(), date_format(local, "j M Y, H:i T"), age(moment)
+    )
+
+
+def thumbnail(url: str) -> SafeString | str:
+    return format_html('<img class="thumbnail" src="{}" alt="" width="40" height="40" loading="lazy">', url) if url else DASH
+
+
+def duration(seconds: float | None) -> str:
+    """`1 h 2 min`, `3 min 20 s` or `4.5 s`: the two largest units."""
+    if seconds is None:
+        return DASH
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
