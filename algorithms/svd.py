@@ -7,3 +7,107 @@ without its random walk. With n(i, j) the gap-decayed co-occurrence of i and j, 
     PPMI ≈ U S Uᵀ, vector(i) = U_i S^spectrum, of length 1
     score(j) = max(0, vector(j) · Σ_a query_decay^a vector(q_a)), the sum of length 1
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from sklearn.utils.extmath import randomized_svd
+
+from algorithms.cooccurrence import count_pairs
+from algorithms.dot_products import known_items, opinions, strongest, unit_rows
+from algorithms.types import JSON, Array, Bool, Float32, Query, Strategy, TrainingData, Trigger
+
+
+@dataclass(frozen=True)
+class VectorParameters:
+    factors: int = 256
+    window: int = 5
+    smoothing: float = 0.75
+    shift: float = 1.0
+    spectrum: float = 0.5
+    iterations: int = 3  # power iterations of the randomised SVD (Halko, Martinsson and Tropp 2011)
+    query_decay: float = 0.6
+    query_length: int = 20
+
+
+class ItemVectors(Strategy):
+    name: ClassVar[str] = "item_vectors"
+
+    vectors_: Float32  # (n_items, d), length 1 or, for an item never seen beside another, 0
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = VectorParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        settings = self.settings
+        table = self._ppmi(data)
+        factors = min(settings.factors, max(data.n_items - 1, 1))
+        left, spectrum, _ = randomized_svd(
+            table, factors, n_iter=settings.iterations, random_state=int(rng.integers(2**31))
+        )
+        self.vectors_ = unit_rows(left * spectrum**settings.spectrum)
+        return self
+
+    def _ppmi(self, data: TrainingData) -> csr_matrix:
+        settings = self.settings
+        decay = 1.0 / np.arange(1, settings.window + 1)
+        counts = count_pairs(data.item, data.session_offsets, data.n_items, forward=decay, backward=decay).matrix()
+        mass = np.asarray(counts.sum(axis=1)).ravel()
+        context = mass**settings.smoothing
+        rows = np.repeat(np.arange(data.n_items), np.diff(counts.indptr))
+        association = np.log(counts.data * context.sum() / (mass[rows] * context[counts.indices]))
+        kept = np.maximum(association - np.log(settings.shift), 0.0).astype(np.float32)
+        return csr_matrix((kept, counts.indices, counts.indptr), shape=counts.shape)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.vectors_)
+
+    def score(self, query: Query) -> Float32:
+        return self.score_many([query])[0]
+
+    def score_many(self, queries: Sequence[Query]) -> Float32:
+        shoppers = np.zeros((len(queries), self.vectors_.shape[1]), np.float32)
+        for row, query in enumerate(queries):
+            items = known_items(query, self.n_items, self.settings.query_length)
+            shoppers[row] = self._decay(len(items)) @ self.vectors_[items]
+        return opinions(unit_rows(shoppers), self.vectors_)
+
+    def _decay(self, length: int) -> Float32:
+        return np.asarray(self.settings.query_decay ** np.arange(length), np.float32)
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        items = known_items(query, self.n_items, self.settings.query_length)
+        credit = self._decay(len(items)) * (self.vectors_[items] @ self.vectors_[item])
+        return strongest(items, np.where(items == item, 0.0, credit))
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        """Items of forgotten sessions are placed anew, among the vectors of the items still seen beside them.
+
+        Others keep their vectors: of an item untouched by the forgotten sessions, no input has changed. An item that
+        nobody else saw beside another loses its vector.
+        """
+        touched = np.unique(data.item[forgotten[data.session]])
+        if not len(touched):
+            return self
+        kept = self._ppmi(data.without_sessions(forgotten))[touched]
+        vectors = np.array(self.vectors_)
+        vectors[touched] = unit_rows(np.asarray(kept @ self.vectors_, np.float32))
+        return type(self).from_arrays({"vectors": vectors}, self.parameters())
+
+    def arrays(self) -> dict[str, Array]:
+        return {"vectors": self.vectors_}
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        strategy = cls(**parameters)
+        strategy.vectors_ = np.asarray(arrays["vectors"])
+        return strategy

@@ -1,0 +1,134 @@
+"""Alternating least squares for implicit feedback, by the `implicit` library.
+
+Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets" (ICDM 2008). Confidence is recency
+weighted: an interaction with an item counts alpha · weight · decay^age, age = how many distinct items the user touched
+since. A shopper's factors are never stored: they are solved from the query ("fold-in"), with the same weights:
+
+    x = (YᵀY + Σ_i c_i y_i y_iᵀ + λI)⁻¹ Σ_i (1 + c_i) y_i,   score(i) = max(0, x · y_i)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from implicit.cpu.als import AlternatingLeastSquares
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from algorithms.dot_products import opinions, strongest
+from algorithms.interactions import History, history_of, recency_weighted
+from algorithms.types import JSON, Array, Bool, Float32, Float64, Query, Strategy, TrainingData, Trigger
+
+
+@dataclass(frozen=True)
+class ALSParameters:
+    factors: int = 128
+    alpha: float = 30.0
+    regularization: float = 10.0
+    decay: float = 0.7
+    iterations: int = 15
+    query_length: int = 50
+    threads: int = 0  # 0 = all cores
+
+
+class ALS(Strategy):
+    name: ClassVar[str] = "als"
+
+    factors_: Float32  # (n_items, factors)
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = ALSParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        settings = self.settings
+        model = AlternatingLeastSquares(
+            factors=min(settings.factors, max(data.n_items, 1)),
+            regularization=settings.regularization,
+            iterations=settings.iterations,
+            num_threads=settings.threads,
+            random_state=int(rng.integers(2**31)),
+        )
+        with threadpool_limits(limits=1, user_api="blas"):
+            model.fit(self._confidence(data), show_progress=False)
+        return self._learn(np.asarray(model.item_factors, np.float32))
+
+    def _confidence(self, data: TrainingData) -> csr_matrix:
+        """1 + alpha · strength · decay^age for what was touched, as the library wants it."""
+        settings = self.settings
+        confidence = recency_weighted(data, settings.decay, settings.query_length)
+        confidence.data = 1.0 + np.float32(settings.alpha) * confidence.data
+        return confidence
+
+    def _learn(self, factors: Float32) -> Self:
+        self.factors_ = factors
+        dimension = factors.shape[1]
+        self._gram = factors.T.astype(np.float64) @ factors + self.settings.regularization * np.eye(dimension)
+        return self
+
+    @property
+    def n_items(self) -> int:
+        return len(self.factors_)
+
+    def score(self, query: Query) -> Float32:
+        return self.score_many([query])[0]
+
+    def score_many(self, queries: Sequence[Query]) -> Float32:
+        shoppers = np.zeros((len(queries), self.factors_.shape[1]), np.float32)
+        for row, query in enumerate(queries):
+            shoppers[row] = self._fold_in(history_of(query, self.n_items, self.settings.query_length))
+        return opinions(shoppers, self.factors_)
+
+    def _fold_in(self, history: History) -> Float64:
+        """The shopper's factors: one least-squares solution."""
+        if not len(history.items):
+            return np.zeros(self.factors_.shape[1])
+        extra = self.settings.alpha * history.decayed(self.settings.decay).astype(np.float64)
+        touched = self.factors_[history.items].astype(np.float64)
+        system = self._gram + (touched.T * extra) @ touched
+        return np.asarray(cho_solve(cho_factor(system, check_finite=False), touched.T @ (1.0 + extra)))
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        """Each touched item's part of the score: x is a sum over them (section 5 of the paper)."""
+        history = history_of(query, self.n_items, self.settings.query_length)
+        extra = self.settings.alpha * history.decayed(self.settings.decay).astype(np.float64)
+        touched = self.factors_[history.items].astype(np.float64)
+        system = self._gram + (touched.T * extra) @ touched
+        credit = (touched @ np.linalg.solve(system, self.factors_[item].astype(np.float64))) * (1.0 + extra)
+        return strongest(history.items, np.where(history.items == item, 0.0, credit))
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        """Items of forgotten sessions are solved anew from the other shoppers, who are folded in for it.
+
+        Other items keep their factors: the forgotten reached those only through the factors of people, at second hand,
+        and the next training ends that too. An item that nobody else touched has the factor 0.
+        """
+        touched = np.unique(data.item[forgotten[data.session]])
+        if not len(touched):
+            return self
+        confidence = self._confidence(data.without_sessions(forgotten))
+        people = np.flatnonzero(np.diff(confidence.indptr))
+        model = AlternatingLeastSquares(
+            factors=self.factors_.shape[1],
+            regularization=self.settings.regularization,
+            num_threads=self.settings.threads,
+        )
+        model.item_factors = np.array(self.factors_)
+        with threadpool_limits(limits=1, user_api="blas"):
+            model.user_factors = np.asarray(model.recalculate_user(people, confidence[people]))
+            model.item_factors[touched] = model.recalculate_item(touched, confidence[people].T.tocsr()[touched])
+        fresh = type(self)(**asdict(self.settings))
+        return fresh._learn(model.item_factors)
+
+    def arrays(self) -> dict[str, Array]:
+        return {"factors": self.factors_}
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        return cls(**parameters)._learn(np.asarray(arrays["factors"]))

@@ -1,0 +1,198 @@
+"""EASE: every item predicted from all others by one ridge regression with a closed form.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019). With X the binary user-item matrix:
+
+    P = (XᵀX + λI)⁻¹,  B_ij = -P_ij / P_jj (i ≠ j), B_ii = 0,  score = max(0, x · B)
+
+x is the shopper's history, weighted by recency. Dense: n_items² numbers, so up to `dense_items` only. Above, each item is
+regressed on its nearest neighbours alone, in the manner of SLIM with a fixed support (Ning and Karypis, ICDM 2011).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import numba
+import numpy as np
+from scipy.linalg import lapack
+from scipy.sparse import csr_matrix, vstack
+
+from algorithms.dot_products import strongest
+from algorithms.interactions import history_of, recency_weighted
+from algorithms.neighbour_table import NeighbourTable
+from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
+
+
+@dataclass(frozen=True)
+class EASEParameters:
+    regularization: float = 300.0
+    dense_items: int = 15_000
+    local_neighbours: int = 80
+    local_regularization: float = 30.0
+    query_decay: float = 0.9
+    query_length: int = 100
+    longest_history: int = 1000  # newest items of a user that count
+
+
+class EASE(Strategy):
+    name: ClassVar[str] = "ease"
+
+    weights_: Float32 | None = None  # (n_items, n_items) B, in the dense form
+    diagonal_: Float32  # (n_items,) P_jj: with it P can be had from B, and people taken out of it
+    table_: NeighbourTable | None = None  # row i: what i says about other items, in the local form
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = EASEParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        touched = self._binary(data)
+        if data.n_items <= self.settings.dense_items:
+            self.weights_, self.diagonal_ = self._dense(touched)
+        else:
+            self.table_ = self._local(touched, np.arange(data.n_items, dtype=np.int32))
+        return self
+
+    def _binary(self, data: TrainingData) -> csr_matrix:
+        table = recency_weighted(data, 1.0, self.settings.longest_history)
+        table.data = np.ones_like(table.data)
+        return table
+
+    def _dense(self, touched: csr_matrix) -> tuple[Float32, Float32]:
+        gram = np.asfortranarray((touched.T @ touched).toarray(), np.float32)
+        gram[np.diag_indices_from(gram)] += np.float32(self.settings.regularization)
+        factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
+        if failed:
+            raise ValueError(f"XᵀX + {self.settings.regularization} I cannot be inverted: raise the regularization")
+        inverse, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
+        return _weights_of(np.tril(inverse) + np.tril(inverse, -1).T)
+
+    def _local(self, touched: csr_matrix, targets: Int32) -> NeighbourTable:
+        """Row t: the items that speak for targets[t], and how much."""
+        gram = (touched.T @ touched).tocsr()
+        gram.sort_indices()
+        return NeighbourTable(
+            *_ridge_on_neighbours(
+                targets, gram.indptr.astype(np.int64), gram.indices, gram.data.astype(np.float32),
+                self.settings.local_neighbours, self.settings.local_regularization,
+            )
+        ).transposed(touched.shape[1], targets)  # fmt: skip
+
+    @property
+    def n_items(self) -> int:
+        return len(self.weights_) if self.weights_ is not None else self._rows.n_items
+
+    @property
+    def _rows(self) -> NeighbourTable:
+        if self.table_ is None:
+            raise ValueError("EASE has learned nothing yet: call fit")
+        return self.table_
+
+    def score(self, query: Query) -> Float32:
+        history = history_of(query, self.n_items, self.settings.query_length)
+        importance = history.decayed(self.settings.query_decay)
+        if self.weights_ is None:
+            scores = self._rows.add_up(history.items, importance)
+        else:
+            scores = np.asarray(importance @ self.weights_[history.items], np.float32)
+        return np.maximum(scores, 0.0, out=scores)
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        history = history_of(query, self.n_items, self.settings.query_length)
+        importance = history.decayed(self.settings.query_decay)
+        if self.weights_ is None:
+            return strongest(history.items, self._rows.credit(history, importance, item))
+        return strongest(history.items, importance * self.weights_[history.items, item])
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        """Exact in the dense form (a low-rank update of P); in the local one, items touched are regressed anew."""
+        remaining = data.without_sessions(forgotten)
+        people = np.unique(data.user[forgotten[data.session]])
+        strategy = type(self)(**asdict(self.settings))
+        if self.weights_ is None:
+            touched = np.unique(data.item[forgotten[data.session]]).astype(np.int32)
+            strategy.table_ = self._rows.with_columns(touched, self._local(self._binary(remaining), touched))
+        else:
+            old, new = self._binary(data)[people], self._binary(remaining)[people]
+            strategy.weights_, strategy.diagonal_ = self._exchanged(old, new)
+        return strategy
+
+    def _exchanged(self, old: csr_matrix, new: csr_matrix) -> tuple[Float32, Float32]:
+        """B and the diagonal of P after the rows `old` of X became `new` (Woodbury identity)."""
+        assert self.weights_ is not None
+        inverse = -self.weights_ * self.diagonal_
+        inverse[np.diag_indices_from(inverse)] = self.diagonal_
+        rows = vstack([old, new]).tocsr().astype(np.float64)
+        sign = np.concatenate([np.full(old.shape[0], -1.0), np.ones(new.shape[0])])
+        reach = np.asarray(rows @ inverse, np.float64)
+        core = np.diag(sign) + np.asarray((rows @ reach.T))
+        inverse -= (reach.T @ np.linalg.solve(core, reach)).astype(np.float32)
+        return _weights_of(inverse)
+
+    def arrays(self) -> dict[str, Array]:
+        if self.weights_ is None:
+            return self._rows.arrays()
+        return {"weights": self.weights_, "diagonal": self.diagonal_}
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        strategy = cls(**parameters)
+        if "weights" in arrays:
+            strategy.weights_, strategy.diagonal_ = arrays["weights"], arrays["diagonal"]
+        else:
+            strategy.table_ = NeighbourTable.from_arrays(arrays)
+        return strategy
+
+
+def _weights_of(inverse: Float32) -> tuple[Float32, Float32]:
+    """B and the diagonal of P."""
+    diagonal = np.diag(inverse).copy()
+    weights = np.ascontiguousarray(inverse / -diagonal, np.float32)
+    weights[np.diag_indices_from(weights)] = 0.0
+    return weights, diagonal
+
+
+@numba.njit(nogil=True, cache=True)
+def _ridge_on_neighbours(
+    targets: Int32, offsets: Int64, columns: Int32, gram: Float32, k: int, regularization: float
+) -> tuple[Int32, Float32, Int64]:
+    """For each target j solve (G_NN + λI) w = G_Nj, N the k items with the largest cosine to j."""
+    n_items = len(offsets) - 1
+    size = np.zeros(n_items, np.float32)
+    for i in range(n_items):
+        for p in range(offsets[i], offsets[i + 1]):
+            if columns[p] == i:
+                size[i] = gram[p]
+    place = np.full(n_items, -1, np.int64)
+    items = np.empty(len(targets) * k, np.int32)
+    weights = np.empty(len(targets) * k, np.float32)
+    ends = np.zeros(len(targets) + 1, np.int64)
+    filled = 0
+    for t in range(len(targets)):
+        j = targets[t]
+        others = columns[offsets[j] : offsets[j + 1]]
+        shared = gram[offsets[j] : offsets[j + 1]]
+        cosine = shared / np.sqrt(size[others])
+        cosine[others == j] = 0.0
+        order = np.argsort(-cosine, kind="mergesort")[:k]
+        order = order[cosine[order] > 0.0]
+        near, n = others[order], len(order)
+        if n:
+            system = np.zeros((n, n), np.float32)
+            for a in range(n):
+                place[near[a]] = a
+            for a in range(n):
+                for p in range(offsets[near[a]], offsets[near[a] + 1]):
+                    if place[columns[p]] >= 0:
+                        system[a, place[columns[p]]] = gram[p]
+                system[a, a] += regularization
+            place[near] = -1
+            weights[filled : filled + n] = np.linalg.solve(system, shared[order])
+            items[filled : filled + n] = near
+            filled += n
+        ends[t + 1] = filled
+    return items[:filled].copy(), weights[:filled].copy(), ends

@@ -1,0 +1,199 @@
+"""Offline evaluation: every item is ranked for every case, never a sample (Krichene and Rendle, "On Sampled Metrics for
+Item Recommendation", KDD 2020), and equal scores share the mean of their ranks.
+
+Each figure is taken twice: over all items, and over items that the shopper has not seen ("unseen"), where seen items
+leave both the ranking and the relevant items; a case with no relevant item left does not count there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from algorithms import metrics
+from algorithms.blend import Method, blend
+from algorithms.experiments import Interval, bootstrap_mean
+from algorithms.ranking import mean_ranks, top_k
+from algorithms.types import Bool, Float32, Float64, Int32, Int64, Query, Strategy
+
+Mode = Literal["all", "unseen"]
+MODES: tuple[Mode, ...] = ("all", "unseen")
+CUTOFFS = (10, 20)
+LIST_LENGTH = 10
+BLOCK_BYTES = 96 * 2**20
+
+PER_CASE: dict[str, Callable[[Float64, Int64, int, int], Float64]] = {
+    "recall": metrics.recall,
+    "hit_rate": metrics.hit_rate,
+    "mrr": metrics.mrr,
+    "ndcg": metrics.ndcg,
+}
+DENSITIES = ("0", "1", "2-4", "5+")
+"""Classes of how many distinct items are known of a shopper."""
+
+
+@dataclass(frozen=True)
+class TestCase:
+    """A shopper as they were known, and what they then chose (at least one item)."""
+
+    __test__ = False  # not a test of pytest's
+
+    query: Query
+    targets: Int32
+
+
+@dataclass(frozen=True)
+class Blend:
+    """A mix to evaluate beside its strategies."""
+
+    weights: Mapping[str, float]
+    method: Method = "max"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of one ranking. `per_case` holds (n_cases,) values, NaN where a case does not count."""
+
+    per_case: dict[str, Float64]  # "ndcg@10" …
+    exposure: Int64  # (n_items,) how often each item stood in a list of LIST_LENGTH
+    novelty: float  # bits
+    repeat_share: float
+    diversity: float | None  # None without groups
+
+    def mean(self, metric: str) -> float:
+        values = self.per_case[metric]
+        counted = values[~np.isnan(values)]
+        return float(counted.mean()) if len(counted) else 0.0
+
+    def interval(self, metric: str, rng: np.random.Generator) -> Interval:
+        values = self.per_case[metric]
+        return bootstrap_mean(values[~np.isnan(values)], rng)
+
+    def by_class(self, metric: str, classes: Sequence[str]) -> dict[str, float]:
+        """Mean of `metric` for each class of cases; classes in which no case counts are left out."""
+        values, labels = self.per_case[metric], np.asarray(classes)
+        counted = ~np.isnan(values)
+        return {str(c): float(values[counted & (labels == c)].mean()) for c in np.unique(labels[counted])}
+
+    def summary(self) -> dict[str, float]:
+        """Means under the names that reports use."""
+        figures = {metric: self.mean(metric) for metric in self.per_case}
+        figures[f"coverage@{LIST_LENGTH}"] = metrics.coverage(self.exposure)
+        figures[f"novelty@{LIST_LENGTH}"] = self.novelty
+        figures[f"gini@{LIST_LENGTH}"] = metrics.gini(self.exposure)
+        figures[f"repeats@{LIST_LENGTH}"] = self.repeat_share
+        if self.diversity is not None:
+            figures[f"diversity@{LIST_LENGTH}"] = self.diversity
+        return figures | {"cases": float((~np.isnan(next(iter(self.per_case.values())))).sum())}
+
+
+def density_classes(cases: Sequence[TestCase]) -> list[str]:
+    """One of DENSITIES for each case."""
+    bounds = np.searchsorted([1, 2, 5], [len(np.unique(case.query.items)) for case in cases], side="right")
+    return [DENSITIES[b] for b in bounds]
+
+
+def evaluate(
+    strategies: Mapping[str, Strategy],
+    cases: Sequence[TestCase],
+    *,
+    blends: Mapping[str, Blend] | None = None,
+    modes: Sequence[Mode] = MODES,
+    popularity: Int64 | Float64 | None = None,
+    groups: Int32 | None = None,
+    progress: Callable[[Iterable[slice]], Iterable[slice]] = iter,
+) -> dict[str, dict[Mode, Figures]]:
+    """Rank all items of every case by every strategy and blend; figures by name and mode.
+
+    `popularity` (n_items,) is what novelty is measured against, `groups` (n_items,) what diversity is, such as
+    categories; `progress` may wrap the blocks of cases in a progress bar. Raises ValueError without cases, for a blend
+    that has the name of a strategy, and for a target that no strategy knows.
+    """
+    blends = blends or {}
+    n_items = _check(strategies, cases, blends)
+    recorders = {
+        name: {mode: _Recorder(len(cases), n_items) for mode in modes} for name in (*strategies, *blends)
+    }
+    block = max(1, BLOCK_BYTES // (4 * max(n_items, 1) * max(len(strategies), 1)))
+    for span in progress([slice(start, start + block) for start in range(0, len(cases), block)]):
+        part = cases[span]
+        seen = _seen(part, n_items)
+        raw = {name: strategy.score_many([c.query for c in part]) for name, strategy in strategies.items()}
+        for mode in modes:
+            scores = raw if mode == "all" else {name: np.where(seen, 0.0, s) for name, s in raw.items()}
+            for name, row in scores.items():
+                recorders[name][mode].add(row, part, span.start, seen, mode)
+            for name, mix in blends.items():
+                total = blend(scores, mix.weights, mix.method).total
+                recorders[name][mode].add(total, part, span.start, seen, mode)
+    frequency = np.zeros(n_items) if popularity is None else popularity
+    return {
+        name: {mode: recorder.figures(frequency, groups) for mode, recorder in by_mode.items()}
+        for name, by_mode in recorders.items()
+    }
+
+
+def _check(strategies: Mapping[str, Strategy], cases: Sequence[TestCase], blends: Mapping[str, Blend]) -> int:
+    if not cases:
+        raise ValueError("no cases to evaluate: the test window holds no shopper with a next item")
+    if both := set(strategies) & set(blends):
+        raise ValueError(f"{', '.join(sorted(both))} name a strategy and a blend: rename the blend")
+    sizes = {name: strategy.n_items for name, strategy in strategies.items()}
+    if len(set(sizes.values())) != 1:
+        raise ValueError(f"strategies must know the same number of items, found {sizes}")
+    n_items = next(iter(sizes.values()))
+    if any(not len(c.targets) or c.targets.min() < 0 or c.targets.max() >= n_items for c in cases):
+        raise ValueError(f"targets must be items 0..{n_items - 1}, at least one in every case")
+    return n_items
+
+
+def _seen(cases: Sequence[TestCase], n_items: int) -> Bool:
+    seen = np.zeros((len(cases), n_items), np.bool_)
+    for row, case in enumerate(cases):
+        seen[row, case.query.items[case.query.items < n_items]] = True
+    return seen
+
+
+@dataclass
+class _Recorder:
+    """Collects ranks and lists of one ranking, block by block."""
+
+    n_cases: int
+    n_items: int
+    ranks: list[Float64] = field(default_factory=list)
+    cases: list[Int64] = field(default_factory=list)
+    lists: list[Int32] = field(default_factory=list)
+    repeats: int = 0
+    listed: int = 0
+
+    def add(self, scores: Float32, part: Sequence[TestCase], start: int, seen: Bool, mode: Mode) -> None:
+        rows = np.repeat(np.arange(len(part)), [len(case.targets) for case in part])
+        targets = np.concatenate([case.targets for case in part])
+        if mode == "unseen":
+            fresh = ~seen[rows, targets]
+            rows, targets = rows[fresh], targets[fresh]
+        self.ranks.append(mean_ranks(scores, rows, targets, seen if mode == "unseen" else None))
+        self.cases.append(rows + start)
+        counted = np.unique(rows) if mode == "unseen" else np.arange(len(part))
+        for row in counted:
+            best = top_k(scores[row], LIST_LENGTH)
+            self.listed += len(best)
+            self.repeats += int(seen[row, best].sum())
+            self.lists.append(np.pad(best, (0, LIST_LENGTH - len(best)), constant_values=-1))
+
+    def figures(self, popularity: Int64 | Float64, groups: Int32 | None) -> Figures:
+        ranks, cases = np.concatenate(self.ranks), np.concatenate(self.cases)
+        lists = np.array(self.lists, np.int32).reshape(-1, LIST_LENGTH)
+        exposure = np.bincount(lists[lists >= 0], minlength=self.n_items)
+        return Figures(
+            per_case={
+                f"{name}@{k}": metric(ranks, cases, self.n_cases, k) for name, metric in PER_CASE.items() for k in CUTOFFS
+            },
+            exposure=exposure,
+            novelty=metrics.novelty(exposure, popularity),
+            repeat_share=self.repeats / self.listed if self.listed else 0.0,
+            diversity=None if groups is None else metrics.diversity(lists, groups),
+        )

@@ -1,0 +1,235 @@
+"""The shopper's own history: what they looked at, what they come back to, what they buy again.
+
+Repeats are a third of what shoppers do next in browsing logs, and most of it in basket shops: Anderson et al., "The
+Dynamics of Repeat Consumption" (WWW 2014); Bhagat et al., "Buy It Again" (KDD 2018). Nothing of a shopper is kept: all
+three read the query alone; what two of them learn are tables over all shoppers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import numba
+import numpy as np
+
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Float64,
+    Int32,
+    Int64,
+    Query,
+    Strategy,
+    TrainingData,
+    Trigger,
+)
+
+DAY_SECONDS = 86_400.0
+
+
+class OwnHistory(Strategy):
+    """Scores items of the query only; each is its own trigger."""
+
+    n_items_: int
+
+    @property
+    def n_items(self) -> int:
+        return self.n_items_
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        return Trigger(item, 1.0) if self.score(query)[item] > 0 else None
+
+    def _known(self, query: Query) -> Bool:
+        """(m,): interactions with items that the strategy knows, other than the product whose page is open."""
+        other = query.items != (-1 if query.context_item is None else query.context_item)
+        return np.asarray((query.items >= 0) & (query.items < self.n_items_) & other)
+
+
+class RecentlyViewed(OwnHistory):
+    """What was looked at and not bought, newest first: 1 for the newest, then decay, decay², …"""
+
+    name: ClassVar[str] = "recently_viewed"
+
+    def __init__(self, decay: float = 0.9) -> None:
+        self.decay = decay
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        self.n_items_ = data.n_items
+        return self
+
+    def score(self, query: Query) -> Float32:
+        scores = np.zeros(self.n_items_, np.float32)
+        bought = set(query.items[query.purchased].tolist())
+        viewed = dict.fromkeys(i for i in query.items[self._known(query)][::-1].tolist() if i not in bought)
+        scores[np.fromiter(viewed, np.int32, len(viewed))] = self.decay ** np.arange(len(viewed))
+        return scores
+
+    def arrays(self) -> dict[str, Array]:
+        return {}
+
+    def parameters(self) -> dict[str, JSON]:
+        return {"decay": self.decay, "n_items": self.n_items_}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        strategy = cls(parameters["decay"])
+        strategy.n_items_ = parameters["n_items"]
+        return strategy
+
+
+AGES, COUNTS, VARIETIES = 12, 4, 4
+"""Sizes of the reminder's table: places back among the distinct items; times seen; repeated views of anything."""
+
+
+class Reminder(OwnHistory):
+    """The probability that the next item is one already seen, as training sessions show it.
+
+    Depends on how many distinct items were seen since (0 for the newest), how often the item was seen, and how many
+    views of the session were repeats. A table of 12 × 4 × 4 cells, each shrunk towards its age's mean.
+    """
+
+    name: ClassVar[str] = "reminder"
+
+    table_: Float64  # (AGES, COUNTS, VARIETIES) probabilities
+
+    def __init__(self, shrinkage: float = 50.0) -> None:
+        self.shrinkage = shrinkage
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        shown, taken = _repeat_counts(data.item, data.session_offsets)
+        by_age = (taken.sum(axis=(1, 2)) + 1e-3) / (shown.sum(axis=(1, 2)) + 1.0)
+        table = (taken + self.shrinkage * by_age[:, None, None]) / (shown + self.shrinkage)
+        return self._learn(table, data.n_items)
+
+    def _learn(self, table: Float64, n_items: int) -> Self:
+        self.table_, self.n_items_ = table, n_items
+        return self
+
+    def score(self, query: Query) -> Float32:
+        scores = np.zeros(self.n_items_, np.float32)
+        history = query.items[self._known(query)]
+        items, ages, counts = _ages_and_counts(history, AGES)
+        repeats = min(len(history) - len(set(history.tolist())), VARIETIES - 1)
+        scores[items] = self.table_[ages, np.minimum(counts, COUNTS) - 1, repeats]
+        return scores
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        return type(self)(self.shrinkage).fit(data.without_sessions(forgotten), np.random.default_rng(0))
+
+    def arrays(self) -> dict[str, Array]:
+        return {"table": self.table_}
+
+    def parameters(self) -> dict[str, JSON]:
+        return {"shrinkage": self.shrinkage, "n_items": self.n_items_}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        return cls(parameters["shrinkage"])._learn(np.asarray(arrays["table"]), parameters["n_items"])
+
+
+@numba.njit(nogil=True, cache=True)
+def _ages_and_counts(history: Int32, limit: int) -> tuple[Int32, Int64, Int64]:
+    """Distinct items, newest first, at most `limit`; how many distinct items are newer; how often each stands there."""
+    items = np.empty(min(limit, len(history)), np.int32)
+    counts = np.zeros(len(items), np.int64)
+    n = 0
+    for row in range(len(history) - 1, -1, -1):
+        found = False
+        for a in range(n):
+            if items[a] == history[row]:
+                counts[a] += 1
+                found = True
+                break
+        if not found and n < len(items):
+            items[n] = history[row]
+            counts[n] = 1
+            n += 1
+    return items[:n], np.arange(n), counts[:n]
+
+
+@numba.njit(nogil=True, cache=True)
+def _repeat_counts(items: Int32, offsets: Int64) -> tuple[Float64, Float64]:
+    """How often each kind of candidate stood there when a next item was chosen, and how often it was the one."""
+    shown = np.zeros((AGES, COUNTS, VARIETIES))
+    taken = np.zeros((AGES, COUNTS, VARIETIES))
+    for s in range(len(offsets) - 1):
+        repeats = 0
+        start = max(offsets[s], offsets[s + 1] - 60)  # of a robot's endless session, the end is enough
+        for row in range(start + 1, offsets[s + 1]):
+            repeats += (items[start : row - 1] == items[row - 1]).any()
+            candidates, ages, counts = _ages_and_counts(items[start:row], AGES)
+            for a in range(len(candidates)):
+                cell = ages[a], min(counts[a], COUNTS) - 1, min(repeats, VARIETIES - 1)
+                shown[cell] += 1.0
+                taken[cell] += candidates[a] == items[row]
+    return shown, taken
+
+
+@dataclass(frozen=True)
+class RepurchaseParameters:
+    half_life_days: float = 90.0
+    rate_power: float = 0.5
+    prior_customers: float = 10.0
+
+
+class Repurchase(OwnHistory):
+    """What was bought, by how lately and how often, and by how often this product is bought again at all.
+
+        score(i) = rate(i)^rate_power · Σ_{purchases of i} weight · 0.5^(age / half_life_days)
+
+    where rate(i) is the share of i's buyers who bought it on two occasions or more, shrunk to the shop's mean.
+    """
+
+    name: ClassVar[str] = "repurchase"
+
+    rate_: Float64  # (n_items,) 0..1
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = RepurchaseParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        bought = data.basket >= 0
+        pairs, occasions = self._occasions(data.user[bought], data.item[bought], data.basket[bought])
+        buyers = np.bincount(pairs[:, 1], minlength=data.n_items).astype(np.float64)
+        returned = np.bincount(pairs[occasions > 1, 1], minlength=data.n_items)
+        mean = (returned.sum() + 1.0) / (buyers.sum() + 2.0)
+        prior = self.settings.prior_customers
+        return self._learn((returned + prior * mean) / (buyers + prior))
+
+    @staticmethod
+    def _occasions(user: Int32, item: Int32, basket: Int32) -> tuple[Int32, Int64]:
+        """Distinct (user, item) and in how many different baskets each stands."""
+        visits = np.unique(np.stack([user, item, basket], axis=1), axis=0)
+        pairs, occasions = np.unique(visits[:, :2], axis=0, return_counts=True)
+        return pairs, occasions
+
+    def _learn(self, rate: Float64) -> Self:
+        self.rate_, self.n_items_ = rate, len(rate)
+        self._multiplier = rate**self.settings.rate_power
+        return self
+
+    def score(self, query: Query) -> Float32:
+        bought = self._known(query) & query.purchased
+        age_days = np.maximum(query.now - query.timestamps[bought], 0.0) / DAY_SECONDS
+        mass = query.weights[bought] * 0.5 ** (age_days / self.settings.half_life_days)
+        items = query.items[bought]
+        total = np.bincount(items, weights=mass, minlength=self.n_items_)
+        return (total * self._multiplier).astype(np.float32)
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        fresh = type(self)(**asdict(self.settings))
+        return fresh.fit(data.without_sessions(forgotten), np.random.default_rng(0))
+
+    def arrays(self) -> dict[str, Array]:
+        return {"rate": self.rate_}
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        return cls(**parameters)._learn(np.asarray(arrays["rate"]))

@@ -1,0 +1,102 @@
+"""One view of a history for training and serving alike: distinct items, how long ago, and how strongly.
+
+Age counts occasions, not days: the items of the newest occasion have age 0, those of the one before age 1 and so on. An
+occasion is one moment, a click or a whole basket; one that only repeats newer items does not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from algorithms.types import Float32, Float64, Int32, Int64, Query, TrainingData
+
+
+@dataclass(frozen=True)
+class History:
+    """Distinct items of one shopper, newest first."""
+
+    items: Int32
+    ages: Int32  # occasions since, ascending from 0
+    strength: Float32  # log2(1 + sum of event weights): 1 for one event of weight 1
+
+    def decayed(self, decay: float) -> Float32:
+        """strength · decay^age."""
+        return np.asarray(self.strength * np.float64(decay) ** self.ages, np.float32)
+
+
+def history_of(query: Query, n_items: int, limit: int) -> History:
+    """The newest `limit` distinct items that are known: the page's own product first, then the cart, then the past."""
+    page = [] if query.context_item is None else [query.context_item]
+    items = np.concatenate([query.items, query.cart, np.array(page, np.int32)]).astype(np.int32)
+    weights = np.concatenate([query.weights, np.ones(len(items) - len(query.items), np.float32)])
+    newest = max(query.now, float(query.timestamps[-1]) if len(query.timestamps) else query.now)
+    moments = np.concatenate([query.timestamps, np.full(len(query.cart), newest + 1.0), np.full(len(page), newest + 2.0)])
+    known = (items >= 0) & (items < n_items)
+    items, ages, mass = _newest_first(items[known], weights[known].astype(np.float64), moments[known], limit)
+    return History(items, ages, np.log2(1.0 + mass).astype(np.float32))
+
+
+def user_histories(data: TrainingData, limit: int = 2**31 - 1) -> tuple[Int64, History]:
+    """(n_users + 1,) offsets and the histories of all users, one after the other."""
+    order = np.lexsort((data.timestamp, data.user))
+    offsets = np.searchsorted(data.user[order], np.arange(data.n_users + 1)).astype(np.int64)
+    ends, items, ages, mass = _all_newest_first(
+        data.item[order], data.weight[order].astype(np.float64), data.timestamp[order], offsets, limit
+    )
+    return ends, History(items, ages, np.log2(1.0 + mass).astype(np.float32))
+
+
+def recency_weighted(data: TrainingData, decay: float, limit: int = 2**31 - 1) -> csr_matrix:
+    """(n_users, n_items) CSR float32 of strength · decay^age, > 0; what it makes vanish is left out."""
+    offsets, history = user_histories(data, limit)
+    matrix = csr_matrix((history.decayed(decay), history.items, offsets), shape=(data.n_users, data.n_items))
+    matrix.data[matrix.data < 1e-4] = 0.0
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    return matrix
+
+
+@numba.njit(nogil=True, cache=True)
+def _newest_first(items: Int32, weights: Float64, moments: Float64, limit: int) -> tuple[Int32, Int32, Float64]:
+    """Rows are sorted by moment. Events of an item within the rows read add up; reading stops at `limit` items."""
+    size = min(limit, len(items))
+    distinct = np.empty(size, np.int32)
+    ages = np.empty(size, np.int32)
+    mass = np.zeros(size, np.float64)
+    place = {np.int32(-1): 0}
+    n, age = 0, -1
+    occasion = np.inf
+    for row in range(len(items) - 1, -1, -1):
+        item = items[row]
+        if item in place:
+            mass[place[item]] += weights[row]
+            continue
+        if n == size:
+            break
+        if moments[row] != occasion:
+            occasion = moments[row]
+            age += 1
+        place[item] = n
+        distinct[n], ages[n], mass[n] = item, age, weights[row]
+        n += 1
+    return distinct[:n], ages[:n], mass[:n]
+
+
+@numba.njit(nogil=True, cache=True)
+def _all_newest_first(
+    items: Int32, weights: Float64, moments: Float64, offsets: Int64, limit: int
+) -> tuple[Int64, Int32, Int32, Float64]:
+    ends = np.zeros(len(offsets), np.int64)
+    distinct, ages, mass = np.empty_like(items), np.empty_like(items), np.empty(len(items), np.float64)
+    n = 0
+    for u in range(len(offsets) - 1):
+        span = slice(offsets[u], offsets[u + 1])
+        own, age, strength = _newest_first(items[span], weights[span], moments[span], limit)
+        distinct[n : n + len(own)], ages[n : n + len(own)], mass[n : n + len(own)] = own, age, strength
+        n += len(own)
+        ends[u + 1] = n
+    return ends, distinct[:n].copy(), ages[:n].copy(), mass[:n].copy()

@@ -1,0 +1,136 @@
+"""A table of neighbours: for each item those most like it, with their similarity. CSR, neighbours by falling similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from algorithms.interactions import History
+from algorithms.types import Array, Float32, Int32, Int64
+
+
+@dataclass(frozen=True)
+class NeighbourTable:
+    neighbours: Int32
+    similarity: Float32
+    offsets: Int64  # (n_items + 1,)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.offsets) - 1
+
+    def row(self, item: int) -> tuple[Int32, Float32]:
+        span = slice(self.offsets[item], self.offsets[item + 1])
+        return self.neighbours[span], self.similarity[span]
+
+    def add_up(self, items: Int32, importance: Float32) -> Float32:
+        """(n_items,): Σ_a importance[a] · similarity(items[a], ·)."""
+        scores = np.zeros(self.n_items, np.float32)
+        _add_up(items, importance, self.neighbours, self.similarity, self.offsets, scores)
+        return scores
+
+    def credit(self, history: History, importance: Float32, item: int) -> Float32:
+        """What each item of the history added to the score of `item`."""
+        shares = [self.similarity_of(int(source), item) for source in history.items]
+        return np.asarray(importance * np.array(shares, np.float32), np.float32)
+
+    def similarity_of(self, source: int, item: int) -> float:
+        neighbours, similarity = self.row(source)
+        at = np.flatnonzero(neighbours == item)
+        return float(similarity[at[0]]) if len(at) else 0.0
+
+    def transposed(self, n_items: int, numbers: Int32) -> NeighbourTable:
+        """(n_items rows): row i lists the numbers[r] of those rows r in which i is listed, with the same similarity."""
+        rows = np.repeat(numbers, np.diff(self.offsets))
+        order = np.lexsort((rows, self.neighbours))
+        offsets = np.searchsorted(self.neighbours[order], np.arange(n_items + 1)).astype(np.int64)
+        return NeighbourTable(rows[order].astype(np.int32), self.similarity[order], offsets)
+
+    def with_rows(self, items: Int32, fresh: NeighbourTable) -> NeighbourTable:
+        """This table, but for the rows of `items` (ascending), which are the rows of `fresh` in that order."""
+        row_of = np.repeat(np.arange(self.n_items), np.diff(self.offsets))
+        kept = ~np.isin(row_of, items)
+        rows = np.concatenate([row_of[kept], np.repeat(items, np.diff(fresh.offsets))])
+        return _from_rows(
+            rows,
+            np.concatenate([self.neighbours[kept], fresh.neighbours]),
+            np.concatenate([self.similarity[kept], fresh.similarity]),
+            self.n_items,
+        )
+
+    def with_columns(self, items: Int32, fresh: NeighbourTable) -> NeighbourTable:
+        """This table, but for the entries that point to `items`, which are those of `fresh` (of as many rows)."""
+        kept = ~np.isin(self.neighbours, items)
+        rows = np.repeat(np.arange(self.n_items), np.diff(self.offsets))[kept]
+        return _from_rows(
+            np.concatenate([rows, np.repeat(np.arange(self.n_items), np.diff(fresh.offsets))]),
+            np.concatenate([self.neighbours[kept], fresh.neighbours]),
+            np.concatenate([self.similarity[kept], fresh.similarity]),
+            self.n_items,
+        )
+
+    def arrays(self) -> dict[str, Array]:
+        return {"neighbours": self.neighbours, "similarity": self.similarity, "offsets": self.offsets}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> NeighbourTable:
+        return cls(arrays["neighbours"], arrays["similarity"], arrays["offsets"])
+
+
+def _from_rows(rows: Int64, neighbours: Int32, similarity: Float32, n_items: int) -> NeighbourTable:
+    order = np.argsort(rows, kind="stable")
+    offsets = np.searchsorted(rows[order], np.arange(n_items + 1)).astype(np.int64)
+    return NeighbourTable(neighbours[order], similarity[order], offsets)
+
+
+@numba.njit(nogil=True, cache=True)
+def _add_up(
+    items: Int32, importance: Float32, neighbours: Int32, similarity: Float32, offsets: Int64, scores: Float32
+) -> None:
+    for a in range(len(items)):
+        for p in range(offsets[items[a]], offsets[items[a] + 1]):
+            scores[neighbours[p]] += importance[a] * similarity[p]
+
+
+@numba.njit(nogil=True, cache=True)
+def most_similar(
+    rows: Int32,
+    offsets: Int64, columns: Int32, values: Float32,  # (n_items, d) CSR
+    column_offsets: Int64, items: Int32, column_values: Float32,  # the same by column
+    k: int, threshold: float,
+) -> tuple[Int32, Float32, Int64]:  # fmt: skip
+    """For each of `rows` the k other rows of the sparse matrix with the largest dot product above `threshold`."""
+    neighbours = np.empty(len(rows) * k, np.int32)
+    similarity = np.empty(len(rows) * k, np.float32)
+    ends = np.zeros(len(rows) + 1, np.int64)
+    sums = np.zeros(len(offsets) - 1, np.float32)
+    touched = np.empty(len(offsets) - 1, np.int32)
+    filled = 0
+    for r in range(len(rows)):
+        n = 0
+        for p in range(offsets[rows[r]], offsets[rows[r] + 1]):
+            column = columns[p]
+            for q in range(column_offsets[column], column_offsets[column + 1]):
+                if sums[items[q]] == 0.0:
+                    touched[n] = items[q]
+                    n += 1
+                sums[items[q]] += values[p] * column_values[q]
+        sums[rows[r]] = 0.0
+        strength = sums[touched[:n]]
+        sums[touched[:n]] = 0.0
+        bar = np.float32(threshold)
+        if n > k:
+            bar = max(bar, np.partition(strength, n - k)[n - k])
+        chosen = touched[:n][(strength >= bar) & (strength > 0.0)]
+        strength = strength[(strength >= bar) & (strength > 0.0)]
+        by_number = np.argsort(chosen)  # equals stand by number, whatever the order of the users was
+        chosen, strength = chosen[by_number], strength[by_number]
+        order = np.argsort(-strength, kind="mergesort")[:k]
+        neighbours[filled : filled + len(order)] = chosen[order]
+        similarity[filled : filled + len(order)] = strength[order]
+        filled += len(order)
+        ends[r + 1] = filled
+    return neighbours[:filled].copy(), similarity[:filled].copy(), ends

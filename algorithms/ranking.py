@@ -1,0 +1,56 @@
+"""From a row of scores to a list, and to the place of an item in it. Ranks start at 1."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from algorithms.types import Bool, Float32, Float64, Int32, Int64
+
+
+def top_k(scores: Float32, k: int) -> Int32:
+    """(min(k, items above 0),): items by falling score, ties to the lower number; "no opinion" (0) is never listed."""
+    return _top_k(np.ascontiguousarray(scores, np.float32), k)  # type: ignore[no-any-return]
+
+
+@numba.njit(nogil=True, cache=True)
+def _top_k(scores: Float32, k: int) -> Int32:
+    items = np.empty(k, np.int32)
+    best = np.empty(k, np.float32)
+    n = 0
+    for item in range(len(scores)):
+        score = scores[item]
+        if score <= 0.0 or k == 0 or (n == k and score <= best[n - 1]):
+            continue
+        place = n if n < k else k - 1
+        n = min(n + 1, k)
+        while place > 0 and best[place - 1] < score:
+            best[place], items[place] = best[place - 1], items[place - 1]
+            place -= 1
+        best[place], items[place] = score, item
+    return items[:n].copy()
+
+
+def mean_ranks(scores: Float32, cases: Int64, targets: Int32, left_out: Bool | None = None) -> Float64:
+    """(t,): rank of item targets[x] in row cases[x] of `scores` (q, n_items); equals share the mean of their places.
+
+    `left_out` (q, n_items) are items that do not stand in the ranking.
+    """
+    excluded = np.zeros((0, 0), np.bool_) if left_out is None else left_out
+    return _mean_ranks(scores, cases, targets, excluded)  # type: ignore[no-any-return]
+
+
+@numba.njit(nogil=True, cache=True)
+def _mean_ranks(scores: Float32, cases: Int64, targets: Int32, excluded: Bool) -> Float64:
+    ranks = np.empty(len(targets), np.float64)
+    for t in range(len(targets)):
+        row = scores[cases[t]]
+        own = row[targets[t]]
+        above = 0
+        equal = 0
+        for item in range(len(row)):
+            if row[item] >= own and not (len(excluded) and excluded[cases[t], item]):
+                above += row[item] > own
+                equal += row[item] == own
+        ranks[t] = above + (equal + 1) / 2
+    return ranks
