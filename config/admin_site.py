@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from unfold.sites import UnfoldAdminSite
 
-from accounts.admin.current_store import choose_store, current_store, stores
+from accounts.current_store import choose_store, current_store, stores
 
 ZONE_COOKIE = "etalage_admin_zone"
 

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.admin.current_store import current_store, may
+from accounts.current_store import current_store, may
 from accounts.permissions import Ability
 from config.attention import Attention, attention_for
 

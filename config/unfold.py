@@ -9,7 +9,7 @@ from django.templatetags.static import static
 
 
 def _subheader(request: HttpRequest) -> str:
-    from accounts.admin.current_store import current_store
+    from accounts.current_store import current_store
 
     store = current_store(request) if request.user.is_authenticated else None
     return str(store) if store else "Personalisation for your shop"
@@ -17,7 +17,7 @@ def _subheader(request: HttpRequest) -> str:
 
 def _environment(request: HttpRequest) -> tuple[str, str] | None:
     """Simulated people are labelled as simulated everywhere."""
-    from accounts.admin.current_store import current_store
+    from accounts.current_store import current_store
 
     store = current_store(request) if request.user.is_authenticated else None
     return ("Simulated shoppers", "info") if store and store.is_simulated else None

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
     UnfoldAdminTextInputWidget,
@@ -21,7 +21,7 @@ from unfold.widgets import (
 
 from accounts.display.columns import ago, when
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
-from accounts.admin.current_store import require
+from accounts.current_store import require
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.models import ApiKey, Scope
@@ -41,7 +41,7 @@ class NewKeyForm(forms.Form):
     name = forms.CharField(max_length=120, widget=UnfoldAdminTextInputWidget, help_text="Who uses it: “Web shop”, “Order server”.")
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="A key that stands in a web page is public: give it “Send events from browsers” and nothing secret.",
     )
     consent_source = forms.ChoiceField(
@@ -53,7 +53,7 @@ class NewKeyForm(forms.Form):
     declared_purposes = forms.MultipleChoiceField(
         choices=_PURPOSES,
         required=False,
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="For “The purposes declared for this key” only: you vouch that each shopper permitted them.",
     )
     allowed_origins = forms.CharField(

@@ -9,7 +9,7 @@ from django.db.models import Field, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import DropdownFilter, RelatedDropdownFilter
 
-from accounts.admin.current_store import current_store
+from accounts.current_store import current_store
 
 
 class InStoreFilter(RelatedDropdownFilter):

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from accounts.admin.current_store import may
+from accounts.current_store import may
 from accounts.models import Customer, Visitor
 from accounts.permissions import Ability
 

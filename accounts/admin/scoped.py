@@ -14,7 +14,7 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin, TabularInline
 
 from accounts import auditing
-from accounts.admin.current_store import current_store, may, require, require_store
+from accounts.current_store import current_store, may, require, require_store
 from accounts.admin.exports import ExportColumn, csv_response
 from accounts.permissions import Ability
 

@@ -16,7 +16,7 @@ from accounts import auditing, vault
 from accounts.admin import panels
 from accounts.display.columns import ago, when
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
-from accounts.admin.current_store import may, require_store
+from accounts.current_store import may, require_store
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.models import Customer, IdentityLink, ProfileSource, Visitor

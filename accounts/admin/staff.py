@@ -18,11 +18,11 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordInput, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from accounts.display.columns import ago
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
-from accounts.admin.current_store import current_store, may, require
+from accounts.current_store import current_store, may, require
 from accounts.admin.scoped import ScopedAdmin
 from accounts.models import Role, Store, StoreMembership, User
 from accounts.permissions import ABILITIES, Ability
@@ -131,7 +131,7 @@ class NewMemberForm(forms.Form):
     password = forms.CharField(
         required=False,
         min_length=12,
-        widget=UnfoldAdminPasswordInput,
+        widget=UnfoldAdminPasswordWidget,
         help_text="For somebody without a login yet; at least 12 characters. An existing login keeps its password.",
     )
 
