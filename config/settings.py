@@ -87,7 +87,7 @@ CORS_PREFLIGHT_MAX_AGE = 86_400
 
 INSTALLED_APPS = [
     "config",
-    "unfold",
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
     "config.admin_config.EtalageAdminConfig",
