@@ -3,10 +3,11 @@
 Schedules are edited at Models → Training; lock-outs are lifted by `manage.py axes_reset`.
 """
 
-from axes.models import AccessAttempt, AccessFailureLog, AccessLog
+# Imported for their registrations, which this module takes back: it may be discovered before them.
+import axes.admin
+import django_celery_beat.admin
 from django.contrib import admin
-from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
 
-admin.site.unregister(
-    [AccessAttempt, AccessFailureLog, AccessLog, ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule]
-)
+for model in list(admin.site._registry):
+    if model.__module__.startswith((axes.__name__, django_celery_beat.__name__)):
+        admin.site.unregister(model)
