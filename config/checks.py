@@ -23,7 +23,9 @@ def missing_keys() -> list[str]:
 
 
 def require_keys() -> None:
-    """Raises ImproperlyConfigured when a secret is missing: a web process or a worker without them would write what nobody can read."""
+    """Raises ImproperlyConfigured when a secret is missing: a web process or a worker without them would
+    write what nobody can read.
+    """
     missing = missing_keys()
     if missing:
         raise ImproperlyConfigured(f"Missing: {', '.join(missing)}. {REMEDY}")
@@ -38,7 +40,15 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckM
 def check_roles(app_configs: Sequence[AppConfig] | None, **_: Any) -> list[CheckMessage]:
     """The ledgers are only append-only when the runtime role is not the one that owns the tables."""
     database = settings.DATABASES["default"]
-    if Env.db_url_config(settings.ETALAGE_DATABASE_OWNER_URL or "postgres://")["USER"] != database.get("USER"):
+    if Env.db_url_config(settings.ETALAGE_DATABASE_OWNER_URL or "postgres://")["USER"] != database.get(
+        "USER"
+    ):
         return []
     hint = "Give migrations a role of their own in DATABASE_OWNER_URL and run everything else as etalage_app."
-    return [Warning("The database role of web and workers owns the tables, and could rewrite the ledgers.", hint=hint, id="etalage.W001")]
+    return [
+        Warning(
+            "The database role of web and workers owns the tables, and could rewrite the ledgers.",
+            hint=hint,
+            id="etalage.W001",
+        )
+    ]

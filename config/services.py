@@ -1,7 +1,8 @@
 """The embedded PostgreSQL and Valkey of one installation: started, stopped and asked after as one.
 
-Where `DATABASE_URL` or `REDIS_URL` stand in the environment, that server is the operator's: nothing here starts or stops it. Addresses with
-their passwords stand in `.etalage/services.json` (mode 600), from which `config.settings` takes its defaults.
+Where `DATABASE_URL` or `REDIS_URL` stand in the environment, that server is the operator's: nothing here
+starts or stops it. Addresses with their passwords stand in `.etalage/services.json` (mode 600), from which
+`config.settings` takes its defaults.
 """
 
 import fcntl
@@ -30,7 +31,9 @@ State = Literal["running", "stopped", "external"]
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """`state` "external": the address comes from the environment and the server is not ours to start or stop."""
+    """`state` "external": the address comes from the environment and the server is not ours to start or
+    stop.
+    """
 
     name: str
     state: State
@@ -50,7 +53,9 @@ class Services:
         return self.data_dir / "services.json"
 
     def start(self) -> list[str]:
-        """Start what does not run yet and write `services.json`. Returns the names of those that this call started. Raises ServiceError."""
+        """Start what does not run yet and write `services.json`. Returns the names of those that this call
+        started. Raises ServiceError.
+        """
         secrets = keys.ensure(self.data_dir)
         started = []
         with self._lock():
@@ -95,7 +100,9 @@ class Services:
             postgres = self._postgres(secrets)
             pid = postgres.pid()
             statuses.append(
-                ServiceStatus("postgres", "running" if pid else "stopped", postgres.port(), pid, str(postgres.directory))
+                ServiceStatus(
+                    "postgres", "running" if pid else "stopped", postgres.port(), pid, str(postgres.directory)
+                )
             )
         if os.environ.get("REDIS_URL"):
             statuses.append(ServiceStatus("valkey", "external"))
@@ -105,7 +112,13 @@ class Services:
             valkey, port = self._valkey(secrets), known.get("valkey", {}).get("port")
             pid = valkey.pid(port)
             statuses.append(
-                ServiceStatus("valkey", "running" if pid else "stopped", port if pid else None, pid, str(valkey.directory))
+                ServiceStatus(
+                    "valkey",
+                    "running" if pid else "stopped",
+                    port if pid else None,
+                    pid,
+                    str(valkey.directory),
+                )
             )
         return statuses
 
@@ -121,7 +134,9 @@ class Services:
 
     def _postgres(self, secrets: dict[str, str]) -> PostgresServer:
         return PostgresServer(
-            self.data_dir.resolve(), secrets.get("POSTGRES_PASSWORD", ""), installation=secrets.get("INSTALLATION", "")
+            self.data_dir.resolve(),
+            secrets.get("POSTGRES_PASSWORD", ""),
+            installation=secrets.get("INSTALLATION", ""),
         )
 
     def _valkey(self, secrets: dict[str, str]) -> ValkeyServer:
@@ -132,12 +147,16 @@ class Services:
         server.initialise()
         running = server.port()
         port = running or _on_a_free_port(server.start, last_port)
-        owner = Role(OWNER_ROLE, secrets["DATABASE_OWNER_PASSWORD"], can_create_databases=True, member_of=RUNTIME_ROLE)
+        owner = Role(
+            OWNER_ROLE, secrets["DATABASE_OWNER_PASSWORD"], can_create_databases=True, member_of=RUNTIME_ROLE
+        )
         try:
             server.ensure_roles(port, Role(RUNTIME_ROLE, secrets["DATABASE_PASSWORD"]), owner)
             server.ensure_database(port, DATABASE, OWNER_ROLE)
         except psycopg.OperationalError as error:
-            raise ServiceError(f"PostgreSQL in {server.directory} runs on port {port} but refuses us: {error}") from error
+            raise ServiceError(
+                f"PostgreSQL in {server.directory} runs on port {port} but refuses us: {error}"
+            ) from error
         return port, running is None
 
     def _start_valkey(self, secrets: dict[str, str], last_port: int | None) -> tuple[int, bool]:
@@ -148,7 +167,9 @@ class Services:
 
 
 def _on_a_free_port(start: Callable[[int], object], preferred: int | None) -> int:
-    """Call `start(port)` on the preferred port if it is free, else on another; again when somebody else was quicker."""
+    """Call `start(port)` on the preferred port if it is free, else on another; again when somebody else
+    was quicker.
+    """
     port = preferred if preferred and port_is_free(preferred) else free_port()
     for attempt in range(START_ATTEMPTS):
         try:

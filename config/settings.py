@@ -1,7 +1,7 @@
 """All settings of Etalage: one file, each value an environment variable with a default that runs.
 
-`docs/operations.md` documents each variable; a test holds the two together. Where nothing is said, addresses and secrets are those that the embedded
-servers wrote into `.etalage/` when they were first started.
+`docs/operations.md` documents each variable; a test holds the two together. Where nothing is said, addresses
+and secrets are those that the embedded servers wrote into `.etalage/` when they were first started.
 """
 
 import json
@@ -31,15 +31,18 @@ def _stored(name: str) -> dict:
 _services = _stored("services.json")
 _secrets = _stored("secrets.json")
 
-# --- Trust ------------------------------------------------------------------------------------------------------------------------------------
+# --- Trust --------------------------------------------------------------------------------------------------
 
 DEBUG = env.bool("DEBUG", default=False)
-# Without a stored key, one for this process only: commands run, and nobody can guess it. Web and worker refuse to start so (config.checks).
+# Without a stored key, one for this process only: commands run, and nobody can guess it. Web and worker
+# refuse to start so (config.checks).
 SECRET_KEY = env.str("SECRET_KEY", default=_secrets.get("SECRET_KEY", "")) or secrets.token_urlsafe(64)
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ETALAGE_KEYS_ARE_STORED = bool(os.environ.get("SECRET_KEY") or _secrets.get("SECRET_KEY"))
 ETALAGE_MASTER_KEY = env.str("ETALAGE_MASTER_KEY", default=_secrets.get("ETALAGE_MASTER_KEY", ""))
-ETALAGE_SUPPRESSION_KEY = env.str("ETALAGE_SUPPRESSION_KEY", default=_secrets.get("ETALAGE_SUPPRESSION_KEY", ""))
+ETALAGE_SUPPRESSION_KEY = env.str(
+    "ETALAGE_SUPPRESSION_KEY", default=_secrets.get("ETALAGE_SUPPRESSION_KEY", "")
+)
 
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -74,19 +77,26 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Events and shelves are asked for by the pages of shops, from their own origins, with a key and never with a cookie.
+# Events and shelves are asked for by the pages of shops, from their own origins, with a key and never with a
+# cookie.
 CORS_URLS_REGEX = r"^/(v1|api/v1)/.*$"
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_ALLOW_ALL_ORIGINS = not CORS_ALLOWED_ORIGINS
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "content-encoding", "x-api-key", "x-request-id"]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "x-api-key",
+    "x-request-id",
+]
 CORS_EXPOSE_HEADERS = ["retry-after", "x-request-id"]
 CORS_PREFLIGHT_MAX_AGE = 86_400
 
-# --- Applications -----------------------------------------------------------------------------------------------------------------------------
+# --- Applications -------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "config",
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "unfold.contrib.forms",
@@ -107,6 +117,8 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_celery_beat",
     "django_prometheus",
+    # After those whose admin pages it replaces.
+    "config",
     "accounts",
     "catalog",
     "consent",
@@ -156,7 +168,7 @@ TEMPLATES = [
     }
 ]
 
-# --- People -----------------------------------------------------------------------------------------------------------------------------------
+# --- People -------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
@@ -166,7 +178,12 @@ PASSWORD_HASHERS = [
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
 ]
 AXES_FAILURE_LIMIT = env.int("LOGIN_FAILURE_LIMIT", default=10)
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -177,10 +194,11 @@ AXES_CLIENT_IP_CALLABLE = "accounts.client_address.client_address"
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/account/"
 
-# --- Data -------------------------------------------------------------------------------------------------------------------------------------
+# --- Data ---------------------------------------------------------------------------------------------------
 
 _database_url = env.str("DATABASE_URL", default="")
-# Tables belong to the owner, as which `migrate` runs; web and workers are a role that cannot rewrite the ledgers. One address for both works, without that protection.
+# Tables belong to the owner, as which `migrate` runs; web and workers are a role that cannot rewrite the
+# ledgers. One address for both works, without that protection.
 ETALAGE_DATABASE_OWNER_URL = env.str(
     "DATABASE_OWNER_URL", default=_database_url or _services.get("DATABASE_OWNER_URL", "")
 )
@@ -188,21 +206,29 @@ DATABASE_POOL_SIZE = env.int("DATABASE_POOL_SIZE", default=0)
 
 DATABASES = {
     "default": {
-        **environ.Env.db_url_config(_database_url or _services.get("DATABASE_URL", "postgres://localhost/etalage")),
-        # Threads of a web process borrow from a pool that checks what it lends; anything else keeps its own connection and checks that.
+        **environ.Env.db_url_config(
+            _database_url or _services.get("DATABASE_URL", "postgres://localhost/etalage")
+        ),
+        # Threads of a web process borrow from a pool that checks what it lends; anything else keeps its own
+        # connection and checks that.
         "CONN_MAX_AGE": 0 if DATABASE_POOL_SIZE else 600,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": 5, "application_name": "etalage"},
     }
 }
 if DATABASE_POOL_SIZE:
-    DATABASES["default"]["OPTIONS"]["pool"] = {"min_size": 1, "max_size": DATABASE_POOL_SIZE, "timeout": 10, "max_idle": 300}
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": DATABASE_POOL_SIZE,
+        "timeout": 10,
+        "max_idle": 300,
+    }
 
 REDIS_URL = env.str("REDIS_URL", default=_services.get("REDIS_URL", "redis://localhost:6379/0"))
 # Of each process, so that a lost Valkey cannot break a page that only wanted a cached fragment.
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 
-# --- Background work --------------------------------------------------------------------------------------------------------------------------
+# --- Background work ----------------------------------------------------------------------------------------
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default=REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -226,12 +252,17 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 30
 CELERY_TIMEZONE = "UTC"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
-# Schedules that nobody has to edit; beat writes them into the database again at each start. Those of trainings and segments are rows of their own.
+# Schedules that nobody has to edit; beat writes them into the database again at each start. Those of
+# trainings and segments are rows of their own.
 CELERY_BEAT_SCHEDULE = {
-    "storefront: send the outbox": {"task": "storefront.tasks.send_outbox", "schedule": 15.0, "options": {"expires": 15.0}},
+    "storefront: send the outbox": {
+        "task": "storefront.tasks.send_outbox",
+        "schedule": 15.0,
+        "options": {"expires": 15.0},
+    },
 }
 
-# --- Interfaces -------------------------------------------------------------------------------------------------------------------------------
+# --- Interfaces ---------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
@@ -266,7 +297,7 @@ SPECTACULAR_SETTINGS = {
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
-# --- Pages ------------------------------------------------------------------------------------------------------------------------------------
+# --- Pages --------------------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English")), ("fr", _("French")), ("de", _("German"))]
@@ -290,7 +321,7 @@ EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="etalage@localhost")
 
-# --- Etalage ----------------------------------------------------------------------------------------------------------------------------------
+# --- Etalage ------------------------------------------------------------------------------------------------
 
 ETALAGE_MODEL_DIR = Path(env.str("ETALAGE_MODEL_DIR", default=str(DATA_DIR / "models")))
 ETALAGE_PUBLIC_CALLS_PER_MINUTE = env.int("PUBLIC_CALLS_PER_MINUTE", default=600)
@@ -303,7 +334,7 @@ ETALAGE_URL = env.str("ETALAGE_URL", default=f"http://127.0.0.1:{env.int('PORT',
 ETALAGE_STOREFRONT_WRITE_KEY = env.str("ETALAGE_STOREFRONT_WRITE_KEY", default=_demo.get("write_key", ""))
 ETALAGE_STOREFRONT_SECRET_KEY = env.str("ETALAGE_STOREFRONT_SECRET_KEY", default=_demo.get("secret_key", ""))
 
-# --- Logs -------------------------------------------------------------------------------------------------------------------------------------
+# --- Logs ---------------------------------------------------------------------------------------------------
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")
@@ -335,7 +366,10 @@ LOGGING = {
     "formatters": {
         "structured": {
             "()": "structlog.stdlib.ProcessorFormatter",
-            "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers[LOG_FORMAT]],
+            "processors": [
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers[LOG_FORMAT],
+            ],
             "foreign_pre_chain": _log_processors,
         }
     },

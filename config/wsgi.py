@@ -2,7 +2,8 @@
 
 import os
 
-# Before numpy and psycopg are imported. Threads share the process's cores, so linear algebra must not start threads of its own.
+# Before numpy and psycopg are imported. Threads share the process's cores, so linear algebra must not start
+# threads of its own.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("DATABASE_POOL_SIZE", "16")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")

@@ -22,7 +22,9 @@ CHROMIUM_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[None]:
+def django_db_setup(
+    django_test_environment: None, django_db_blocker: pytest.FixtureRequest
+) -> Iterator[None]:
     """This worker's database: a copy of the migrated template."""
     SERVERS.create_database(database_name())
     yield
@@ -31,7 +33,9 @@ def django_db_setup(django_test_environment: None, django_db_blocker: pytest.Fix
 
 
 def _restore_the_template(test_case: TransactionTestCase) -> None:
-    """After a test that committed: the database as migrations left it. Django's own way, truncating every table, would lose their rows."""
+    """After a test that committed: the database as migrations left it. Django's own way, truncating every
+    table, would lose their rows.
+    """
     connections.close_all()
     SERVERS.create_database(database_name())
 
@@ -84,16 +88,21 @@ def chromium_path() -> str | None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
-    """A headless Chromium, one for the session. Without one the test fails: `make test` installs it where it can."""
+    """A headless Chromium, one for the session. Without one the test fails: `make test` installs it where
+    it can.
+    """
     from playwright.sync_api import Error, sync_playwright
 
-    # Playwright's synchronous interface runs an event loop in this thread, in which Django would refuse every query.
+    # Playwright's synchronous interface runs an event loop in this thread, in which Django would refuse every
+    # query.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         try:
             chromium = playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_FLAGS)
         except Error as error:
-            pytest.fail(f"No Chromium: install one (`apt-get install chromium`) or name one in CHROMIUM_PATH. {error}")
+            pytest.fail(
+                f"No Chromium: install one (`apt-get install chromium`) or name one in CHROMIUM_PATH. {error}"
+            )
         yield chromium
         chromium.close()
     os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
@@ -101,7 +110,9 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture
 def context(browser: "Browser") -> Iterator["BrowserContext"]:
-    """A browser profile of this test's own: no cookies, desktop size. Nothing outside of this machine can be reached from it."""
+    """A browser profile of this test's own: no cookies, desktop size. Nothing outside of this machine can
+    be reached from it.
+    """
     context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
     context.set_default_timeout(15_000)
     context.route("**/*", lambda route: route.continue_() if _is_local(route.request.url) else route.abort())
@@ -123,7 +134,10 @@ def page(context: "BrowserContext", request: pytest.FixtureRequest) -> Iterator[
     page = context.new_page()
     page.faults = faults  # type: ignore[attr-defined]
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None)
+    page.on(
+        "console",
+        lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None,
+    )
     yield page
     if not request.node.get_closest_marker("page_errors_expected"):
         assert not faults, f"the page reported: {faults}"

@@ -1,8 +1,9 @@
 """PostgreSQL and Valkey of the test run's own: loaded with `-p tests.servers`, before the settings are read.
 
-The process that the run began with starts both in a temporary folder, on free ports, as children that die with it. xdist workers share them: each has
-a database, a Valkey index and a data folder of its own. The database is a copy of a template that was migrated once; the migrated cluster is
-kept under `.etalage/test-template/`, by a hash of all it depends on, so that the next run starts in a second.
+The process that the run began with starts both in a temporary folder, on free ports, as children that die
+with it. xdist workers share them: each has a database, a Valkey index and a data folder of its own. The
+database is a copy of a template that was migrated once; the migrated cluster is kept under
+`.etalage/test-template/`, by a hash of all it depends on, so that the next run starts in a second.
 """
 
 import hashlib
@@ -58,7 +59,9 @@ def database_name() -> str:
 
 @dataclass
 class TestServers:
-    """The two servers of this run. Ports are held from the first moment, so that the settings can name them before anything is started."""
+    """The two servers of this run. Ports are held from the first moment, so that the settings can name
+    them before anything is started.
+    """
 
     __test__ = False
 
@@ -135,7 +138,9 @@ class TestServers:
         )  # fmt: skip
         if migrate.returncode:
             self.stop()
-            pytest.exit(f"The test database could not be migrated:\n{migrate.stdout}\n{migrate.stderr}", returncode=3)
+            pytest.exit(
+                f"The test database could not be migrated:\n{migrate.stdout}\n{migrate.stderr}", returncode=3
+            )
         server.stop()
         self.processes.pop().wait()
         _keep(server.directory, cache)
@@ -143,7 +148,9 @@ class TestServers:
     def create_database(self, name: str) -> None:
         """A fresh copy of the template; one of that name goes first, whoever is connected to it."""
         with self.postgres.connect(self.postgres_port) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy").format(
                     sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(OWNER_ROLE)
@@ -151,6 +158,8 @@ class TestServers:
             )
 
     def stop(self) -> None:
+        for held in self.held:
+            held.close()
         for process in self.processes:
             process.kill()
             process.wait()
@@ -166,7 +175,10 @@ def _fingerprint() -> str:
         *ROOT.glob("*/models.py"),
         *ROOT.glob("*/models/*.py"),
         *ROOT.glob("config/management/commands/migrate.py"),
-        *(ROOT / name for name in ("config/settings.py", "config/postgres.py", "config/services.py", "requirements.txt")),
+        *(
+            ROOT / name
+            for name in ("config/settings.py", "config/postgres.py", "config/services.py", "requirements.txt")
+        ),
         Path(__file__),
     ]
     for path in sorted(paths):

@@ -26,7 +26,9 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def create_parser(self, *args: Any, **kwargs: Any) -> ArgumentParser:
-        return super().create_parser(*args, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter, **kwargs)
+        return super().create_parser(
+            *args, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter, **kwargs
+        )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("action", choices=["start", "stop", "status"])
@@ -43,9 +45,19 @@ class Command(BaseCommand):
     def _report(self, services: Services, action: str, changed: list[str], *, as_json: bool) -> None:
         statuses = services.status()
         if as_json:
-            self.stdout.write(json.dumps({action: changed, "services": [asdict(status) for status in statuses]}))
+            self.stdout.write(
+                json.dumps({action: changed, "services": [asdict(status) for status in statuses]})
+            )
             return
         for status in statuses:
-            where = f"port {status.port}, process {status.pid}, data in {status.directory}" if status.pid else ""
-            note = {"start": "just started", "stop": "just stopped"}.get(action, "") if status.name in changed else ""
-            self.stdout.write(f"{status.name:10} {status.state:10} {', '.join(filter(None, [where, note]))}".rstrip())
+            where = (
+                f"port {status.port}, process {status.pid}, data in {status.directory}" if status.pid else ""
+            )
+            note = (
+                {"start": "just started", "stop": "just stopped"}.get(action, "")
+                if status.name in changed
+                else ""
+            )
+            self.stdout.write(
+                f"{status.name:10} {status.state:10} {', '.join(filter(None, [where, note]))}".rstrip()
+            )

@@ -1,0 +1,204 @@
+"""`make demo`: everything of Etalage on one machine, from nothing to a shop that one can shop in."""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from django.conf import settings
+from django.db import connection
+from environ import Env
+
+from config.processes import ServiceError, port_is_free
+from config.services import Services
+from config.supervisor import Interrupted, Server, Supervisor
+
+READY_SECONDS = 120.0
+THREADS_PER_PROCESS = 8
+
+
+class CannotStart(Exception):
+    """What stands in the way, and what to do about it."""
+
+
+@dataclass
+class Demo:
+    """One run of the demo. `say`: where lines for the person at the terminal go."""
+
+    host: str
+    port: int
+    say: Callable[[str], None]
+
+    def __post_init__(self) -> None:
+        self.data_dir: Path = settings.DATA_DIR
+        self.services = Services(self.data_dir)
+        self.supervisor = Supervisor(self._environment())
+        self.started_services: list[str] = []
+
+    @property
+    def url(self) -> str:
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{host}:{self.port}"
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "OPENBLAS_NUM_THREADS": "1",
+            "PORT": str(self.port),
+            "PROMETHEUS_MULTIPROC_DIR": str(self.data_dir / "metrics"),
+            "PYTHONUNBUFFERED": "1",
+            "LOG_FORMAT": os.environ.get("LOG_FORMAT", "console"),
+        }
+
+    def run(self) -> None:
+        """Until somebody asks us to end. Raises CannotStart, ServiceError, ChildFailed; leaves no process
+        behind in any case.
+        """
+        self.supervisor.listen()
+        with self._only_one():
+            if not port_is_free(self.port, self.host):
+                raise CannotStart(
+                    f"Port {self.port} is taken. Choose another: PORT={self.port + 1} make demo"
+                )
+            try:
+                self._prepare()
+                self._serve()
+                self._introduce()
+                self.supervisor.watch()
+            except Interrupted:
+                self.say("\nStopping …")
+            finally:
+                self.supervisor.shut_down()
+                self.services.stop(self.started_services)
+        self.say("Stopped. Everything it knows stays in .etalage/: the next start takes seconds.")
+
+    def _only_one(self) -> IO[str]:
+        """A lock that dies with us. Raises CannotStart when another demo holds it."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        lock = (self.data_dir / "demo.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise CannotStart(
+                "The demo of this clone already runs. Stop that one first (Ctrl-C in its terminal)."
+            ) from error
+        return lock
+
+    def _prepare(self) -> None:
+        self._step("Starting PostgreSQL and Valkey", self._start_services)
+        self._manage("Migrating the database", "migrate", "--no-input", "-v", "0")
+        self._manage("Collecting static files", "collectstatic", "--no-input", "-v", "0")
+        self._manage("Furnishing the shop", "seed_demo")
+        self._manage("Letting shoppers shop for three months", "simulate")
+        if not self._has_live_model():
+            self._manage("Training the recommendations", "train")
+            self._manage("Finding segments", "recompute_segments")
+
+    def _step(self, title: str, work: Callable[[], None]) -> None:
+        self.supervisor.check()
+        self.say(f"▸ {title}")
+        started = time.monotonic()
+        work()
+        seconds = time.monotonic() - started
+        if seconds >= 1:
+            self.say(f"  {seconds:.1f} s")
+
+    def _manage(self, title: str, *command: str) -> None:
+        name = f"manage.py {command[0]}"
+        manage = [sys.executable, str(settings.BASE_DIR / "manage.py"), *command]
+        self._step(title, lambda: self.supervisor.run(manage, name=name))
+
+    def _start_services(self) -> None:
+        try:
+            self.started_services = self.services.start()
+        except ServiceError:
+            # PostgreSQL may already run when it was Valkey that failed.
+            self.started_services = ["postgres", "valkey"]
+            raise
+        addresses = json.loads(self.services.path.read_text())
+        if "DATABASE_URL" not in os.environ:
+            # This process read its settings before the server had an address.
+            connection.settings_dict.update(Env.db_url_config(addresses["DATABASE_URL"]))
+
+    def _has_live_model(self) -> bool:
+        from recommendations.models import ModelVersion
+
+        store = settings.ETALAGE_STOREFRONT_STORE
+        try:
+            return ModelVersion.all_stores.filter(store__slug=store, state=ModelVersion.State.LIVE).exists()
+        finally:
+            connection.close()
+
+    def _serve(self) -> None:
+        metrics = self.data_dir / "metrics"
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir()
+        python, logs = sys.executable, self.data_dir / "logs"
+        celery = [python, "-m", "celery", "-A", "config"]
+        workers = str(os.cpu_count() or 1)
+        web = [python, "-m", "granian", "--interface", "wsgi", "--host", self.host, "--port", str(self.port)]
+        web += [
+            "--workers",
+            workers,
+            "--blocking-threads",
+            str(THREADS_PER_PROCESS),
+            "--respawn-failed-workers",
+        ]
+        web += ["--no-ws", "--workers-kill-timeout", "10", "config.wsgi:application"]
+        worker = [
+            *celery,
+            "worker",
+            "--concurrency",
+            workers,
+            "--without-gossip",
+            "--without-mingle",
+            "--loglevel",
+            "INFO",
+        ]
+        beat = [*celery, "beat", "--pidfile=", "--loglevel", "INFO"]
+        self.say("▸ Opening the shop")
+        for name, command in (("web", web), ("worker", worker), ("beat", beat)):
+            self.supervisor.serve(Server(name, command, logs / f"{name}.log"))
+        if not self.supervisor.wait_until(self._is_ready, seconds=READY_SECONDS):
+            raise CannotStart(
+                f"{self.url}/readyz does not say ok after {READY_SECONDS:.0f} s; the logs are in {logs}"
+            )
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=5) as response:
+                return json.load(response)["status"] == "ok"
+        except (urllib.error.URLError, OSError, ValueError):
+            return False
+
+    def _introduce(self) -> None:
+        path = self.data_dir / "demo.json"
+        known = json.loads(path.read_text()) if path.exists() else {}
+        places = {
+            "Shop": "/",
+            "Admin": "/admin/",
+            "Privacy centre": "/privacy/",
+            "API documentation": "/api/docs/",
+        }
+        lines = ["", "Etalage is open.", ""]
+        lines += [f"  {name:20} {self.url}{address}" for name, address in places.items()]
+        lines += ["", "Logins of the demo"]
+        lines += [
+            f"  {login['role']:20} {login['email']}  {login['password']}" for login in known.get("logins", [])
+        ]
+        lines += [
+            "",
+            f"  {'Write key':20} {known.get('write_key', '')}",
+            f"  {'Logs':20} {self.data_dir / 'logs'}",
+            "",
+        ]
+        lines += ["Ctrl-C stops everything."]
+        self.say("\n".join(lines))
