@@ -8,7 +8,13 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotAllowed, HttpResponseRedirect
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
@@ -84,5 +90,9 @@ class EtalageAdminSite(UnfoldAdminSite):
         context = super().each_context(request)
         if request.user.is_authenticated:
             store = current_store(request)
-            context |= {"store": store, "stores": stores(request), "zone_name": timezone.get_current_timezone_name()}
+            context |= {
+                "store": store,
+                "stores": stores(request),
+                "zone_name": timezone.get_current_timezone_name(),
+            }
         return context

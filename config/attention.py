@@ -38,8 +38,12 @@ class Attention:
 
 def attention_for(store: Store) -> Attention:
     return Attention(
-        failed_runs=TrainingRun.objects.for_store(store).filter(state=TrainingRun.State.FAILED, is_acknowledged=False)[:_MOST].count(),
-        quarantine_open=QuarantinedEvent.objects.for_store(store).filter(state=QuarantinedEvent.State.OPEN)[:_MOST].count(),
+        failed_runs=TrainingRun.objects.for_store(store)
+        .filter(state=TrainingRun.State.FAILED, is_acknowledged=False)[:_MOST]
+        .count(),
+        quarantine_open=QuarantinedEvent.objects.for_store(store)
+        .filter(state=QuarantinedEvent.State.OPEN)[:_MOST]
+        .count(),
         requests_urgent=DataSubjectRequest.objects.for_store(store)
         .filter(state__in=_OPEN_STATES, due_at__lte=timezone.now() + DUE_SOON)[:_MOST]
         .count(),

@@ -29,8 +29,18 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
     (
         "Shelves",
         [
-            Entry("Placements", "view_carousel", "admin:recommendations_placement_changelist", Ability.READ_SHELVES),
-            Entry("Rules", "push_pin", "admin:recommendations_merchandisingrule_changelist", Ability.READ_SHELVES),
+            Entry(
+                "Placements",
+                "view_carousel",
+                "admin:recommendations_placement_changelist",
+                Ability.READ_SHELVES,
+            ),
+            Entry(
+                "Rules",
+                "push_pin",
+                "admin:recommendations_merchandisingrule_changelist",
+                Ability.READ_SHELVES,
+            ),
             Entry("Experiments", "science", "admin:recommendations_experiments", Ability.READ_FIGURES),
         ],
     ),
@@ -56,15 +66,37 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
     (
         "Models",
         [
-            Entry("Versions", "model_training", "admin:recommendations_modelversion_changelist", Ability.READ_MODELS),
-            Entry("Training", "sprint", "admin:recommendations_trainingrun_changelist", Ability.READ_MODELS, "failed_runs"),
-            Entry("Event weights", "balance", "admin:recommendations_eventweight_changelist", Ability.READ_MODELS),
+            Entry(
+                "Versions",
+                "model_training",
+                "admin:recommendations_modelversion_changelist",
+                Ability.READ_MODELS,
+            ),
+            Entry(
+                "Training",
+                "sprint",
+                "admin:recommendations_trainingrun_changelist",
+                Ability.READ_MODELS,
+                "failed_runs",
+            ),
+            Entry(
+                "Event weights",
+                "balance",
+                "admin:recommendations_eventweight_changelist",
+                Ability.READ_MODELS,
+            ),
         ],
     ),
     (
         "Data quality",
         [
-            Entry("Quarantine", "report", "admin:tracking_quarantinedevent_changelist", Ability.READ_DATA_QUALITY, "quarantine_open"),
+            Entry(
+                "Quarantine",
+                "report",
+                "admin:tracking_quarantinedevent_changelist",
+                Ability.READ_DATA_QUALITY,
+                "quarantine_open",
+            ),
             Entry("Not stored", "block", "admin:tracking_discardcount_changelist", Ability.READ_DATA_QUALITY),
             Entry("Identity links", "link", "admin:accounts_identitylink_changelist", Ability.READ_SHOPPERS),
         ],
@@ -72,8 +104,16 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
     (
         "Privacy",
         [
-            Entry("Requests", "contact_mail", "admin:consent_datasubjectrequest_changelist", Ability.READ_PRIVACY, "requests_urgent"),
-            Entry("Consent records", "task_alt", "admin:consent_consentrecord_changelist", Ability.READ_PRIVACY),
+            Entry(
+                "Requests",
+                "contact_mail",
+                "admin:consent_datasubjectrequest_changelist",
+                Ability.READ_PRIVACY,
+                "requests_urgent",
+            ),
+            Entry(
+                "Consent records", "task_alt", "admin:consent_consentrecord_changelist", Ability.READ_PRIVACY
+            ),
             Entry("Notices", "article", "admin:consent_notice_changelist", Ability.READ_PRIVACY),
             Entry("Suppressions", "person_off", "admin:consent_suppression_changelist", Ability.READ_PRIVACY),
             Entry("Audit log", "history", "admin:consent_auditentry_changelist", Ability.READ_PRIVACY),
