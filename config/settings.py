@@ -277,10 +277,6 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 50,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNAUTHENTICATED_USER": None,
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["accounts.throttling.KeyThrottle"],
-    "EXCEPTION_HANDLER": "accounts.api_errors.exception_handler",
     "NUM_PROXIES": ETALAGE_PROXY_COUNT,
 }
 SPECTACULAR_SETTINGS = {

@@ -6,6 +6,7 @@ database is a copy of a template that was migrated once; the migrated cluster is
 `.etalage/test-template/`, by a hash of all it depends on, so that the next run starts in a second.
 """
 
+import atexit
 import hashlib
 import os
 import shutil
@@ -220,6 +221,10 @@ SERVERS = _connect_to_the_run()
 os.environ.update(SERVERS.environment(database_name(), _worker_index(), SERVERS.home / f"data-{worker_id()}"))
 for inherited in ("CELERY_BROKER_URL", "ETALAGE_MODEL_DIR", "DEBUG"):
     os.environ.pop(inherited, None)
+
+
+if worker_id() == "main":
+    atexit.register(SERVERS.stop)  # also when the run ends before it has begun
 
 
 @pytest.hookimpl(tryfirst=True)
