@@ -1,0 +1,37 @@
+"""Every strategy by its name."""
+
+from __future__ import annotations
+
+from algorithms.als import ALS
+from algorithms.basket_cooccurrence import BasketCooccurrence
+from algorithms.content import ContentTFIDF
+from algorithms.ease import EASE
+from algorithms.history import RecentlyViewed, Reminder, Repurchase
+from algorithms.item_knn import ItemKNN
+from algorithms.lightfm import LightFMHybrid
+from algorithms.popularity import PopularInCategory, Popularity, Trending
+from algorithms.sequential_cooccurrence import SequentialCooccurrence
+from algorithms.session_knn import SessionKNN
+from algorithms.svd import ItemVectors
+from algorithms.types import Strategy
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    strategy.name: strategy
+    for strategy in (
+        Popularity,
+        Trending,
+        PopularInCategory,
+        ItemKNN,
+        SequentialCooccurrence,
+        BasketCooccurrence,
+        SessionKNN,
+        ItemVectors,
+        ALS,
+        EASE,
+        LightFMHybrid,
+        ContentTFIDF,
+        RecentlyViewed,
+        Reminder,
+        Repurchase,
+    )
+}
