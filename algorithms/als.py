@@ -45,14 +45,14 @@ class ALS(Strategy):
 
     def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
         settings = self.settings
-        model = AlternatingLeastSquares(
-            factors=min(settings.factors, max(data.n_items, 1)),
-            regularization=settings.regularization,
-            iterations=settings.iterations,
-            num_threads=settings.threads,
-            random_state=int(rng.integers(2**31)),
-        )
-        with threadpool_limits(limits=1, user_api="blas"):
+        with threadpool_limits(limits=1, user_api="blas"):  # the library has threads of its own
+            model = AlternatingLeastSquares(
+                factors=min(settings.factors, max(data.n_items, 1)),
+                regularization=settings.regularization,
+                iterations=settings.iterations,
+                num_threads=settings.threads,
+                random_state=int(rng.integers(2**31)),
+            )
             model.fit(self._confidence(data), show_progress=False)
         return self._learn(np.asarray(model.item_factors, np.float32))
 
@@ -111,15 +111,17 @@ class ALS(Strategy):
             return self
         confidence = self._confidence(data.without_sessions(forgotten))
         people = np.flatnonzero(np.diff(confidence.indptr))
-        model = AlternatingLeastSquares(
-            factors=self.factors_.shape[1],
-            regularization=self.settings.regularization,
-            num_threads=self.settings.threads,
-        )
-        model.item_factors = np.array(self.factors_)
         with threadpool_limits(limits=1, user_api="blas"):
+            model = AlternatingLeastSquares(
+                factors=self.factors_.shape[1],
+                regularization=self.settings.regularization,
+                num_threads=self.settings.threads,
+            )
+            model.item_factors = np.array(self.factors_)
             model.user_factors = np.asarray(model.recalculate_user(people, confidence[people]))
-            model.item_factors[touched] = model.recalculate_item(touched, confidence[people].T.tocsr()[touched])
+            model.item_factors[touched] = model.recalculate_item(
+                touched, confidence[people].T.tocsr()[touched]
+            )
         fresh = type(self)(**asdict(self.settings))
         return fresh._learn(model.item_factors)
 

@@ -128,7 +128,9 @@ class BasketCooccurrence(Strategy):
     def append_sessions(self, data: TrainingData) -> Self:
         """Baskets in `data` must be whole and new."""
         counts, n_baskets = self._count(data)
-        return type(self)(**asdict(self.settings))._learn(self.counts_.plus(counts), self.n_baskets_ + n_baskets)
+        return type(self)(**asdict(self.settings))._learn(
+            self.counts_.plus(counts), self.n_baskets_ + n_baskets
+        )
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         """Baskets with a line in a forgotten session are taken out, and what is left of them is put back."""

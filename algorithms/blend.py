@@ -80,7 +80,9 @@ def blend(
     contributions = {}
     for name in scores:
         if weight := weights.get(name, 0.0):
-            opinion = scores[name] if name in calibrated and method != "rrf" else normalise(scores[name], method)
+            opinion = (
+                scores[name] if name in calibrated and method != "rrf" else normalise(scores[name], method)
+            )
             contributions[name] = np.float32(weight) * opinion
             total += contributions[name]
     return BlendResult(total, contributions)

@@ -48,7 +48,9 @@ class ContentTFIDF(Strategy):
         """Learn from the catalogue alone: all that a new product needs to be known."""
         parts = []
         if texts is not None and any(text.strip() for text in texts):
-            parts.append(self._tfidf(texts) * (1.0 - self.settings.feature_weight if features is not None else 1.0))
+            parts.append(
+                self._tfidf(texts) * (1.0 - self.settings.feature_weight if features is not None else 1.0)
+            )
         if features is not None:
             parts.append(normalize(features.astype(np.float32)) * self.settings.feature_weight)
         vectors = normalize(hstack(parts)) if parts else csr_matrix((n_items, 1))
@@ -115,4 +117,6 @@ class ContentTFIDF(Strategy):
     def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
         constructor = dict(parameters)
         shape = (len(arrays["offsets"]) - 1, constructor.pop("dimensions"))
-        return cls(**constructor)._learn(csr_matrix((arrays["data"], arrays["indices"], arrays["offsets"]), shape=shape))
+        return cls(**constructor)._learn(
+            csr_matrix((arrays["data"], arrays["indices"], arrays["offsets"]), shape=shape)
+        )

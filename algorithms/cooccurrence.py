@@ -52,7 +52,9 @@ class PairCounts:
         occurrences = np.zeros(n)
         occurrences[: self.n_items] = self.occurrences
         occurrences[: other.n_items] += sign * other.occurrences
-        return PairCounts(total.indices.astype(np.int32), total.data, total.indptr.astype(np.int64), occurrences)
+        return PairCounts(
+            total.indices.astype(np.int32), total.data, total.indptr.astype(np.int64), occurrences
+        )
 
     def matrix(self, n_items: int | None = None) -> csr_matrix:
         """(n_items, n_items) CSR of the counts; `n_items` may ask for more rows and columns than are known."""
@@ -73,7 +75,9 @@ class PairCounts:
         return cls(arrays["neighbours"], arrays["counts"], arrays["offsets"], arrays["occurrences"])
 
 
-def count_pairs(items: Int32, offsets: Int64, n_items: int, *, forward: Float64, backward: Float64) -> PairCounts:
+def count_pairs(
+    items: Int32, offsets: Int64, n_items: int, *, forward: Float64, backward: Float64
+) -> PairCounts:
     """Count, in sequences items[offsets[s]:offsets[s + 1]], pairs of different items that stand g ≤ window apart.
 
     `forward[g - 1]` is added to (i, j) where j stands g places after i, `backward[g - 1]` where it stands g before.

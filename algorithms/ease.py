@@ -64,7 +64,9 @@ class EASE(Strategy):
         gram[np.diag_indices_from(gram)] += np.float32(self.settings.regularization)
         factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
         if failed:
-            raise ValueError(f"XᵀX + {self.settings.regularization} I cannot be inverted: raise the regularization")
+            raise ValueError(
+                f"XᵀX + {self.settings.regularization} I cannot be inverted: raise the regularization"
+            )
         inverse, _ = lapack.spotri(factor, lower=1, overwrite_c=1)
         return _weights_of(np.tril(inverse) + np.tril(inverse, -1).T)
 
@@ -126,7 +128,7 @@ class EASE(Strategy):
         rows = vstack([old, new]).tocsr().astype(np.float64)
         sign = np.concatenate([np.full(old.shape[0], -1.0), np.ones(new.shape[0])])
         reach = np.asarray(rows @ inverse, np.float64)
-        core = np.diag(sign) + np.asarray((rows @ reach.T))
+        core = np.diag(sign) + np.asarray(rows @ reach.T)
         inverse -= (reach.T @ np.linalg.solve(core, reach)).astype(np.float32)
         return _weights_of(inverse)
 

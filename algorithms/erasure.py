@@ -38,7 +38,9 @@ def forget(strategy: S, tombstones: Bool, sessions: TrainingData) -> S:
     """
     forgotten = np.zeros(sessions.n_sessions, np.bool_)
     if len(tombstones) > len(forgotten):
-        raise ValueError(f"{len(tombstones)} tombstones for a log of {len(forgotten)} sessions: they belong to another")
+        raise ValueError(
+            f"{len(tombstones)} tombstones for a log of {len(forgotten)} sessions: they belong to another"
+        )
     forgotten[: len(tombstones)] = tombstones
     return strategy.forget_sessions(forgotten, sessions) if forgotten.any() else strategy
 
@@ -56,7 +58,12 @@ def log_parameters(data: TrainingData) -> dict[str, float]:
 def log_from_arrays(arrays: Mapping[str, Array], parameters: Mapping[str, float]) -> TrainingData:
     """The log as `forget` takes it; arrays may be read-only memory maps."""
     return TrainingData(
-        **{name: arrays[name] for name in LOG_COLUMNS},
+        user=arrays["user"],
+        item=arrays["item"],
+        timestamp=arrays["timestamp"],
+        weight=arrays["weight"],
+        session=arrays["session"],
+        basket=arrays["basket"],
         n_users=int(parameters["n_users"]),
         n_items=int(parameters["n_items"]),
         now=float(parameters["now"]),

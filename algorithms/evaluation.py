@@ -190,7 +190,9 @@ class _Recorder:
         exposure = np.bincount(lists[lists >= 0], minlength=self.n_items)
         return Figures(
             per_case={
-                f"{name}@{k}": metric(ranks, cases, self.n_cases, k) for name, metric in PER_CASE.items() for k in CUTOFFS
+                f"{name}@{k}": metric(ranks, cases, self.n_cases, k)
+                for name, metric in PER_CASE.items()
+                for k in CUTOFFS
             },
             exposure=exposure,
             novelty=metrics.novelty(exposure, popularity),

@@ -49,9 +49,11 @@ def paired_relative_difference(
     n = len(new)
     if not n:
         return Interval(0.0, -np.inf, np.inf)
-    draws = np.array([_relative(new[pick], old[pick]) for pick in (rng.integers(n, size=n) for _ in range(resamples))])
+    draws = np.array(
+        [_relative(new[pick], old[pick]) for pick in (rng.integers(n, size=n) for _ in range(resamples))]
+    )
     ordered = np.sort(draws)  # with infinities a quantile must be a value that occurred
-    low, high = (ordered[int(round(q * (resamples - 1)))] for q in ((1 - confidence) / 2, (1 + confidence) / 2))
+    low, high = (ordered[round(q * (resamples - 1))] for q in ((1 - confidence) / 2, (1 + confidence) / 2))
     return Interval(_relative(new, old), float(low), float(high))
 
 

@@ -34,7 +34,9 @@ def history_of(query: Query, n_items: int, limit: int) -> History:
     items = np.concatenate([query.items, query.cart, np.array(page, np.int32)]).astype(np.int32)
     weights = np.concatenate([query.weights, np.ones(len(items) - len(query.items), np.float32)])
     newest = max(query.now, float(query.timestamps[-1]) if len(query.timestamps) else query.now)
-    moments = np.concatenate([query.timestamps, np.full(len(query.cart), newest + 1.0), np.full(len(page), newest + 2.0)])
+    moments = np.concatenate(
+        [query.timestamps, np.full(len(query.cart), newest + 1.0), np.full(len(page), newest + 2.0)]
+    )
     known = (items >= 0) & (items < n_items)
     items, ages, mass = _newest_first(items[known], weights[known].astype(np.float64), moments[known], limit)
     return History(items, ages, np.log2(1.0 + mass).astype(np.float32))
@@ -61,7 +63,9 @@ def recency_weighted(data: TrainingData, decay: float, limit: int = 2**31 - 1) -
 
 
 @numba.njit(nogil=True, cache=True)
-def _newest_first(items: Int32, weights: Float64, moments: Float64, limit: int) -> tuple[Int32, Int32, Float64]:
+def _newest_first(
+    items: Int32, weights: Float64, moments: Float64, limit: int
+) -> tuple[Int32, Int32, Float64]:
     """Rows are sorted by moment. Events of an item within the rows read add up; reading stops at `limit` items."""
     size = min(limit, len(items))
     distinct = np.empty(size, np.int32)

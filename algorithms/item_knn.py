@@ -78,8 +78,12 @@ class ItemKNN(Strategy):
             size = np.asarray(table.sum(axis=1)).ravel()
             length = 1.0 - settings.b + settings.b * size / max(size.mean(), 1e-12)
             at = np.repeat(length, np.diff(table.indptr))
-            strength = strength * (settings.k1 + 1.0) / (settings.k1 * at + strength) * np.maximum(rarity, 1e-3)
-        norms = np.sqrt(np.bincount(np.repeat(np.arange(table.shape[0]), np.diff(table.indptr)), weights=strength**2))
+            strength = (
+                strength * (settings.k1 + 1.0) / (settings.k1 * at + strength) * np.maximum(rarity, 1e-3)
+            )
+        norms = np.sqrt(
+            np.bincount(np.repeat(np.arange(table.shape[0]), np.diff(table.indptr)), weights=strength**2)
+        )
         table.data = (strength / np.repeat(norms, np.diff(table.indptr)[: len(norms)])).astype(np.float32)
         return table
 

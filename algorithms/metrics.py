@@ -34,7 +34,9 @@ def mrr(ranks: Float64, cases: Int64, n_cases: int, k: int) -> Float64:
 
 def ndcg(ranks: Float64, cases: Int64, n_cases: int, k: int) -> Float64:
     """(n_cases,): Σ 1 / log2(rank + 1) over relevant items within k, over the largest such sum. NaN without any."""
-    gain = np.bincount(cases, weights=np.where(ranks <= k, 1.0 / np.log2(ranks + 1.0), 0.0), minlength=n_cases)
+    gain = np.bincount(
+        cases, weights=np.where(ranks <= k, 1.0 / np.log2(ranks + 1.0), 0.0), minlength=n_cases
+    )
     ideal = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, k + 2)))])
     relevant = np.bincount(cases, minlength=n_cases)
     return _divide(gain, ideal[np.minimum(relevant, k)])
@@ -44,8 +46,9 @@ def _where_relevant(values: Float64, cases: Int64, n_cases: int) -> Float64:
     return np.where(np.bincount(cases, minlength=n_cases) > 0, values, np.nan)
 
 
-def _divide(numerator: Float64, denominator: Float64 | Int64) -> Float64:
-    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=np.asarray(denominator) > 0)
+def _divide(numerator: Float64 | Int64, denominator: Float64 | Int64) -> Float64:
+    undefined = np.full(len(numerator), np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) > 0)
 
 
 def coverage(exposure: Int64 | Float64) -> float:

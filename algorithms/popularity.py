@@ -43,7 +43,7 @@ class Popularity(Strategy):
         weight = data.weight.astype(np.float64)
         if self.half_life_days is not None:
             weight *= 0.5 ** (np.maximum(now - data.timestamp, 0.0) / (self.half_life_days * DAY_SECONDS))
-        return np.bincount(data.item, weights=weight, minlength=data.n_items)
+        return np.bincount(data.item, weights=weight, minlength=data.n_items).astype(np.float64)
 
     @property
     def n_items(self) -> int:
@@ -116,7 +116,9 @@ class PopularInCategory(Popularity):
 
     name: ClassVar[str] = "popular_in_category"
 
-    def __init__(self, half_life_days: float | None = 30.0, query_decay: float = 0.8, query_length: int = 20) -> None:
+    def __init__(
+        self, half_life_days: float | None = 30.0, query_decay: float = 0.8, query_length: int = 20
+    ) -> None:
         super().__init__(half_life_days)
         self.query_decay, self.query_length = query_decay, query_length
 

@@ -10,7 +10,7 @@ from algorithms.types import Bool, Float32, Float64, Int32, Int64
 
 def top_k(scores: Float32, k: int) -> Int32:
     """(min(k, items above 0),): items by falling score, ties to the lower number; "no opinion" (0) is never listed."""
-    return _top_k(np.ascontiguousarray(scores, np.float32), k)  # type: ignore[no-any-return]
+    return _top_k(np.ascontiguousarray(scores, np.float32), k)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -37,7 +37,7 @@ def mean_ranks(scores: Float32, cases: Int64, targets: Int32, left_out: Bool | N
     `left_out` (q, n_items) are items that do not stand in the ranking.
     """
     excluded = np.zeros((0, 0), np.bool_) if left_out is None else left_out
-    return _mean_ranks(scores, cases, targets, excluded)  # type: ignore[no-any-return]
+    return _mean_ranks(scores, cases, targets, excluded)
 
 
 @numba.njit(nogil=True, cache=True)

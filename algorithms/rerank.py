@@ -5,6 +5,7 @@ All take and give orders of item numbers, best first; none invents or repeats an
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -58,22 +59,16 @@ def reserve_slots(order: Int32, reserved: Int32, slots: Sequence[int]) -> Int32:
     A reserved item that stands higher by itself stays there and uses up no slot. Without enough reserved items, later
     slots go to the others.
     """
-    spare = iter([item for item in reserved.tolist()])
-    rest = order.tolist()
     result: list[int] = []
+    kept, others = deque(reserved.tolist()), deque(order.tolist())
+    wanted = frozenset(slots)
     placed: set[int] = set()
-    wanted = set(slots)
-    while len(result) < len(order) + len(np.setdiff1d(reserved, order)):
-        item = next((i for i in spare if i not in placed), None) if len(result) + 1 in wanted else None
-        while item is None and rest:
-            candidate = rest.pop(0)
-            item = candidate if candidate not in placed else None
-        if item is None:
-            item = next((i for i in spare if i not in placed), None)
-        if item is None:
-            break
-        result.append(item)
-        placed.add(item)
+    while kept or others:
+        turn = kept if kept and (len(result) + 1 in wanted or not others) else others
+        item = turn.popleft()
+        if item not in placed:
+            placed.add(item)
+            result.append(item)
     return np.array(result, np.int32)
 
 

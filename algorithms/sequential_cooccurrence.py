@@ -61,7 +61,9 @@ class SequentialCooccurrence(Strategy):
         scores = np.zeros(self.n_items, np.float32)
         items, importance = self._query_items(query)
         counts = self.counts_
-        add_rows(items, importance, counts.neighbours, counts.counts, counts.offsets, 0.0, self._damping, scores)
+        add_rows(
+            items, importance, counts.neighbours, counts.counts, counts.offsets, 0.0, self._damping, scores
+        )
         return scores
 
     def trigger(self, query: Query, item: int) -> Trigger | None:

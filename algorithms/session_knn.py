@@ -56,7 +56,9 @@ class SessionKNN(Strategy):
         self.index_ = index
         frequency = index.document_frequency()
         n_filled = max(int((np.diff(index.offsets) > 0).sum()), 1)
-        self._rarity = (np.log1p(n_filled / np.maximum(frequency, 1)) ** self.settings.idf_power).astype(np.float32)
+        self._rarity = (np.log1p(n_filled / np.maximum(frequency, 1)) ** self.settings.idf_power).astype(
+            np.float32
+        )
         self._damping = (np.maximum(frequency, 1) ** -self.settings.popularity_power).astype(np.float32)
         return self
 
@@ -99,7 +101,7 @@ class SessionKNN(Strategy):
 
     def _neighbours(self, items: Int32, importance: Float32) -> tuple[Int32, Float32]:
         index, settings = self.index_, self.settings
-        return _most_similar(  # type: ignore[no-any-return]
+        return _most_similar(
             items, importance, index.offsets, index.posting_offsets, index.postings,
             settings.newest_sequences, settings.length_power, settings.neighbours,
         )  # fmt: skip

@@ -28,7 +28,9 @@ class Timeline:
     @classmethod
     def of(cls, data: TrainingData) -> Timeline:
         order = np.lexsort((data.session, data.timestamp, data.user))
-        return cls(data, order, np.searchsorted(data.user[order], np.arange(data.n_users + 1)).astype(np.int64))
+        return cls(
+            data, order, np.searchsorted(data.user[order], np.arange(data.n_users + 1)).astype(np.int64)
+        )
 
     def query(self, user: int, end: int, now: float) -> Query:
         """The shopper as known before their row `end` (a position in the timeline), asked at `now`.
@@ -83,7 +85,9 @@ def next_choices(
     """
     timeline = Timeline.of(data)
     user, moment = data.user[timeline.order], data.timestamp[timeline.order]
-    begins = np.r_[True, (np.diff(user) != 0) | (np.diff(moment) != 0)] if len(user) else np.zeros(0, np.bool_)
+    begins = (
+        np.r_[True, (np.diff(user) != 0) | (np.diff(moment) != 0)] if len(user) else np.zeros(0, np.bool_)
+    )
     starts = np.flatnonzero(begins)
     ends = np.r_[starts[1:], len(user)]
     picked = np.flatnonzero(moment[starts] >= cutoff)
@@ -113,7 +117,8 @@ def leave_last_out(data: TrainingData) -> tuple[TrainingData, list[TestCase], li
     of two, the last is the test; of one, nothing. Test queries include the validation item."""
     timeline = Timeline.of(data)
     held_out = np.zeros(len(data), np.bool_)
-    validation, test = [], []
+    validation: list[TestCase] = []
+    test: list[TestCase] = []
     for user in range(data.n_users):
         start, end = timeline.offsets[user], timeline.offsets[user + 1]
         for back, cases in ((1, test), (2, validation)):

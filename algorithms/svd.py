@@ -56,7 +56,9 @@ class ItemVectors(Strategy):
     def _ppmi(self, data: TrainingData) -> csr_matrix:
         settings = self.settings
         decay = 1.0 / np.arange(1, settings.window + 1)
-        counts = count_pairs(data.item, data.session_offsets, data.n_items, forward=decay, backward=decay).matrix()
+        counts = count_pairs(
+            data.item, data.session_offsets, data.n_items, forward=decay, backward=decay
+        ).matrix()
         mass = np.asarray(counts.sum(axis=1)).ravel()
         context = mass**settings.smoothing
         rows = np.repeat(np.arange(data.n_items), np.diff(counts.indptr))

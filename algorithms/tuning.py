@@ -17,7 +17,7 @@ from algorithms import metrics
 from algorithms.blend import CALIBRATED, Method, normalise
 from algorithms.evaluation import BLOCK_BYTES, Mode, TestCase
 from algorithms.ranking import top_k
-from algorithms.types import Float32, Float64, Int32, Int64, Strategy
+from algorithms.types import Float32, Float64, Int64, Strategy
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,9 @@ def gather(
     block = max(1, BLOCK_BYTES // (4 * max(n_items, 1) * len(names)))
     n_rows = 0
     for span in progress([slice(start, start + block) for start in range(0, len(cases), block)]):
-        raw = np.stack([strategy.score_many([case.query for case in cases[span]]) for strategy in strategies.values()])
+        raw = np.stack(
+            [strategy.score_many([case.query for case in cases[span]]) for strategy in strategies.values()]
+        )
         for column, case in enumerate(cases[span]):
             opinion, targets = raw[:, column], case.targets
             if mode == "unseen":
@@ -119,9 +121,16 @@ def measure(blocks: ScoreBlocks, weights: Mapping[str, float], metric: str = "nd
     row = np.array([weights.get(name, 0.0) for name in blocks.names], np.float32)
     ranks = _ranks_among(row @ blocks.scores, blocks.offsets, blocks.target_rows, blocks.target_cases)
     name, k = metric.split("@")
-    measures = {"ndcg": metrics.ndcg, "mrr": metrics.mrr, "recall": metrics.recall, "hit_rate": metrics.hit_rate}
+    measures = {
+        "ndcg": metrics.ndcg,
+        "mrr": metrics.mrr,
+        "recall": metrics.recall,
+        "hit_rate": metrics.hit_rate,
+    }
     if name not in measures:
-        raise ValueError(f"unknown metric {metric!r}: choose {', '.join(measures)}, followed by @ and a length")
+        raise ValueError(
+            f"unknown metric {metric!r}: choose {', '.join(measures)}, followed by @ and a length"
+        )
     return measures[name](ranks, blocks.target_cases, blocks.n_cases, int(k))
 
 
@@ -222,6 +231,10 @@ class _Search:
         for position in np.argsort(self.best):
             mix = self.best.copy()
             mix[position] = 0.0
-            if self.best[position] and mix.any() and self.value_of(mix / mix.max()) >= self.value * (1 - tolerance):
+            if (
+                self.best[position]
+                and mix.any()
+                and self.value_of(mix / mix.max()) >= self.value * (1 - tolerance)
+            ):
                 self.best = mix / mix.max()
                 self.value = self.value_of(self.best)

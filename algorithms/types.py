@@ -44,7 +44,9 @@ class TrainingData:
     n_users: int
     n_items: int
     now: float  # Unix seconds
-    item_features: csr_matrix | None = None  # (n_items, F) one-hots of category, brand, price band, attributes
+    item_features: csr_matrix | None = (
+        None  # (n_items, F) one-hots of category, brand, price band, attributes
+    )
     user_features: csr_matrix | None = None  # (n_users, G), rows of people who did not consent are empty
     item_texts: list[str] | None = None  # n_items texts, "" = none
     item_category: Int32 | None = None  # (n_items,) -1 = unknown
@@ -77,9 +79,13 @@ class TrainingData:
         if not len(self.item):
             return
         if self.item.min() < 0 or self.item.max() >= self.n_items:
-            raise ValueError(f"item must lie in 0..{self.n_items - 1}, found {self.item.min()}..{self.item.max()}")
+            raise ValueError(
+                f"item must lie in 0..{self.n_items - 1}, found {self.item.min()}..{self.item.max()}"
+            )
         if self.user.min() < 0 or self.user.max() >= self.n_users:
-            raise ValueError(f"user must lie in 0..{self.n_users - 1}, found {self.user.min()}..{self.user.max()}")
+            raise ValueError(
+                f"user must lie in 0..{self.n_users - 1}, found {self.user.min()}..{self.user.max()}"
+            )
         step = np.diff(self.session)
         if self.session[0] < 0 or (step < 0).any() or (np.diff(self.timestamp)[step == 0] < 0).any():
             raise ValueError("rows must be sorted by session, then timestamp: sort with numpy.lexsort")
