@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 
 from accounts.scoping import StoreScoped
@@ -62,7 +64,12 @@ class Product(StoreScoped):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["store", "external_id"], name="product_external_id_per_store")]
-        indexes = [models.Index(fields=["store", "category"]), models.Index(fields=["store", "brand"])]
+        indexes = [
+            models.Index(fields=["store", "category"]),
+            models.Index(fields=["store", "brand"]),
+            # The expression that catalog.selectors.search asks with.
+            GinIndex(SearchVector("name", "description", config="english"), name="product_text"),
+        ]
 
     def __str__(self) -> str:
         return self.name
