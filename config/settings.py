@@ -319,7 +319,14 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="etala
 
 # --- Etalage ------------------------------------------------------------------------------------------------
 
+# Heads of the ledgers and digests of erased ids, by which a restored or rewritten database is found out: best
+# on another machine than the database's backups.
+ETALAGE_ANCHOR_DIR = Path(env.str("ETALAGE_ANCHOR_DIR", default=str(DATA_DIR / "anchors")))
 ETALAGE_MODEL_DIR = Path(env.str("ETALAGE_MODEL_DIR", default=str(DATA_DIR / "models")))
+# Events that may wait for the database in one web process, and how long a request waits for its own: beyond
+# either, clients are told to try again (503).
+ETALAGE_INGEST_MAX_PENDING_EVENTS = env.int("INGEST_MAX_PENDING_EVENTS", default=20_000)
+ETALAGE_INGEST_TIMEOUT_SECONDS = env.float("INGEST_TIMEOUT_SECONDS", default=10.0)
 ETALAGE_PUBLIC_CALLS_PER_MINUTE = env.int("PUBLIC_CALLS_PER_MINUTE", default=600)
 ETALAGE_SECRET_CALLS_PER_MINUTE = env.int("SECRET_CALLS_PER_MINUTE", default=6000)
 

@@ -1,0 +1,54 @@
+"""The texts that a new store starts with, and the words on the banner's buttons, one TOML file a language."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+LANGUAGES: Final = ("en", "fr", "de")
+FALLBACK: Final = "en"
+
+
+@dataclass(frozen=True)
+class DefaultPurpose:
+    purpose: str
+    name: str
+    text: str
+    legal_basis: str
+    retention_days: int
+    recipients: list[str]
+
+
+@dataclass(frozen=True)
+class DefaultTexts:
+    """`policy` has the fields {controller} and {contact}; `labels` are words of the interface."""
+
+    language: str
+    title: str
+    body: str
+    policy: str
+    purposes: tuple[DefaultPurpose, ...]
+    labels: dict[str, str]
+
+
+@cache
+def default_texts(language: str) -> DefaultTexts:
+    """Texts of a language such as `de` or `de-at`; English for one that we do not have."""
+    short = language.lower().replace("_", "-").split("-")[0]
+    known = short if short in LANGUAGES else FALLBACK
+    content = tomllib.loads((Path(__file__).parent / f"{known}.toml").read_text(encoding="utf-8"))
+    return DefaultTexts(
+        known,
+        content["title"],
+        content["body"].strip(),
+        content["policy"].strip(),
+        tuple(DefaultPurpose(**purpose) for purpose in content["purposes"]),
+        content["labels"],
+    )
+
+
+def labels(language: str) -> dict[str, str]:
+    return default_texts(language).labels
