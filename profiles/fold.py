@@ -1,0 +1,172 @@
+"""The one fold from events to a profile. Serving and training use it alike, so that they cannot drift apart.
+
+It is a function of the set of events: order of arrival and repetition do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from profiles.events import (
+    CART_ADDED,
+    CART_REMOVED,
+    CART_VIEWED,
+    INTERACTIONS,
+    LIST_VIEWED,
+    ORDER_REFUNDED,
+    ORDER_UNDONE,
+    PURCHASE,
+    SEARCHED,
+    WISHLIST_ADDED,
+    WISHLIST_REMOVED,
+    RecentEvent,
+)
+
+SESSION_GAP_SECONDS: Final = 30 * 60
+_INTERACTIONS: Final = frozenset(INTERACTIONS)
+_NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Interaction:
+    """Something done with a product. `name` is the event's, `occurred_at` Unix seconds."""
+
+    product_id: str
+    name: str
+    occurred_at: float
+    quantity: float = 1.0
+
+    @property
+    def is_purchase(self) -> bool:
+        return self.name == PURCHASE
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of a shopper from their recent events.
+
+    `interactions`: oldest first; `session_start`: index in it where the open session begins (its length: none is open).
+    `cart`: product → quantity, last added last. `purchased`: product → Unix seconds of the last purchase that was not cancelled.
+    `wishlist`, `searches`, `categories`: newest first, each once. `source`: `valkey`, `log`, or `none` where nothing could be read.
+    """
+
+    interactions: tuple[Interaction, ...] = ()
+    session_start: int = 0
+    cart: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    purchased: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    wishlist: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    event_count: int = 0
+    last_event_at: float | None = None
+    source: str = "none"
+
+    @property
+    def is_empty(self) -> bool:
+        return self.event_count == 0
+
+
+EMPTY: Final = Profile()
+
+
+def fold(events: Iterable[RecentEvent], now: float, source: str = "none") -> Profile:
+    """The profile at `now` (Unix seconds). Events after `now` do not count yet."""
+    known = {event.event_id: event for event in sorted(events, key=_moment) if event.occurred_at <= now}
+    ordered = sorted(known.values(), key=_moment)
+    if not ordered:
+        return Profile(source=source)
+    interactions = tuple(
+        Interaction(product_id, event.name, event.occurred_at, quantity)
+        for event in ordered
+        if event.name in _INTERACTIONS
+        for product_id, quantity in event.products
+    )
+    return Profile(
+        interactions=interactions,
+        session_start=_session_start(ordered, interactions, now),
+        cart=_cart(ordered),
+        purchased=_purchased(ordered),
+        wishlist=_wishlist(ordered),
+        searches=_texts(ordered, SEARCHED),
+        categories=_texts(ordered, LIST_VIEWED),
+        event_count=len(ordered),
+        last_event_at=ordered[-1].occurred_at,
+        source=source,
+    )
+
+
+def _moment(event: RecentEvent) -> tuple[float, str]:
+    return (event.occurred_at, event.event_id)
+
+
+def _session_start(ordered: list[RecentEvent], interactions: tuple[Interaction, ...], now: float) -> int:
+    """The first interaction of the chain of events, each within 30 minutes of the next, that reaches `now`."""
+    edge = now
+    for event in reversed(ordered):
+        if edge - event.occurred_at > SESSION_GAP_SECONDS:
+            break
+        edge = event.occurred_at
+    if edge == now and ordered[-1].occurred_at < now:
+        return len(interactions)
+    return sum(interaction.occurred_at < edge for interaction in interactions)
+
+
+def _cart(ordered: list[RecentEvent]) -> Mapping[str, float]:
+    cart: dict[str, float] = {}
+    for event in ordered:
+        match event.name:
+            case "Product Added" | "Wishlist Product Added to Cart":
+                for product_id, quantity in event.products:
+                    cart[product_id] = cart.pop(product_id, 0.0) + max(quantity, 1.0)
+            case "Product Removed":
+                for product_id, quantity in event.products:
+                    left = cart.pop(product_id, 0.0) - max(quantity, 1.0)
+                    if left > 0:
+                        cart[product_id] = left
+            case "Cart Viewed" if event.products:
+                cart = {product_id: max(quantity, 1.0) for product_id, quantity in event.products}
+            case "Order Completed":
+                cart = {}
+    return cart
+
+
+def _purchased(ordered: list[RecentEvent]) -> Mapping[str, float]:
+    undone = {event.text for event in ordered if event.name == ORDER_UNDONE and event.text}
+    # A refund without lines gives the whole order back.
+    undone |= {event.text for event in ordered if event.name == ORDER_REFUNDED and event.text and not event.products}
+    purchased: dict[str, float] = {}
+    for event in ordered:
+        if event.name == PURCHASE and event.text not in undone:
+            purchased.update((product_id, event.occurred_at) for product_id, _ in event.products)
+    return purchased
+
+
+def _wishlist(ordered: list[RecentEvent]) -> tuple[str, ...]:
+    wishlist: dict[str, None] = {}
+    for event in ordered:
+        if event.name in (WISHLIST_ADDED, WISHLIST_REMOVED):
+            for product_id, _ in event.products:
+                wishlist.pop(product_id, None)
+                if event.name == WISHLIST_ADDED:
+                    wishlist[product_id] = None
+    return tuple(reversed(wishlist))
+
+
+def _texts(ordered: list[RecentEvent], name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(event.text for event in reversed(ordered) if event.name == name and event.text))
+
+
+__all__ = [
+    "CART_ADDED",
+    "CART_REMOVED",
+    "CART_VIEWED",
+    "EMPTY",
+    "SESSION_GAP_SECONDS",
+    "Interaction",
+    "Profile",
+    "RecentEvent",
+    "fold",
+]

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+
+from accounts import keys
+from accounts.models import ApiKey, Scope, Store
+from accounts.services.api_keys import api_key_create
+from tests.factories import StoreFactory
+
+EVERYTHING = ["necessary", "analytics", "personalisation", "marketing", "sharing"]
+
+
+@pytest.fixture
+def store(db: None) -> Store:
+    keys.forget_all()
+    return StoreFactory(slug="shop")
+
+
+def make_key(store: Store, *scopes: str, **values: Any) -> tuple[ApiKey, str]:
+    """By default a key whose shop has declared that it has consent for everything: most tests are not about the gate."""
+    declared = {"legal_basis": "consent", "consent_source": "declared", "declared_purposes": EVERYTHING}
+    return api_key_create(store=store, name="test", scopes=scopes or (Scope.WRITE_SECRET,), **{**declared, **values})
+
+
+@pytest.fixture
+def secret_key(store: Store) -> str:
+    return make_key(store)[1]
+
+
+@pytest.fixture
+def public_key(store: Store) -> str:
+    return make_key(store, Scope.WRITE_PUBLIC)[1]
+
+
+class Sender:
+    """Sends to the endpoints as clients do."""
+
+    def __init__(self, client: Client, key: str) -> None:
+        self.client = client
+        self.key = key
+
+    def post(self, path: str, body: Any, content_type: str = "application/json", **headers: str) -> HttpResponse:
+        data = body if isinstance(body, bytes) else json.dumps({"writeKey": self.key, **body}).encode()
+        return self.client.post(path, data, content_type=content_type, headers=headers)
+
+    def batch(self, *messages: Any, **fields: Any) -> HttpResponse:
+        response = self.post("/v1/batch", {"batch": list(messages), **fields})
+        assert response.status_code == 200, response.content
+        return response
+
+
+@pytest.fixture
+def sender(client: Client, secret_key: str) -> Sender:
+    return Sender(client, secret_key)
+
+
+@pytest.fixture
+def browser_sender(client: Client, public_key: str) -> Sender:
+    return Sender(client, public_key)
+
+
+def viewed(product_id: str = "p1", anonymous_id: str | None = "anon-1", **fields: Any) -> dict[str, Any]:
+    """A Product Viewed with an id of its own only if the test gives it one."""
+    message = {"type": "track", "event": "Product Viewed", "anonymousId": anonymous_id, "properties": {"product_id": product_id}}
+    return {**message, **fields}
+
+
+@pytest.fixture(autouse=True)
+def _own_urls(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tracking.urls"

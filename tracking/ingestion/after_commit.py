@@ -1,0 +1,55 @@
+"""What must be known before the answer: a shelf that is asked for next has to see the last event.
+
+Runs after the commit. Nothing here may fail a request whose events are stored: what does not reach Valkey is brought
+there by the sweep that follows the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from consent.purposes import Purpose
+from profiles import store as profile_store
+from profiles.events import RecentEvent, recent_event
+from tracking.ingestion.drafts import Draft
+
+log = structlog.get_logger(__name__)
+
+_PERSONALISATION: Final = int(Purpose.PERSONALISATION)
+
+
+def announce(drafts: Iterable[Draft]) -> None:
+    """Put into the profiles what was stored for personalisation."""
+    stores: dict[int, dict[str, list[RecentEvent]]] = {}
+    for draft in drafts:
+        if not draft.granted & _PERSONALISATION or draft.rejection is not None or draft.is_bot:
+            continue
+        if draft.visitor_id is None and draft.customer_id is None:
+            continue
+        event = recent_event(
+            message_id=draft.message_id,
+            name=draft.name if draft.message_type == "track" else "",
+            product_id=draft.product_id,
+            properties=draft.properties,
+            occurred_at=draft.occurred_at.timestamp(),
+            customer_id=draft.customer_id,
+        )
+        if event is not None:
+            profiles = stores.setdefault(draft.arrival.source.store_id, {})
+            for key in profile_keys(draft.visitor_id, draft.customer_id):
+                profiles.setdefault(key, []).append(event)
+    for store_id, profiles in stores.items():
+        try:
+            profile_store.remember_many(store_id, profiles)
+        except RedisError:
+            log.exception("profiles.remember_failed")
+
+
+def profile_keys(visitor_id: int | None, customer_id: int | None) -> list[str]:
+    """An event belongs to its browser, and to the customer whom it names itself."""
+    keys = [profile_store.visitor_key(visitor_id)] if visitor_id is not None else []
+    return [*keys, profile_store.customer_key(customer_id)] if customer_id is not None else keys

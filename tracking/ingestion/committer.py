@@ -1,0 +1,251 @@
+"""The group commit: requests that arrive together are written by one thread in one transaction.
+
+A request's thread hands in its drafts and waits, holding no connection. The committer takes all that is waiting, writes
+it, and answers everybody after the commit. While it waits for the database, the next group gathers. The queue is
+bounded, and so is the wait: beyond either the request is refused, so that its client tries again.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Final
+
+import structlog
+from django.conf import settings
+from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
+
+from tracking.ingestion import after_commit
+from tracking.ingestion.drafts import Draft, Reason, Tally
+from tracking.ingestion.writing import write
+
+log = structlog.get_logger(__name__)
+
+MAX_GROUP_EVENTS: Final = 5_000
+_RETRIED_STATES: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_REFUSALS: Final = (DataError, IntegrityError, ValueError, TypeError)
+
+
+class Unavailable(Exception):
+    """The events were not stored, and nobody knows that they would be soon: try again after `retry_after_seconds`."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+def commit(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
+    """Write several requests' drafts; each inner sequence is of one store. Gives what became of each.
+
+    All in one transaction. Where the database refuses a value, one transaction a request, and of a request that is refused
+    one an event, so that only the faulty event goes to quarantine. Raises django.db.Error where the database cannot be used.
+    """
+    try:
+        tallies = _commit_together(groups)
+    except _REFUSALS as error:
+        log.info("ingestion.refused", groups=len(groups), error=type(error).__name__)
+        if len(groups) > 1:
+            return [commit([group])[0] for group in groups]
+        tallies = [_commit_singly(groups[0])]
+    after_commit.announce([draft for group in groups for draft in group])
+    return tallies
+
+
+def _commit_together(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
+    def run() -> list[Tally]:
+        with transaction.atomic():
+            return _write_by_store(groups)
+
+    return _with_retries(run)
+
+
+def _write_by_store(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
+    """One write a store, in the order of the stores. A group's own tally is exact where it was written alone."""
+    by_store: dict[int, list[int]] = {}
+    for position, group in enumerate(groups):
+        if group:
+            by_store.setdefault(group[0].arrival.source.store_id, []).append(position)
+    tallies = [Tally() for _ in groups]
+    for _, positions in sorted(by_store.items()):
+        drafts = [draft for position in positions for draft in groups[position]]
+        tallies[positions[0]] = write(drafts)
+    return tallies
+
+
+def _commit_singly(drafts: Sequence[Draft]) -> Tally:
+    total = Tally()
+    for draft in drafts:
+        try:
+            total.add(_commit_together([[draft]])[0])
+        except _REFUSALS as error:
+            draft.reject(Reason.DATABASE_REFUSED, str(error).splitlines()[0] if str(error) else type(error).__name__)
+            total.add(_commit_together([[draft]])[0])
+    return total
+
+
+def _with_retries(run: Callable[[], list[Tally]], attempts: int = 3) -> list[Tally]:
+    """Again after a deadlock, and once after a lost connection: message ids make a second write harmless."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return run()
+        except (OperationalError, InterfaceError) as error:
+            is_outer = connection.in_atomic_block
+            is_lost = not is_outer and not connection.is_usable()
+            if is_lost:
+                connection.close()
+            state = getattr(error.__cause__, "sqlstate", None)
+            if is_outer or attempt == attempts or not (state in _RETRIED_STATES or (is_lost and attempt == 1)):
+                raise
+    raise AssertionError("unreachable")
+
+
+class _Submission:
+    __slots__ = ("drafts", "future")
+
+    def __init__(self, drafts: Sequence[Draft]) -> None:
+        self.drafts = drafts
+        self.future: Future[None] = Future()
+
+
+class Committer:
+    """One thread and one connection of its own. `submit` may be called from any thread."""
+
+    def __init__(self, *, max_pending_events: int, timeout_seconds: float, max_group_events: int = MAX_GROUP_EVENTS) -> None:
+        self.max_pending_events = max_pending_events
+        self.timeout_seconds = timeout_seconds
+        self.max_group_events = max_group_events
+        self._queue: deque[_Submission] = deque()
+        self._pending_events = 0
+        self._is_closing = False
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def pending_events(self) -> int:
+        return self._pending_events
+
+    def submit(self, drafts: Sequence[Draft]) -> None:
+        """Return when the drafts are committed. Raises Unavailable when they are not, within the timeout."""
+        submission = _Submission(drafts)
+        with self._changed:
+            if self._is_closing:
+                raise Unavailable("The server is shutting down.")
+            if self._pending_events and self._pending_events + len(drafts) > self.max_pending_events:
+                raise Unavailable("More events are waiting than the database takes at the moment.")
+            self._pending_events += len(drafts)
+            self._queue.append(submission)
+            self._start()
+            self._changed.notify()
+        try:
+            submission.future.result(self.timeout_seconds)
+        except FutureTimeout:
+            # Cancelled in time, it is never written; otherwise the client's second try finds it stored.
+            submission.future.cancel()
+            raise Unavailable("The database did not answer in time.", retry_after_seconds=5.0) from None
+
+    def close(self, timeout_seconds: float | None = None) -> None:
+        """Take nothing more, write what is waiting, end the thread."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_seconds)
+
+    def _start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="etalage-committer", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            while group := self._take():
+                self._commit(group)
+        finally:
+            connection.close()
+
+    def _take(self) -> list[_Submission]:
+        """Everything that waits, up to `max_group_events` (but at least one request); empty when closing."""
+        with self._changed:
+            while not self._queue and not self._is_closing:
+                self._changed.wait()
+            group: list[_Submission] = []
+            size = 0
+            while self._queue and (not group or size + len(self._queue[0].drafts) <= self.max_group_events):
+                submission = self._queue.popleft()
+                self._pending_events -= len(submission.drafts)
+                if submission.future.set_running_or_notify_cancel():
+                    group.append(submission)
+                    size += len(submission.drafts)
+                elif not self._queue and not self._is_closing:
+                    self._changed.wait_for(lambda: self._queue or self._is_closing)
+            return group
+
+    def _commit(self, group: Sequence[_Submission]) -> None:
+        error: BaseException | None = None
+        try:
+            connection.close_if_unusable_or_obsolete()
+            commit([submission.drafts for submission in group])
+        except Error as cause:
+            log.warning("ingestion.unavailable", error=str(cause).strip(), events=sum(len(one.drafts) for one in group))
+            connection.close()
+            error = Unavailable("The database cannot be reached or does not accept writes.", retry_after_seconds=2.0)
+        except Exception:
+            log.exception("ingestion.failed")
+            connection.close()
+            error = Unavailable("The events could not be stored.", retry_after_seconds=5.0)
+        for submission in group:
+            if error is None:
+                submission.future.set_result(None)
+            else:
+                submission.future.set_exception(error)
+
+
+_committer: Committer | None = None
+_lock = threading.Lock()
+
+
+def committer() -> Committer:
+    """This process's own, made when first asked for: threads do not survive a fork."""
+    global _committer
+    if _committer is None:
+        with _lock:
+            if _committer is None:
+                _committer = Committer(
+                    max_pending_events=settings.ETALAGE_INGEST_MAX_PENDING_EVENTS,
+                    timeout_seconds=settings.ETALAGE_INGEST_TIMEOUT_SECONDS,
+                )
+    return _committer
+
+
+def submit(drafts: Sequence[Draft]) -> None:
+    """Have drafts stored before returning. Raises Unavailable.
+
+    Inside of a caller's transaction they are written in it, on the caller's connection: nobody else could see its rows.
+    """
+    if connection.in_atomic_block:
+        commit([drafts])
+    elif drafts:
+        committer().submit(drafts)
+
+
+def close(timeout_seconds: float | None = None) -> None:
+    """Let go of this process's committer; the next request makes a new one."""
+    global _committer
+    with _lock:
+        ending, _committer = _committer, None
+    if ending is not None:
+        ending.close(timeout_seconds)
+
+
+def _forget_after_fork() -> None:
+    global _committer, _lock
+    _committer, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_after_fork)
+atexit.register(close, 10.0)

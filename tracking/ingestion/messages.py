@@ -1,0 +1,111 @@
+"""One message as clients send it: read loosely here, judged in `validation`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+Identifier = str | int | float | None
+
+
+class Message(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
+    """A call of the contract. Ids may be numbers and are read as text; `None` and absent are the same."""
+
+    type: str | None = None
+    event: str | None = None
+    name: str | None = None
+    category: str | None = None
+    message_id: Identifier = None
+    user_id: Identifier = None
+    anonymous_id: Identifier = None
+    previous_id: Identifier = None
+    group_id: Identifier = None
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+    timestamp: Any = None
+    original_timestamp: Any = None
+    sent_at: Any = None
+    received_at: Any = None
+
+
+class UnreadableMessage(ValueError):
+    """An event that does not have the shape of a message. `fields` is what can be told of it, for the gate."""
+
+    def __init__(self, detail: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(detail)
+        self.fields = fields
+
+
+decode: Final = msgspec.json.Decoder(Message).decode
+
+
+def read_message(raw: bytes) -> Message:
+    """Raises UnreadableMessage."""
+    try:
+        return decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableMessage(str(error), readable_fields(raw)) from error
+
+
+def message_of(fields: Mapping[str, Any]) -> Message:
+    """The same from Python values; times may be datetimes. Raises UnreadableMessage."""
+    try:
+        return msgspec.convert(fields, Message)
+    except msgspec.ValidationError as error:
+        raise UnreadableMessage(str(error), fields) from error
+
+
+def readable_fields(raw: bytes) -> Mapping[str, Any]:
+    """Whatever a lenient parser finds in the bytes; nothing where they are no object."""
+    try:
+        fields = json.loads(raw.decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def as_text(identifier: object) -> str:
+    """An id as text, without surrounding space; "" for none. `12.0` is the number 12, as JavaScript means it."""
+    if isinstance(identifier, str):
+        return identifier.strip()
+    if isinstance(identifier, float) and identifier.is_integer():
+        return str(int(identifier))
+    return "" if identifier is None or isinstance(identifier, bool | dict | list) else str(identifier)
+
+
+def derived_message_id(message: Message) -> str:
+    """A message id out of the content, the same for a resend: all that the client said but when it sent it."""
+    content = msgspec.structs.replace(message, message_id=None, sent_at=None, received_at=None)
+    canonical = msgspec.json.encode(content, order="deterministic")
+    return "content-" + hashlib.blake2b(canonical, digest_size=20).hexdigest()
+
+
+def read_time(value: object) -> datetime | None:
+    """A moment: ISO 8601 text (without a zone: UTC), Unix seconds or milliseconds, or a datetime; None for none.
+
+    Raises ValueError for anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        moment = datetime.fromisoformat(value.strip())
+    elif isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        # Seconds reach 100 billion in the year 5138: a number above is in milliseconds.
+        try:
+            moment = datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
+        except (OverflowError, OSError) as error:
+            raise ValueError(f"{value} is no time") from error
+    else:
+        raise ValueError(f"a {type(value).__name__} is no time")
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except OverflowError as error:
+        raise ValueError("a time before the year 1 or after 9999") from error

@@ -1,0 +1,162 @@
+"""What is left out of an event before it is stored: direct identifiers, e-mail addresses and card numbers in free text,
+query strings, whole IP addresses, and every part of `context` that nobody here reads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+import crawleruseragents
+
+from accounts.services.traits import IDENTIFIER_TRAITS
+
+EMAIL_MARK: Final = "[e-mail removed]"
+CARD_MARK: Final = "[card number removed]"
+MAX_USER_AGENT_LENGTH: Final = 300
+MAX_TEXT_LENGTH: Final = 500
+
+IDENTIFIER_KEYS: Final = frozenset(IDENTIFIER_TRAITS) | {
+    "address",
+    "billing_address",
+    "billingAddress",
+    "card_number",
+    "cardNumber",
+    "customer_email",
+    "customer_name",
+    "customerEmail",
+    "email_address",
+    "emailAddress",
+    "full_name",
+    "fullName",
+    "iban",
+    "password",
+    "phone_number",
+    "phoneNumber",
+    "shipping_address",
+    "shippingAddress",
+    "username",
+}
+_EMAIL: Final = re.compile(r"[\w.+\-]+(?:@|%40)[\w\-]+(?:\.[\w\-]+)+")
+_CARD: Final = re.compile(r"(?<![\w.\-])[3-6]\d{3}(?:[ \-]?\d){10,15}(?![\w.\-])")
+_ID_KEY: Final = re.compile(r"(?:^|_)(?:id|sku|gtin|ean|token)s?$|Id$")
+# One look over the encoded bytes tells whether the slow way is needed at all.
+_SUSPICIOUS: Final = re.compile(rb"@|%40|[3-6]\d{3}[ \-]?\d{4}[ \-]?\d{2}")
+_TABLET: Final = re.compile(r"iPad|Tablet|PlayBook|Silk/|Android(?!.*Mobile)")
+_MOBILE: Final = re.compile(r"Mobi|iPhone|iPod|Android.*Mobile|Windows Phone")
+
+_PAGE_KEYS: Final = ("path", "title", "url", "referrer")
+_CAMPAIGN_KEYS: Final = ("name", "source", "medium", "term", "content")
+
+
+def needs_scrubbing(encoded: bytes) -> bool:
+    """Whether JSON bytes may hold an e-mail address or a card number: no false negatives, some false positives."""
+    return _SUSPICIOUS.search(encoded) is not None
+
+
+def scrub(value: Any, key: str = "") -> Any:
+    """The value with every e-mail address and card number in its texts replaced. Ids (`order_id`, `sku`) keep their digits."""
+    if isinstance(value, str):
+        return scrub_text(value, keep_digits=bool(_ID_KEY.search(key)))
+    if isinstance(value, dict):
+        return {scrub_text(name): scrub(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [scrub(inner, key) for inner in value]
+    if isinstance(value, int) and not isinstance(value, bool) and not _ID_KEY.search(key) and _is_card(str(value)):
+        return CARD_MARK
+    return value
+
+
+def scrub_text(text: str, *, keep_digits: bool = False) -> str:
+    cleaned = _EMAIL.sub(EMAIL_MARK, text)
+    return cleaned if keep_digits else _CARD.sub(lambda match: CARD_MARK if _is_card(match.group()) else match.group(), cleaned)
+
+
+def _is_card(text: str) -> bool:
+    """14 to 19 digits that begin as a card does and pass the check of Luhn (ISO/IEC 7812-1)."""
+    digits = [int(character) for character in text if character.isdigit()]
+    if not 14 <= len(digits) <= 19 or digits[0] not in (3, 4, 5, 6):
+        return False
+    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2]]
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def without_identifiers(properties: dict[str, Any]) -> dict[str, Any]:
+    """The properties without keys that hold a name, an address, a password: they belong into the vault or nowhere."""
+    if IDENTIFIER_KEYS.isdisjoint(properties):
+        return properties
+    return {key: value for key, value in properties.items() if key not in IDENTIFIER_KEYS}
+
+
+def without_query(url: Any) -> str:
+    """An address without its query and fragment: they carry search words, tokens and names of people."""
+    if not isinstance(url, str):
+        return ""
+    return url.split("?", 1)[0].split("#", 1)[0][:MAX_TEXT_LENGTH]
+
+
+def minimised_context(context: Mapping[str, Any], user_agent: str, address: str) -> dict[str, Any]:
+    """What is kept of `context`: page, campaign, locale, time zone, library, screen, kind of device, user agent, network."""
+    kept: dict[str, Any] = {}
+    if page := _texts(context.get("page"), _PAGE_KEYS):
+        for key in page.keys() & {"url", "referrer"}:
+            page[key] = without_query(page[key])
+        kept["page"] = page
+    if campaign := _texts(context.get("campaign"), _CAMPAIGN_KEYS):
+        kept["campaign"] = campaign
+    for key in ("locale", "timezone"):
+        if isinstance(value := context.get(key), str):
+            kept[key] = value[:64]
+    if library := _texts(context.get("library"), ("name", "version")):
+        kept["library"] = library
+    if isinstance(screen := context.get("screen"), dict):
+        kept["screen"] = {key: screen[key] for key in ("width", "height") if isinstance(screen.get(key), int | float)}
+    if user_agent:
+        kept["userAgent"] = user_agent[:MAX_USER_AGENT_LENGTH]
+    if network := truncated_address(address):
+        kept["ip"] = network
+    return kept
+
+
+def _texts(value: Any, keys: tuple[str, ...]) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: text[:MAX_TEXT_LENGTH] for key in keys if isinstance(text := value.get(key), str) and text}
+
+
+@lru_cache(maxsize=4096)
+def truncated_address(address: str) -> str:
+    """The network of an IP address, its last octet (IPv4) or its last 80 bits (IPv6) zero; "" for what is no address."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return ""
+    return str(ip_network(f"{parsed}/{24 if parsed.version == 4 else 48}", strict=False).network_address)
+
+
+@lru_cache(maxsize=8192)
+def is_bot(user_agent: str) -> bool:
+    """By the list of monperrus/crawler-user-agents. No user agent is no bot: servers send none."""
+    return bool(user_agent) and crawleruseragents.is_crawler(user_agent[:MAX_USER_AGENT_LENGTH])
+
+
+@lru_cache(maxsize=8192)
+def device_of(user_agent: str) -> str:
+    """desktop, mobile or tablet; "" without a user agent."""
+    if not user_agent:
+        return ""
+    if _TABLET.search(user_agent):
+        return "tablet"
+    return "mobile" if _MOBILE.search(user_agent) else "desktop"
+
+
+def country_of(context: Mapping[str, Any]) -> str:
+    """Two letters (ISO 3166) from `context.location.country` or `context.country`, "" where neither says it."""
+    location = context.get("location")
+    country = location.get("country") if isinstance(location, dict) else context.get("country")
+    if isinstance(country, str) and len(country) == 2 and country.isascii() and country.isalpha():
+        return country.upper()
+    return ""

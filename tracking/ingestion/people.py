@@ -1,0 +1,108 @@
+"""Who the events of a group are about: visitors, customers, the links between them and what was told about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from django.core.exceptions import ValidationError
+
+from accounts import vault
+from accounts.models import Customer, IdentityLink, ProfileSource, Store
+from accounts.services.customers import customer_upsert, customers_get_or_create
+from accounts.services.identity import Identification, identities_link
+from accounts.services.traits import sort_traits
+from accounts.services.visitors import SeenVisitor, visitors_get_or_create
+from consent.purposes import RECOGNITION
+from tracking.ingestion.drafts import Draft, Reason
+
+log = structlog.get_logger(__name__)
+
+_RECOGNITION = int(RECOGNITION)
+_LINK_SOURCES = {"identify": IdentityLink.Source.IDENTIFY, "alias": IdentityLink.Source.ALIAS}
+
+
+def refuse_merges(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> None:
+    """Reject each alias whose `previousId` is a customer: two people who both identified themselves are never merged."""
+    aliases = [draft for draft in drafts if draft.message_type == "alias" and draft.rejection is None]
+    if not aliases:
+        return
+    cursor.execute(
+        "SELECT external_id FROM accounts_customer WHERE store_id = %s AND external_id = ANY(%s)",
+        [store_id, [draft.anonymous_id for draft in aliases]],
+    )
+    customers = {external_id for (external_id,) in cursor.fetchall()}
+    for draft in aliases:
+        if draft.anonymous_id in customers:
+            draft.reject(
+                Reason.CUSTOMERS_NOT_MERGED,
+                "`previousId` is a customer, not a visitor: two customers are never merged automatically. Use the merge review.",
+            )
+
+
+def resolve(cursor: Any, store: Store, drafts: Sequence[Draft]) -> None:
+    """Set `visitor_id` and `customer_id` of drafts that will be stored, and link those who identified themselves.
+
+    Without permission to recognise, an event has no visitor.
+    """
+    recognised = [draft for draft in drafts if draft.anonymous_id and draft.granted & _RECOGNITION]
+    visitors = visitors_get_or_create(cursor, store.pk, map(_seen, recognised))
+    customers = customers_get_or_create(cursor, store.pk, {draft.user_id for draft in drafts if draft.user_id})
+    for draft in recognised:
+        draft.visitor_id = visitors[draft.anonymous_id]
+    for draft in drafts:
+        if draft.user_id:
+            draft.customer_id = customers[draft.user_id]
+    identities_link(
+        store.pk,
+        [
+            Identification(draft.visitor_id, draft.customer_id, draft.occurred_at, _LINK_SOURCES[draft.message_type])
+            for draft in drafts
+            if draft.message_type in _LINK_SOURCES and draft.visitor_id is not None and draft.customer_id is not None
+        ],
+    )
+    _apply_traits(store, [draft for draft in drafts if draft.traits and draft.customer_id is not None])
+
+
+def _seen(draft: Draft) -> SeenVisitor:
+    return SeenVisitor(draft.anonymous_id, draft.occurred_at, draft.occurred_at, draft.country, draft.device, draft.is_bot)
+
+
+def _apply_traits(store: Store, drafts: Sequence[Draft]) -> None:
+    """Traits of `identify`, newest last: profile fields to the customer, direct identifiers (from servers only) to the vault."""
+    if not drafts:
+        return
+    ids = [draft.customer_id for draft in drafts if draft.customer_id is not None]
+    known = Customer.objects.for_store(store).in_bulk(ids)
+    identifiers: dict[int, dict[str, str]] = {}
+    for draft in sorted(drafts, key=lambda draft: draft.occurred_at):
+        customer = known[draft.customer_id]
+        is_trusted = draft.arrival.source.is_trusted
+        traits = sort_traits(draft.traits or {})
+        if is_trusted and traits.identifiers:
+            identifiers.setdefault(customer.pk, {}).update(traits.identifiers)
+        if any(getattr(customer, field) != value for field, value in traits.profile.items()):
+            try:
+                known[customer.pk] = customer_upsert(
+                    store=store,
+                    external_id=customer.external_id,
+                    profile=traits.profile,
+                    source=ProfileSource.CRM if is_trusted else ProfileSource.INFERRED,
+                    at=draft.occurred_at,
+                )
+            except ValidationError as error:
+                log.info("identify.traits_ignored", fields=sorted(error.message_dict))
+    _put_identifiers(store, identifiers)
+
+
+def _put_identifiers(store: Store, identifiers: dict[int, dict[str, str]]) -> None:
+    if not identifiers:
+        return
+    stored = vault.get_many(store, identifiers)
+    changed = {
+        customer_id: {field: value for field, value in fields.items() if stored.get(customer_id, {}).get(field) != value}
+        for customer_id, fields in identifiers.items()
+    }
+    if changed := {customer_id: fields for customer_id, fields in changed.items() if fields}:
+        vault.put_many(store, changed)

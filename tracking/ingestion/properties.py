@@ -1,0 +1,93 @@
+"""The properties of an event of the vocabulary: present, and of a sensible kind and size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, Final
+
+from tracking.ingestion.drafts import Reason
+from tracking.ingestion.limits import MAX_PRODUCT_ID_LENGTH, MAX_PRODUCT_LINES
+from tracking.ingestion.messages import as_text
+from tracking.vocabulary import Rule
+
+_ORDER_AMOUNTS: Final = ("total", "revenue", "value", "subtotal", "shipping", "tax", "discount")
+_LARGEST_AMOUNT: Final = 1e12
+
+
+class Faulty(Exception):
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def product_id_of(properties: Mapping[str, Any]) -> str:
+    """`product_id`, else `sku`, as text; "" for none."""
+    return as_text(properties.get("product_id")) or as_text(properties.get("sku"))
+
+
+def check_properties(properties: Mapping[str, Any], rule: Rule | None) -> str:
+    """The id of the product that the event is about, "" for none. Raises Faulty where the rule of its event does not hold."""
+    product_id = product_id_of(properties)
+    if rule is None:
+        return product_id if len(product_id) <= MAX_PRODUCT_ID_LENGTH else ""
+    if rule.product:
+        if not product_id:
+            raise Faulty(Reason.MISSING_PRODUCT_ID, "`properties.product_id` (or `sku`) is missing.")
+        _check_line(properties, "properties")
+    if rule.query and not isinstance(properties.get("query"), str):
+        raise Faulty(Reason.MISSING_QUERY, "`properties.query` must be the words that were searched for.")
+    if rule.product_lines:
+        _check_lines(properties.get("products"), rule.needs_product_lines)
+    if rule.order:
+        _check_order(properties)
+    return product_id if rule.product else ""
+
+
+def _check_order(properties: Mapping[str, Any]) -> None:
+    order_id = as_text(properties.get("order_id"))
+    if not order_id or len(order_id) > MAX_PRODUCT_ID_LENGTH:
+        raise Faulty(Reason.MISSING_ORDER_ID, f"`properties.order_id` must be an id of at most {MAX_PRODUCT_ID_LENGTH} characters.")
+    for key in _ORDER_AMOUNTS:
+        check_amount(properties.get(key), f"properties.{key}")
+    currency = properties.get("currency")
+    if currency is not None and not (isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isalpha()):
+        raise Faulty(Reason.INVALID_AMOUNT, "`properties.currency` must be three letters (ISO 4217).")
+
+
+def _check_lines(lines: Any, are_needed: bool) -> None:
+    if lines is None and not are_needed:
+        return
+    if not isinstance(lines, list) or (are_needed and not lines):
+        raise Faulty(Reason.INVALID_PRODUCTS, "`properties.products` must be a list of products.")
+    if len(lines) > MAX_PRODUCT_LINES:
+        raise Faulty(Reason.INVALID_PRODUCTS, f"`properties.products` has {len(lines)} entries; {MAX_PRODUCT_LINES} at most.")
+    for position, line in enumerate(lines):
+        where = f"properties.products[{position}]"
+        product_id = product_id_of(line) if isinstance(line, dict) else ""
+        if not product_id or len(product_id) > MAX_PRODUCT_ID_LENGTH:
+            raise Faulty(Reason.INVALID_PRODUCTS, f"`{where}` has no usable `product_id`.")
+        _check_line(line, where)
+
+
+def _check_line(line: Mapping[str, Any], where: str) -> None:
+    if (price := line.get("price")) is not None:
+        check_amount(price, f"{where}.price")
+    if (quantity := line.get("quantity")) is not None:
+        check_amount(quantity, f"{where}.quantity")
+
+
+def check_amount(value: Any, where: str) -> None:
+    """A number, or a number as text, from 0 to a trillion; None passes. Raises Faulty."""
+    if value is None:
+        return
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` is {value[:40]!r}, not a number.") from None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` must be a number.")
+    if not isfinite(value) or not 0 <= value <= _LARGEST_AMOUNT:
+        raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` is {value}: neither negative nor beyond a trillion, please.")

@@ -1,0 +1,123 @@
+"""The collecting endpoints, as the clients in `docs/events.md` expect them.
+
+`200 {"success": true}` says that every event of the request has been stored, quarantined, or discarded for want of permission, and
+that this is committed. Any other answer says that nothing is known to be stored, in JSON, never as a redirect.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+from django.db import Error
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET
+
+from accounts.api_errors import error_response
+from accounts.authentication import InvalidKey, authenticate_write_key
+from accounts.client_address import client_address
+from accounts.keys import key_of
+from accounts.models import ApiKey, Scope
+from accounts.throttling import admit_request
+from tracking.ingestion import committer
+from tracking.ingestion.decoding import Batch, RefusedRequest, inflate, read_batch, read_single, too_large
+from tracking.ingestion.drafts import Arrival, Source
+from tracking.ingestion.limits import MAX_BODY_BYTES
+from tracking.ingestion.validation import draft_of_bytes
+from tracking.vocabulary import SHORT_FORMS
+
+log = structlog.get_logger(__name__)
+
+_SUCCESS: Final = b'{"success":true}'
+
+
+@csrf_exempt
+def collect(request: HttpRequest, kind: str) -> HttpResponse:
+    """`POST /v1/{batch,track,page,identify,alias,group,screen}` and their short forms."""
+    if request.method == "OPTIONS":
+        return HttpResponse(status=204, headers={"Allow": "POST, OPTIONS"})
+    if request.method != "POST":
+        return _refuse(RefusedRequest(405, "method_not_allowed", "Send events with POST."), {"Allow": "POST, OPTIONS"})
+    kind = SHORT_FORMS.get(kind, kind)
+    received_at = timezone.now()
+    try:
+        body = inflate(_read(request))
+        batch = read_batch(body) if kind == "batch" else read_single(body)
+        key = authenticate_write_key(request, {"writeKey": batch.write_key})
+        _throttle(request, key)
+        arrival = Arrival(
+            source=Source.of(key),
+            received_at=received_at,
+            sent_at=batch.sent_at,
+            default_type="" if kind == "batch" else kind,
+            user_agent=request.headers.get("User-Agent", ""),
+            address=client_address(request),
+            gpc=request.headers.get("Sec-GPC") == "1",
+        )
+        committer.submit([draft_of_bytes(bytes(event), arrival) for event in batch.events])
+    except RefusedRequest as refusal:
+        return _refuse(refusal)
+    except InvalidKey as error:
+        return error_response(error.status, error.message, code="invalid_key")
+    except committer.Unavailable as error:
+        return error_response(503, str(error), retry_after_seconds=error.retry_after_seconds)
+    except Error:
+        log.warning("collect.database_unavailable", exc_info=True)
+        return error_response(503, "The database cannot be reached.", retry_after_seconds=2)
+    return HttpResponse(_SUCCESS, content_type="application/json")
+
+
+def _read(request: HttpRequest) -> bytes:
+    """The body, never more than MAX_BODY_BYTES of it, and only if it is whole."""
+    try:
+        announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        announced = 0
+    if announced > MAX_BODY_BYTES:
+        raise too_large()
+    incomplete = RefusedRequest(408, "incomplete_body", "The body ended before its announced length.")
+    try:
+        # Not `request.body`: Django answers what is beyond its own limit with an error page.
+        body: bytes = request.read(MAX_BODY_BYTES + 1)
+    except (UnreadablePostError, OSError) as error:
+        raise incomplete from error
+    if len(body) > MAX_BODY_BYTES:
+        raise too_large()
+    if len(body) < announced:
+        raise incomplete
+    return body
+
+
+class _Throttled(RefusedRequest):
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(429, "too_many_requests", "This key sends too many requests from this address. Batch the events.")
+        self.retry_after_seconds = retry_after_seconds
+
+
+def _throttle(request: HttpRequest, key: ApiKey) -> None:
+    """Browsers' keys are public, so each address has a limit. A shop's server is held back by 503 alone."""
+    if key.is_secret:
+        return
+    decision = admit_request(request, key, area="collect")
+    if not decision.is_allowed:
+        raise _Throttled(decision.retry_after_seconds)
+
+
+def _refuse(refusal: RefusedRequest, headers: dict[str, str] | None = None) -> HttpResponse:
+    response = error_response(
+        refusal.status, refusal.message, code=refusal.code, retry_after_seconds=getattr(refusal, "retry_after_seconds", None)
+    )
+    for name, value in (headers or {}).items():
+        response[name] = value
+    return response
+
+
+@require_GET
+def project_settings(request: HttpRequest, write_key: str) -> HttpResponse:
+    """What analytics-next asks for before it sends anything: send to us, with this key."""
+    key = key_of(write_key)
+    if key is None or not key.allows(Scope.WRITE_PUBLIC):
+        return error_response(404, "This write key is unknown or revoked.", code="invalid_key")
+    return JsonResponse({"integrations": {"Segment.io": {"apiKey": write_key}}})
