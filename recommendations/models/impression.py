@@ -21,8 +21,15 @@ class Impression(StoreScoped):
     seen_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "request_id", "product_id"], name="seen_once_per_request")]
-        indexes = [models.Index(fields=["store", "seen_at"]), models.Index(fields=["store", "visitor", "seen_at"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "request_id", "product_id"], name="seen_once_per_request"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["store", "seen_at"]),
+            models.Index(fields=["store", "visitor", "seen_at"]),
+        ]
 
 
 class ImpressionClick(StoreScoped):
@@ -38,5 +45,9 @@ class ImpressionClick(StoreScoped):
     clicked_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "request_id", "product_id"], name="clicked_once_per_request")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "request_id", "product_id"], name="clicked_once_per_request"
+            )
+        ]
         indexes = [models.Index(fields=["store", "clicked_at"])]

@@ -26,7 +26,9 @@ class Placement(StoreScoped):
     )
     kind = models.CharField(max_length=10, choices=Kind.choices)
     size = models.PositiveSmallIntegerField(default=12, help_text="Products on the shelf.")
-    deadline_ms = models.PositiveIntegerField(default=150, help_text="Past it the shelf falls back to popular products.")
+    deadline_ms = models.PositiveIntegerField(
+        default=150, help_text="Past it the shelf falls back to popular products."
+    )
     excludes_purchased = models.BooleanField(default=True)
     excludes_viewed = models.BooleanField(default=False, help_text="For shelves of discovery.")
     tops_up = models.BooleanField(
@@ -58,7 +60,9 @@ class BlendVersion(StoreScoped):
     max_per_category = models.PositiveSmallIntegerField(null=True, blank=True)
     diversity = models.FloatField(default=0.0, help_text="0 (as scored) to 1 (as different as possible).")
     note = models.CharField(max_length=300, blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, blank=True)
 
@@ -67,7 +71,9 @@ class BlendVersion(StoreScoped):
         constraints = [
             models.UniqueConstraint(fields=["placement", "number"], name="blend_number_per_placement"),
             models.UniqueConstraint(
-                fields=["placement"], condition=models.Q(state="published"), name="one_published_blend_per_placement"
+                fields=["placement"],
+                condition=models.Q(state="published"),
+                name="one_published_blend_per_placement",
             ),
         ]
 
@@ -92,14 +98,18 @@ class BlendWeights(StoreScoped):
     """
 
     version = models.ForeignKey(BlendVersion, on_delete=models.CASCADE, related_name="weights")
-    segment = models.ForeignKey("segments.Segment", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    segment = models.ForeignKey(
+        "segments.Segment", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
     density = models.CharField(max_length=8, choices=Density.choices, default=Density.ANY, blank=True)
     weights = models.JSONField(default=dict)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["version", "segment", "density"], nulls_distinct=False, name="one_weights_row_per_segment"
+                fields=["version", "segment", "density"],
+                nulls_distinct=False,
+                name="one_weights_row_per_segment",
             )
         ]
 
@@ -113,13 +123,23 @@ class MerchandisingRule(StoreScoped):
         BURY = "bury", "Bury"
         HIDE = "hide", "Hide"
 
-    placement = models.ForeignKey(Placement, null=True, blank=True, on_delete=models.CASCADE, related_name="rules")
+    placement = models.ForeignKey(
+        Placement, null=True, blank=True, on_delete=models.CASCADE, related_name="rules"
+    )
     name = models.CharField(max_length=120)
     action = models.CharField(max_length=8, choices=Action.choices)
-    product = models.ForeignKey("catalog.Product", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    category = models.ForeignKey("catalog.Category", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    brand = models.ForeignKey("catalog.Brand", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
-    factor = models.FloatField(default=1.5, help_text="Scores are multiplied by it (boost) or divided by it (bury).")
+    product = models.ForeignKey(
+        "catalog.Product", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    category = models.ForeignKey(
+        "catalog.Category", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    brand = models.ForeignKey(
+        "catalog.Brand", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
+    )
+    factor = models.FloatField(
+        default=1.5, help_text="Scores are multiplied by it (boost) or divided by it (bury)."
+    )
     rank = models.PositiveSmallIntegerField(null=True, blank=True, help_text="For pins: 1 is first.")
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)

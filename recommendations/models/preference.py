@@ -6,7 +6,7 @@ from accounts.scoping import StoreScoped
 
 
 class ForgottenProduct(StoreScoped):
-    """"Not this": a product that the shopper does not want to see on a shelf, and that says nothing about their taste."""
+    """ "Not this": a product that the shopper does not want to see on a shelf, and that says nothing about their taste."""
 
     visitor = models.ForeignKey("accounts.Visitor", null=True, on_delete=models.CASCADE, related_name="+")
     customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, related_name="+")
@@ -15,5 +15,9 @@ class ForgottenProduct(StoreScoped):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["store", "visitor", "customer", "product_id"], nulls_distinct=False, name="forgotten_once")
+            models.UniqueConstraint(
+                fields=["store", "visitor", "customer", "product_id"],
+                nulls_distinct=False,
+                name="forgotten_once",
+            )
         ]

@@ -51,7 +51,9 @@ class ModelVersion(StoreScoped):
         ordering = ["-number"]
         constraints = [
             models.UniqueConstraint(fields=["store", "number"], name="model_number_per_store"),
-            models.UniqueConstraint(fields=["store"], condition=models.Q(state="live"), name="one_live_model_per_store"),
+            models.UniqueConstraint(
+                fields=["store"], condition=models.Q(state="live"), name="one_live_model_per_store"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -67,11 +69,17 @@ class TrainingRun(StoreScoped):
     state = models.CharField(max_length=8, choices=State.choices, default=State.RUNNING)
     started_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
-    heartbeat_at = models.DateTimeField(default=timezone.now, help_text="A run that no longer beats was killed.")
-    version = models.ForeignKey(ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs")
+    heartbeat_at = models.DateTimeField(
+        default=timezone.now, help_text="A run that no longer beats was killed."
+    )
+    version = models.ForeignKey(
+        ModelVersion, null=True, blank=True, on_delete=models.SET_NULL, related_name="runs"
+    )
     trigger = models.CharField(max_length=20, default="schedule", help_text="schedule, admin or command")
     step = models.CharField(max_length=80, blank=True)
-    steps = models.JSONField(default=list, blank=True, help_text='Finished steps: [{"name": "fit als", "seconds": 3.2}].')
+    steps = models.JSONField(
+        default=list, blank=True, help_text='Finished steps: [{"name": "fit als", "seconds": 3.2}].'
+    )
     error = models.TextField(blank=True)
     is_acknowledged = models.BooleanField(default=False, help_text="Somebody has seen the failure.")
 

@@ -1,0 +1,164 @@
+"""A trained version on disk: a folder of `.npy` arrays with a manifest. Written aside and renamed, so that it is whole or absent.
+
+    <model dir>/<store id>/<number>/
+        model.json                      manifest (`manifest.py`)
+        item_ids.npy item_offsets.npy   external ids in model order, UTF-8, one after the other
+        <strategy>/<array>.npy          what `Strategy.arrays()` gave
+        sessions/ erasure/              what it was trained on, and what of it was forgotten (`sessions.py`)
+
+No pickles are written or read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+
+import algorithms
+from algorithms import erasure
+from algorithms.types import Strategy, TrainingData
+from recommendations.model_store.manifest import Manifest, StrategyEntry, UnreadableModel
+from recommendations.model_store.sessions import SessionFiles
+
+UNHASHED = frozenset({"model.json", "erasure"})
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A version in memory; large arrays are memory maps. `item_ids` are external ids in model order."""
+
+    manifest: Manifest
+    item_ids: tuple[str, ...]
+    strategies: Mapping[str, Strategy]
+
+    @property
+    def number(self) -> int:
+        return self.manifest.number
+
+
+def model_dir() -> Path:
+    return Path(settings.ETALAGE_MODEL_DIR)
+
+
+def relative_folder(store_id: int, number: int) -> str:
+    return f"{store_id}/{number}"
+
+
+def save(
+    manifest: Manifest,
+    item_ids: Sequence[str],
+    strategies: Mapping[str, Strategy],
+    data: TrainingData,
+    owners: Sequence[int],
+) -> Path:
+    """Write a version and give its folder. `manifest` comes without strategies and hashes. Raises FileExistsError."""
+    final = model_dir() / relative_folder(manifest.store_id, manifest.number)
+    if final.exists():
+        raise FileExistsError(f"{final} exists: version numbers are used once.")
+    partial = final.with_name(f".{final.name}.partial-{os.getpid()}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        _write_items(partial, item_ids)
+        entries = {name: _write_strategy(partial / name, strategy) for name, strategy in strategies.items()}
+        SessionFiles(partial).write(data, owners)
+        replace(manifest, strategies=entries, hashes=_hashes(partial)).write(partial)
+        _sync(partial)
+        partial.rename(final)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return final
+
+
+def load(folder: Path, *, verify: bool = True) -> StoredModel:
+    """Raises UnreadableModel. Forgotten sessions are taken out of every strategy before it is given away."""
+    manifest = Manifest.read(folder)
+    try:
+        if verify:
+            _verify(folder, manifest)
+        strategies = {
+            name: _read_strategy(folder / name, name, entry) for name, entry in manifest.strategies.items()
+        }
+        item_ids = _read_items(folder)
+        strategies = _without_forgotten(folder, strategies)
+    except (OSError, ValueError, KeyError) as error:
+        raise UnreadableModel(f"{folder} cannot be read: {error}") from error
+    return StoredModel(manifest, item_ids, strategies)
+
+
+def forget(folder: Path, hashes: Sequence[int]) -> int:
+    """Bury these people's sessions in a version; gives how many. 0 where the folder is gone."""
+    if not (folder / "erasure").exists():
+        return 0
+    return SessionFiles(folder).forget(hashes)
+
+
+def _without_forgotten(folder: Path, strategies: dict[str, Strategy]) -> dict[str, Strategy]:
+    files = SessionFiles(folder)
+    forgotten = files.tombstones()
+    if not forgotten.any():
+        return strategies
+    data = files.data()
+    return {name: erasure.forget(strategy, forgotten, data) for name, strategy in strategies.items()}
+
+
+def _write_strategy(folder: Path, strategy: Strategy) -> StrategyEntry:
+    folder.mkdir()
+    arrays = strategy.arrays()
+    for name, values in arrays.items():
+        np.save(folder / f"{name}.npy", values, allow_pickle=False)
+    return StrategyEntry(strategy.parameters(), tuple(arrays))
+
+
+def _read_strategy(folder: Path, name: str, entry: StrategyEntry) -> Strategy:
+    arrays = {
+        array: np.load(folder / f"{array}.npy", mmap_mode="r", allow_pickle=False) for array in entry.arrays
+    }
+    return algorithms.STRATEGIES[name].from_arrays(arrays, entry.parameters)
+
+
+def _write_items(folder: Path, item_ids: Sequence[str]) -> None:
+    encoded = [item_id.encode() for item_id in item_ids]
+    np.save(folder / "item_ids.npy", np.frombuffer(b"".join(encoded), np.uint8))
+    np.save(folder / "item_offsets.npy", np.cumsum([0, *map(len, encoded)], dtype=np.int64))
+
+
+def _read_items(folder: Path) -> tuple[str, ...]:
+    text = np.load(folder / "item_ids.npy").tobytes()
+    offsets = np.load(folder / "item_offsets.npy").tolist()
+    return tuple(text[start:end].decode() for start, end in pairwise(offsets))
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = {path.relative_to(folder).as_posix(): path for path in files}
+    return {name: _sha256(path) for name, path in named.items() if name.split("/")[0] not in UNHASHED}
+
+
+def _verify(folder: Path, manifest: Manifest) -> None:
+    for name, expected in manifest.hashes.items():
+        if _sha256(folder / name) != expected:
+            raise UnreadableModel(
+                f"{folder / name} was altered after training: its SHA-256 is not the manifest's. Roll back."
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

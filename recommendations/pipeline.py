@@ -1,0 +1,280 @@
+"""From a request to a shelf: context → candidates → filter → blend → rules → rerank → explain.
+
+Stages are plain functions of frozen values; this module is their order, and what happens where one cannot do its part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import time
+from uuid import uuid4
+
+import structlog
+from django.db import DatabaseError
+
+from algorithms.blend import BlendResult, blend
+from algorithms.types import Bool, Float32
+from profiles.fold import EMPTY, Profile
+from recommendations.metrics import SHELF_SECONDS, SHELVES
+from recommendations.serving import store_state, subjects
+from recommendations.serving.configuration import PlacementSettings
+from recommendations.serving.deadline import Deadline, DeadlineExceeded
+from recommendations.serving.history import profile_of
+from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
+from recommendations.serving.startup import shelf_while_starting
+from recommendations.serving.store_state import Snapshot
+from recommendations.shelf import (
+    MAX_LIMIT,
+    NOBODY,
+    InvalidLimit,
+    Reason,
+    RecommendationRequest,
+    Shelf,
+    ShelfItem,
+    Shopper,
+    Trace,
+    UnknownPlacement,
+)
+from recommendations.stages.candidates import score_candidates
+from recommendations.stages.context import Context, Variant, build_context, decide_variant
+from recommendations.stages.filters import eligible
+from recommendations.stages.reasons import reason_for, standing_reason
+from recommendations.stages.rules import CompiledRules, compile_rules
+from recommendations.stages.selection import popular, select, top_up
+
+log = structlog.get_logger(__name__)
+
+FIRST_DEADLINE_MS = 150.0
+"""Until the placement's own deadline is known."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The places of a shelf in order, with what put them there."""
+
+    places: Sequence[int]
+    blend: BlendResult | None
+    scores: Float32 | None
+    rules: CompiledRules
+    fallback: str | None
+    trace: Trace | None = None
+
+
+def recommend(request: RecommendationRequest) -> Shelf:
+    """The shelf for this request. Never empty while an eligible product exists, never random.
+
+    Raises UnknownPlacement, UnknownProduct, UnknownCategory and InvalidLimit (all RequestError).
+    """
+    _check_limit(request)
+    try:
+        context, deadline, trouble = _open(request)
+    except _Starting:
+        return shelf_while_starting(request)
+    shelf = serve(context, deadline, fallback=trouble)
+    SHELVES.labels(placement=shelf.placement, variant=shelf.variant, fallback=shelf.fallback or "none").inc()
+    SHELF_SECONDS.labels(placement=shelf.placement).observe(deadline.elapsed_milliseconds / 1000)
+    return shelf
+
+
+def open_context(request: RecommendationRequest, *, keep_profile: bool = False) -> tuple[Context, Deadline]:
+    """What the stages would be given, for who needs scores or knowledge rather than a shelf.
+
+    `keep_profile` leaves the profile of a shopper in the control group in the context. Raises RequestError, and
+    DeadlineExceeded where what is needed could not be read in time.
+    """
+    try:
+        context, deadline, trouble = _open(request, keep_profile=keep_profile)
+    except _Starting as late:
+        raise DeadlineExceeded(str(late)) from late
+    if trouble is not None:
+        raise DeadlineExceeded(trouble)
+    return context, deadline
+
+
+class _Starting(Exception):
+    """The process has not read the store into memory yet."""
+
+
+def _open(
+    request: RecommendationRequest, *, keep_profile: bool = False
+) -> tuple[Context, Deadline, str | None]:
+    deadline = Deadline(FIRST_DEADLINE_MS)
+    shopper = request.shopper if request.personal and not request.shopper.has_paused else NOBODY
+    store_id = request.store.pk
+    arrival = subjects.arrive(store_id, shopper)
+    try:
+        snapshot = store_state.of_store(store_id).current(arrival.versions, deadline)
+    except DeadlineExceeded as late:
+        raise _Starting from late
+    placement = _placement(snapshot, request)
+    deadline = deadline.with_milliseconds(placement.deadline_ms)
+    now = time() if request.now is None else request.now
+    known, profile, trouble = _learn_about(store_id, shopper, arrival, deadline, now)
+    variant = decide_variant(snapshot, store_id, known)
+    context = build_context(
+        request, placement, snapshot, known, profile, variant=variant, now=now, keep_profile=keep_profile
+    )
+    return context, deadline, trouble
+
+
+def serve(context: Context, deadline: Deadline, *, fallback: str | None = None) -> Shelf:
+    """The shelf for what is known. `fallback` says why less is known than could be, if so."""
+    rules = compile_rules(
+        context.snapshot.assortment,
+        context.snapshot.configuration.rules_for(context.placement.pk, context.now),
+    )
+    milliseconds: dict[str, float] = {}
+    candidates = eligible(context, rules.hidden)
+    mask, removed = candidates.mask, candidates.removed
+    if context.variant is Variant.CONTROL:
+        ranked = _popular(context, mask, rules, None)
+    elif fallback is not None:
+        ranked = _popular(context, mask, rules, fallback)
+    else:
+        try:
+            scores = score_candidates(context, mask, deadline, milliseconds)
+        except DeadlineExceeded:
+            ranked = _popular(context, mask, rules, "deadline")
+        else:
+            ranked = _rank(context, mask, rules, scores)
+    trace = Trace(
+        weights=context.weights.by_strategy,
+        weights_source=context.weights.source,
+        density=context.density.label,
+        segments=_segment_names(context),
+        known_interactions=len(context.query.items),
+        filtered=removed,
+        milliseconds=milliseconds,
+    )
+    return _explained(context, replace(ranked, trace=trace))
+
+
+def _rank(context: Context, mask: Bool, rules: CompiledRules, scores: Mapping[str, Float32]) -> Ranked:
+    snapshot, limit, settings = context.snapshot, context.limit, context.placement.blend
+    if not scores:
+        return _popular(context, mask, rules, _why_nothing(context))
+    result = blend(scores, context.weights.by_strategy, settings.normalisation if settings else "max")
+    total = result.total if rules.factor is None else result.total * rules.factor
+    places = select(snapshot.assortment, total, mask, limit, settings, rules)
+    fallback = None
+    if context.placement.tops_up and len(places) < limit:
+        places = [*places, *top_up(snapshot.assortment, places, mask, limit, rules)]
+    if snapshot.model is None:
+        fallback = "no_model"
+    return Ranked(places, result, total, rules, fallback)
+
+
+def _popular(context: Context, mask: Bool, rules: CompiledRules, fallback: str | None) -> Ranked:
+    return Ranked(
+        popular(context.snapshot.assortment, mask, context.limit, rules), None, None, rules, fallback
+    )
+
+
+def _why_nothing(context: Context) -> str:
+    if context.snapshot.model is None:
+        return "no_model"
+    if not context.weights.by_strategy:
+        return "no_weights"
+    return "nothing_known"
+
+
+def _explained(context: Context, ranked: Ranked) -> Shelf:
+    stands_in = ranked.blend is None and context.variant is not Variant.CONTROL
+    items = tuple(_item(context, ranked, rank, place) for rank, place in enumerate(ranked.places, start=1))
+    model = context.snapshot.model
+    return Shelf(
+        request_id=uuid4(),
+        placement=context.placement.slug,
+        heading=context.placement.fallback_heading
+        if stands_in or _is_impersonal_home(context)
+        else context.placement.heading,
+        items=items,
+        model_version=None if model is None else model.number,
+        variant=context.variant,
+        fallback=ranked.fallback,
+        personalised=context.is_personal and ranked.blend is not None,
+        stands_in=stands_in,
+        is_optional=not context.placement.tops_up,
+        trace=ranked.trace,
+    )
+
+
+def _is_impersonal_home(context: Context) -> bool:
+    """ "For you" would be untrue where nobody is known."""
+    nothing = (
+        not len(context.query.items) and context.query.context_item is None and not len(context.query.cart)
+    )
+    return nothing and not context.known.interests
+
+
+def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
+    contributions = {}
+    if ranked.blend is not None:
+        given = {name: float(row[place]) for name, row in ranked.blend.contributions.items()}
+        contributions = {name: value for name, value in given.items() if value > 0}
+    reason: Reason = (
+        reason_for(context, place, contributions) if contributions else standing_reason(context, place)
+    )
+    return ShelfItem(
+        product=context.snapshot.assortment.product(place),
+        rank=rank,
+        score=0.0 if ranked.scores is None else float(ranked.scores[place]),
+        strategies=contributions,
+        reason=reason,
+        blended=0.0 if ranked.blend is None else float(ranked.blend.total[place]),
+        rules=ranked.rules.names_for(place),
+    )
+
+
+def _learn_about(
+    store_id: int, shopper: Shopper, arrival: subjects.Arrival, deadline: Deadline, now: float
+) -> tuple[KnownShopper, Profile, str | None]:
+    """Who it is and what they did lately; with a reason where that could not be read in time."""
+    known = NOBODY_KNOWN
+    try:
+        known = subjects.know(store_id, shopper, arrival)
+        if not known.may_personalise:
+            return known, EMPTY, None
+        deadline.check()
+        profile = profile_of(store_id, known, deadline, now)
+        deadline.check()
+        return known, profile, None
+    except DeadlineExceeded:
+        return known, EMPTY, "deadline"
+    except DatabaseError:
+        log.warning("shopper.unreadable", store=store_id, exc_info=True)
+        return NOBODY_KNOWN, EMPTY, "shopper_unreadable"
+
+
+def _placement(snapshot: Snapshot, request: RecommendationRequest) -> PlacementSettings:
+    placement = snapshot.configuration.placements.get(request.placement)
+    if placement is None:
+        known = (
+            ", ".join(sorted(snapshot.configuration.placements))
+            or "none yet: run manage.py seed_demo or add one in the admin"
+        )
+        raise UnknownPlacement(
+            f"There is no placement {request.placement!r}. Placements of this store: {known}.",
+            field="placement",
+            code="unknown_placement",
+        )
+    return placement
+
+
+def _check_limit(request: RecommendationRequest) -> None:
+    if request.limit is not None and not 1 <= request.limit <= MAX_LIMIT:
+        raise InvalidLimit(
+            f"limit must be from 1 to {MAX_LIMIT}, not {request.limit}.", field="limit", code="invalid_limit"
+        )
+
+
+def _segment_names(context: Context) -> tuple[str, ...]:
+    blend_settings = context.placement.blend
+    if blend_settings is None:
+        return ()
+    return tuple(
+        blend_settings.segment_names[pk]
+        for pk in context.known.segments
+        if pk in blend_settings.segment_names
+    )

@@ -1,0 +1,116 @@
+"""What the database says of a shopper, in at most six queries; three for somebody who does not permit personalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import Customer, IdentityLink, Visitor
+from consent.gate import may_personalise
+from consent.purposes import Purpose
+from recommendations.models import ForgottenProduct
+from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
+from recommendations.shelf import Shopper
+from recommendations.training.customer_features import customer_features
+from segments.models import SegmentMembership
+from tracking.models import Order, OrderLine
+
+PURCHASES_REMEMBERED = 500
+PURCHASES_DAYS = 730
+
+
+def read_known_shopper(store_id: int, shopper: Shopper) -> KnownShopper:
+    """A visitor with an open link to a customer is that customer: purchases, segments and history of both count."""
+    visitor = _visitor(store_id, shopper.anonymous_id)
+    customer = _customer(store_id, shopper.customer_id, visitor)
+    if visitor is None and customer is None:
+        return NOBODY_KNOWN
+    permitted = may_personalise(
+        store_id, anonymous_id=shopper.anonymous_id, customer=customer, gpc=shopper.sends_gpc
+    )
+    if not permitted:
+        return NOBODY_KNOWN
+    visitor_ids = _visitor_ids(visitor, customer)
+    return KnownShopper(
+        may_personalise=True,
+        key=f"c:{customer.pk}" if customer else f"v:{visitor_ids[0]}",
+        visitor_ids=visitor_ids,
+        customer_pk=customer.pk if customer else None,
+        segments=_segments(store_id, visitor_ids, customer),
+        purchased=_purchased(store_id, visitor_ids, customer),
+        forgotten=_forgotten(store_id, visitor_ids, customer),
+        features=customer_features(customer) if customer else (),
+        interests=_interests(customer.interests) if customer else (),
+    )
+
+
+def _visitor(store_id: int, anonymous_id: str | None) -> Visitor | None:
+    if anonymous_id is None:
+        return None
+    return Visitor.objects.for_store(store_id).filter(anonymous_id=anonymous_id).first()
+
+
+def _customer(store_id: int, customer_id: str | None, visitor: Visitor | None) -> Customer | None:
+    customers = Customer.objects.for_store(store_id)
+    if customer_id is not None:
+        return customers.filter(external_id=customer_id).first()
+    if visitor is None:
+        return None
+    return (
+        customers.filter(links__visitor=visitor, links__valid_until=None, links__undone_at=None)
+        .order_by("-links__valid_from")
+        .first()
+    )
+
+
+def _visitor_ids(visitor: Visitor | None, customer: Customer | None) -> tuple[int, ...]:
+    """The asking visitor first, then the others that are this customer now."""
+    own = () if visitor is None else (visitor.pk,)
+    if customer is None:
+        return own
+    links = IdentityLink.objects.for_store(customer.store_id).filter(
+        customer=customer, valid_until=None, undone_at=None
+    )
+    linked = links.order_by("-valid_from").values_list("visitor_id", flat=True)[:50]
+    return tuple(dict.fromkeys((*own, *linked)))
+
+
+def _is_person(visitor_ids: Iterable[int], customer: Customer | None) -> Q:
+    person = Q(visitor_id__in=list(visitor_ids))
+    return person if customer is None else person | Q(customer_id=customer.pk)
+
+
+def _segments(store_id: int, visitor_ids: tuple[int, ...], customer: Customer | None) -> tuple[int, ...]:
+    memberships = SegmentMembership.objects.for_store(store_id).filter(
+        _is_person(visitor_ids, customer), segment__is_active=True
+    )
+    ranked = memberships.order_by("segment__priority", "segment_id").values_list("segment_id", flat=True)
+    return tuple(dict.fromkeys(ranked))
+
+
+def _purchased(store_id: int, visitor_ids: tuple[int, ...], customer: Customer | None) -> tuple[str, ...]:
+    orders = (
+        Order.objects.for_store(store_id)
+        .filter(_is_person(visitor_ids, customer), is_blocked=False)
+        .filter(placed_at__gte=timezone.now() - timedelta(days=PURCHASES_DAYS))
+        .exclude(status__in=[Order.Status.CANCELLED, Order.Status.REFUNDED])
+        .annotate(permitted=F("purposes").bitand(int(Purpose.PERSONALISATION)))
+        .filter(permitted__gt=0)
+    )
+    lines = OrderLine.objects.for_store(store_id).filter(
+        order__in=orders, quantity__gt=F("refunded_quantity")
+    )
+    newest = lines.order_by("-order__placed_at").values_list("product_id", flat=True)[:PURCHASES_REMEMBERED]
+    return tuple(dict.fromkeys(newest))
+
+
+def _forgotten(store_id: int, visitor_ids: tuple[int, ...], customer: Customer | None) -> tuple[str, ...]:
+    rows = ForgottenProduct.objects.for_store(store_id).filter(_is_person(visitor_ids, customer))
+    return tuple(rows.order_by("-forgotten_at").values_list("product_id", flat=True)[:PURCHASES_REMEMBERED])
+
+
+def _interests(stated: list[dict[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((entry["kind"], entry["value"]) for entry in stated if "kind" in entry and "value" in entry)

@@ -1,0 +1,55 @@
+"""The impression token: what was on a shelf, signed, so that a page cannot report shelves that were never shown.
+
+It travels in the page and comes back with Recommendation Viewed and Recommendation Clicked. It names no person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.core import signing
+
+from recommendations.shelf import Shelf
+
+SALT = "etalage.impression"
+MAX_AGE_SECONDS = 7 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class ShownItem:
+    rank: int
+    strategy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownShelf:
+    store_id: int
+    request_id: UUID
+    placement: str
+    variant: str
+    model_version: int | None
+    items: dict[str, ShownItem]
+
+
+def impression_token(store_id: int, shelf: Shelf) -> str:
+    items = [[item.product.external_id, item.strategy] for item in shelf.items]
+    return signing.dumps(
+        [store_id, shelf.request_id.hex, shelf.placement, shelf.variant, shelf.model_version, items],
+        salt=SALT,
+        compress=True,
+    )
+
+
+def read_impression_token(token: str) -> ShownShelf | None:
+    """None for a token that we did not sign, or that is older than a week."""
+    try:
+        store_id, request_id, placement, variant, version, items = signing.loads(
+            token, salt=SALT, max_age=MAX_AGE_SECONDS
+        )
+    except (signing.BadSignature, ValueError):
+        return None
+    shown = {
+        product_id: ShownItem(rank, strategy) for rank, (product_id, strategy) in enumerate(items, start=1)
+    }
+    return ShownShelf(store_id, UUID(request_id), placement, variant, version, shown)

@@ -1,0 +1,170 @@
+"""What is asked for and what comes back: the frozen shapes at both ends of the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from accounts.models import Store
+
+MAX_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Shopper:
+    """Who looks at the shelf, as far as the caller vouches for it.
+
+    `customer_id` is the shop's own id of a customer (`Customer.external_id`): pass it only where it was proved, by a secret
+    key, a signature or the shop's login. `anonymous_id` is the visitor's. `sends_gpc`: the browser asked, by Global Privacy Control, not
+    to be profiled. `has_paused`: the shopper switched personalisation off on this browser.
+    """
+
+    anonymous_id: str | None = None
+    customer_id: str | None = None
+    sends_gpc: bool = False
+    has_paused: bool = False
+
+    @property
+    def is_nobody(self) -> bool:
+        return self.anonymous_id is None and self.customer_id is None
+
+
+NOBODY = Shopper()
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationRequest:
+    """`category` is a category's path (`camping/tents`), products are external ids. Excluded products exclude their variants."""
+
+    store: Store
+    placement: str
+    shopper: Shopper = NOBODY
+    limit: int | None = None
+    category: str | None = None
+    product_id: str | None = None
+    cart: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    personal: bool = True
+    now: float | None = None  # Unix seconds; None = the clock
+
+
+class RequestError(ValueError):
+    """The request names something that is not there or asks for what cannot be. `field` is the parameter at fault."""
+
+    status = 400
+
+    def __init__(self, message: str, *, field: str, code: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.code = code
+
+
+class UnknownPlacement(RequestError):
+    status = 404
+
+
+class UnknownProduct(RequestError):
+    status = 404
+
+
+class UnknownCategory(RequestError):
+    status = 404
+
+
+class InvalidLimit(RequestError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfProduct:
+    """A product as a card shows it; true when the shelf was served. Money in minor units (cents)."""
+
+    pk: int
+    external_id: str
+    name: str
+    url: str
+    image_url: str
+    price_minor_units: int
+    list_price_minor_units: int | None
+    currency: str
+    stock: int | None
+    is_available: bool
+    category_id: int | None
+    category_name: str
+    brand_id: int | None
+    brand_name: str
+    variant_group: str
+    published_at: float  # Unix seconds
+
+    @property
+    def is_reduced(self) -> bool:
+        return (
+            self.list_price_minor_units is not None and self.list_price_minor_units > self.price_minor_units
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A true sentence for the shopper. `trigger` is the external id of the product it speaks of."""
+
+    code: str
+    text: str
+    strategy: str = ""
+    trigger: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfItem:
+    """A product at its rank (from 1). `strategies` are the weighted contributions whose sum is `blended`; `score` is after rules."""
+
+    product: ShelfProduct
+    rank: int
+    score: float
+    strategies: Mapping[str, float]
+    reason: Reason
+    blended: float = 0.0
+    rules: tuple[str, ...] = ()
+
+    @property
+    def strategy(self) -> str:
+        """The strategy that contributed most; `popular` where none did."""
+        return max(self.strategies, key=lambda name: self.strategies[name]) if self.strategies else "popular"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How the shelf came about, for explanations: what was known, which weights applied, what was left out, what took how long."""
+
+    weights: Mapping[str, float]
+    weights_source: str
+    density: str
+    segments: tuple[str, ...]
+    known_interactions: int
+    filtered: Mapping[str, int]
+    milliseconds: Mapping[str, float]
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """An answer. `variant` is personalised, control or non_personal; `fallback` says why popular products stand in, if they do.
+
+    `stands_in`: not one product was chosen by the placement's strategies. `is_optional`: the placement would rather show nothing then.
+    """
+
+    request_id: UUID
+    placement: str
+    heading: str
+    items: tuple[ShelfItem, ...]
+    model_version: int | None
+    variant: str
+    fallback: str | None
+    personalised: bool
+    stands_in: bool = False
+    is_optional: bool = False
+    trace: Trace | None = field(default=None, compare=False)
+
+    @property
+    def product_ids(self) -> tuple[str, ...]:
+        return tuple(item.product.external_id for item in self.items)

@@ -1,0 +1,153 @@
+"""Why a product stands on the shelf, in a sentence that is true: the loudest strategy that can name its cause speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.utils.translation import gettext as _
+
+from algorithms.types import Trigger
+from recommendations.shelf import Reason, ShelfProduct
+from recommendations.stages.context import Context
+from recommendations.stages.shop_strategies import interest_matches
+
+SPEAKING_SHARE: Final = 0.2
+"""A strategy speaks for a product only if it gave at least this share of what the loudest gave."""
+
+WEEK_SECONDS: Final = 7 * 86_400.0
+POPULAR_RANKS: Final = 20
+"""A product is called popular in its category while it stands among so many there."""
+
+WITH_TRIGGER: Final = frozenset(
+    {
+        "session_knn",
+        "item_knn",
+        "item_vectors",
+        "als",
+        "ease",
+        "lightfm",
+        "content",
+        "viewed_next",
+        "bought_together",
+    }
+)
+POPULAR: Final = frozenset({"popular", "trending", "popular_in_category"})
+
+
+def reason_for(context: Context, place: int, contributions: Mapping[str, float]) -> Reason:
+    """`contributions` of the product by strategy, > 0; empty for a product that merely fills the shelf."""
+    loudest = max(contributions.values(), default=0.0)
+    for name in sorted(contributions, key=lambda name: -contributions[name]):
+        if contributions[name] < SPEAKING_SHARE * loudest:
+            break
+        reason = _of_strategy(context, place, name)
+        if reason is not None:
+            return reason
+    return standing_reason(context, place)
+
+
+def _of_strategy(context: Context, place: int, name: str) -> Reason | None:
+    if name in WITH_TRIGGER:
+        return _triggered(context, place, name)
+    if name in POPULAR:
+        return standing_reason(context, place, name)
+    match name:
+        case "recently_viewed":
+            return Reason("recently_viewed", _("You looked at this recently"), name)
+        case "reminder":
+            return Reason("reminder", _("You came back to this"), name)
+        case "repurchase":
+            return Reason("repurchase", _("You bought this before"), name)
+        case "new":
+            return _new(context, place)
+        case "interests":
+            return _interest(context, place)
+    return None
+
+
+def _triggered(context: Context, place: int, name: str) -> Reason | None:
+    model = context.snapshot.model
+    if model is None or name not in model.strategies or place >= context.snapshot.assortment.n_model:
+        return None
+    trigger = model.strategies[name].trigger(context.query, place)
+    if trigger is None or trigger.item == place:
+        return None
+    source = context.snapshot.assortment.products[trigger.item]
+    return None if source is None else _sentence(context, name, trigger, source)
+
+
+def _sentence(context: Context, name: str, trigger: Trigger, source: ShelfProduct) -> Reason:
+    what = {"product": source.name}
+    if name == "bought_together":
+        return Reason("bought_together", _("Often bought with %(product)s") % what, name, source.external_id)
+    if name == "viewed_next":
+        return Reason("viewed_next", _("Often looked at after %(product)s") % what, name, source.external_id)
+    if trigger.item == context.query.context_item:
+        text = _("Similar to %(product)s") if name == "content" else _("Liked by people who like %(product)s")
+        return Reason("similar", text % what, name, source.external_id)
+    if trigger.item in context.query.cart:
+        return Reason("cart", _("Goes well with %(product)s in your cart") % what, name, source.external_id)
+    if _was_bought(context, trigger.item):
+        return Reason("bought", _("Because you bought %(product)s") % what, name, source.external_id)
+    return Reason("viewed", _("Because you viewed %(product)s") % what, name, source.external_id)
+
+
+def _was_bought(context: Context, place: int) -> bool:
+    query = context.query
+    return bool((query.purchased & (query.items == place)).any())
+
+
+def _new(context: Context, place: int) -> Reason:
+    assortment, query = context.snapshot.assortment, context.query
+    brand = assortment.brand[place]
+    if brand >= 0 and (assortment.brand[query.items] == brand).any():
+        name = assortment.product(place).brand_name
+        return Reason("new_in_brand", _("New from %(brand)s, a brand you looked at") % {"brand": name}, "new")
+    category = assortment.product(place).category_name
+    return Reason(
+        "new", _("New in %(category)s") % {"category": category} if category else _("New in the shop"), "new"
+    )
+
+
+def _interest(context: Context, place: int) -> Reason | None:
+    product = context.snapshot.assortment.product(place)
+    if not interest_matches(context)[place]:
+        return None
+    kinds = {kind for kind, _value in context.known.interests}
+    subject = product.category_name if "category" in kinds and product.category_name else product.brand_name
+    return Reason("interest", _("You told us that you like %(subject)s") % {"subject": subject}, "interests")
+
+
+def standing_reason(context: Context, place: int, strategy: str = "popular") -> Reason:
+    """ "Popular in Tents this week", where the figures bear it; else only what is certain."""
+    assortment = context.snapshot.assortment
+    category = assortment.product(place).category_name
+    if assortment.standing.values[place] > 0 and assortment.standing.category_rank[place] <= POPULAR_RANKS:
+        if not category:
+            return Reason("popular", _("Popular in our shop"), strategy)
+        if _is_of_this_week(context):
+            return Reason(
+                "popular", _("Popular in %(category)s this week") % {"category": category}, strategy
+            )
+        return Reason("popular", _("Popular in %(category)s") % {"category": category}, strategy)
+    if context.now - assortment.published[place] < 6 * WEEK_SECONDS:
+        return Reason(
+            "new",
+            _("New in %(category)s") % {"category": category} if category else _("New in the shop"),
+            strategy,
+        )
+    return Reason(
+        "assortment",
+        _("From %(category)s") % {"category": category} if category else _("From our shop"),
+        strategy,
+    )
+
+
+def _is_of_this_week(context: Context) -> bool:
+    model = context.snapshot.model
+    return (
+        model is not None
+        and "trending" in model.strategies
+        and context.now - model.manifest.data_until < WEEK_SECONDS
+    )
