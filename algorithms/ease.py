@@ -118,7 +118,16 @@ class EASE(Strategy):
         else:
             old, new = self._binary(data)[people], self._binary(remaining)[people]
             strategy.weights_, strategy.diagonal_ = self._exchanged(old, new)
+            unknown = np.flatnonzero(np.bincount(remaining.item, minlength=self.n_items) == 0)
+            strategy._silence(unknown)
         return strategy
+
+    def _silence(self, items: Int64) -> None:
+        """What arithmetic leaves of items that nobody touched: exactly nothing."""
+        assert self.weights_ is not None
+        self.weights_[items] = 0.0
+        self.weights_[:, items] = 0.0
+        self.diagonal_[items] = 1.0 / self.settings.regularization
 
     def _exchanged(self, old: csr_matrix, new: csr_matrix) -> tuple[Float32, Float32]:
         """B and the diagonal of P after the rows `old` of X became `new` (Woodbury identity)."""

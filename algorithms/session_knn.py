@@ -101,10 +101,12 @@ class SessionKNN(Strategy):
 
     def _neighbours(self, items: Int32, importance: Float32) -> tuple[Int32, Float32]:
         index, settings = self.index_, self.settings
-        return _most_similar(
+        sessions, similarity = _similarities(
             items, importance, index.offsets, index.posting_offsets, index.postings,
-            settings.newest_sequences, settings.length_power, settings.neighbours,
+            settings.newest_sequences, settings.length_power,
         )  # fmt: skip
+        nearest = _strongest(similarity, settings.neighbours)
+        return sessions[nearest], similarity[nearest]
 
     def _vote(self, items: Int32, sessions: Int32, similarity: Float32, scores: Float32) -> None:
         settings = self.settings
@@ -135,42 +137,39 @@ class SessionKNN(Strategy):
 
 
 @numba.njit(nogil=True, cache=True)
-def _most_similar(
+def _similarities(
     items: Int32, importance: Float32, offsets: Int64, posting_offsets: Int64, postings: Int32,
-    newest: int, length_power: float, k: int,
+    newest: int, length_power: float,
 ) -> tuple[Int32, Float32]:  # fmt: skip
-    """The k most similar sequences, ties to the one met first: with newer query items first, then newer sequences."""
+    """All sequences that share an item with the query, those with newer query items first, then newer sequences."""
     similarity = np.zeros(len(offsets) - 1, np.float32)
     room = 0
     for item in items:
         room += min(newest, posting_offsets[item + 1] - posting_offsets[item])
     touched = np.empty(room, np.int32)
-    n_touched = 0
+    n = 0
     for a in range(len(items)):
         start = posting_offsets[items[a]]
         for p in range(start, min(posting_offsets[items[a] + 1], start + newest)):
             s = postings[p]
             if similarity[s] == 0.0:
-                touched[n_touched] = s
-                n_touched += 1
+                touched[n] = s
+                n += 1
             similarity[s] += importance[a]
-    touched = touched[:n_touched]
-    strength = np.empty(n_touched, np.float32)
-    for t in range(n_touched):
+    strength = np.empty(n, np.float32)
+    for t in range(n):
         s = touched[t]
         strength[t] = similarity[s] / (offsets[s + 1] - offsets[s]) ** length_power
-    if n_touched > k:
-        bar = np.partition(strength, n_touched - k)[n_touched - k]
-        ties = k - (strength > bar).sum()
-        keep = np.zeros(n_touched, np.bool_)
-        for t in range(n_touched):
-            if strength[t] > bar:
-                keep[t] = True
-            elif strength[t] == bar and ties > 0:
-                keep[t] = True
-                ties -= 1
-        touched, strength = touched[keep], strength[keep]
-    return touched, strength
+    return touched[:n].copy(), strength
+
+
+def _strongest(strength: Float32, k: int) -> Int64:
+    """Places of the k largest, ties to the one that stands first."""
+    if len(strength) <= k:
+        return np.arange(len(strength))
+    bar = np.partition(strength, len(strength) - k)[len(strength) - k]
+    above = np.flatnonzero(strength > bar)
+    return np.concatenate([above, np.flatnonzero(strength == bar)[: k - len(above)]])
 
 
 @numba.njit(nogil=True, cache=True)
