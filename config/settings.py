@@ -60,7 +60,7 @@ SECURE_REFERRER_POLICY = "strict-origin-when-cross-origin"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
-X_FRAME_OPTIONS = "SAMEORIGIN"
+X_FRAME_OPTIONS = "DENY"
 
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -73,7 +73,7 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
         "base-uri": [SELF],
         "form-action": [SELF],
-        "frame-ancestors": [SELF],
+        "frame-ancestors": [NONE],
     }
 }
 
@@ -322,6 +322,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="etala
 # Heads of the ledgers and digests of erased ids, by which a restored or rewritten database is found out: best
 # on another machine than the database's backups.
 ETALAGE_ANCHOR_DIR = Path(env.str("ETALAGE_ANCHOR_DIR", default=str(DATA_DIR / "anchors")))
+# Empty: cookies of consent and recognition belong to the one host that set them.
+ETALAGE_COOKIE_DOMAIN = env.str("COOKIE_DOMAIN", default="")
 ETALAGE_MODEL_DIR = Path(env.str("ETALAGE_MODEL_DIR", default=str(DATA_DIR / "models")))
 # Events that may wait for the database in one web process, and how long a request waits for its own: beyond
 # either, clients are told to try again (503).

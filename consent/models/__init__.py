@@ -1,6 +1,6 @@
 from consent.models.audit import AuditEntry, AuditHead, AuditPayload
 from consent.models.notice import Notice, PurposeText
-from consent.models.record import ConsentChoice, ConsentPayload, ConsentRecord, ConsentState, LedgerHead
+from consent.models.record import ConsentChoice, ConsentMechanism, ConsentPayload, ConsentRecord, ConsentState, LedgerHead
 from consent.models.request import DataSubjectRequest, RequestPart
 from consent.models.suppression import Suppression
 
@@ -9,6 +9,7 @@ __all__ = [
     "AuditHead",
     "AuditPayload",
     "ConsentChoice",
+    "ConsentMechanism",
     "ConsentPayload",
     "ConsentRecord",
     "ConsentState",

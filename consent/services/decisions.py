@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import shopper_changes
 from accounts.models import Customer, Store
 from accounts.selectors.identity import visitors_of
 from consent.ledger import CONSENT, Entry, append
@@ -224,6 +225,11 @@ def decisions_record(*, store: Store, decisions: Sequence[Decision]) -> list[Rec
     before = _newest(store, [*subjects, *linked])
     states = _states(store, decisions, records)
     ConsentState.all_stores.bulk_create(states, batch_size=1000)
+    shopper_changes.changed(
+        store.pk,
+        anonymous_ids=[state.subject[2:] for state in states if state.subject.startswith("v:")],
+        customer_ids=[state.subject[2:] for state in states if state.subject.startswith("c:")],
+    )
     for withdrawal in _withdrawals(store, decisions, before, states):
         transaction.on_commit(partial(announce, withdrawal))
     return [

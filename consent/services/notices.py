@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import partial
+from typing import Final
 
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -15,6 +18,8 @@ from consent.ledger import canonical
 from consent.models import Notice, PurposeText
 from consent.notice_texts import FALLBACK, LANGUAGES, default_texts
 from consent.purposes import ALL
+
+NOTICE_SECONDS: Final = 30
 
 
 def content_hash(notice: Notice, purposes: Iterable[PurposeText]) -> str:
@@ -84,6 +89,7 @@ def notice_publish(*, store: Store, version: int, actor: User | None = None, rea
         draft.content_hash = content_hash(draft, draft.purposes.all())
         draft.published_at = now
         draft.save(update_fields=["content_hash", "published_at"])
+    transaction.on_commit(partial(cache.delete, _cache_key(store)))
     hashes = {draft.language: draft.content_hash for draft in drafts}
     auditing.record(store=store, actor=actor, action="notice.published", target=f"notice:{version}", reason=reason, details=hashes)
     return drafts
@@ -118,8 +124,24 @@ def notices_install(*, store: Store) -> None:
         pass  # another request was quicker
 
 
+def _cache_key(store: Store) -> str:
+    return f"consent.notices.{store.pk}.{store.created_at.timestamp()}"
+
+
 def published_notices(store: Store) -> dict[str, Notice]:
-    """The newest published version by language, with its purposes; the default texts are installed where there is none."""
+    """The newest published version by language, with its purposes; the default texts are installed where there is none.
+
+    Every page asks, so each process remembers for NOTICE_SECONDS: other processes may show the version before for so
+    long, and the proof says which one was shown.
+    """
+    remembered: dict[str, Notice] | None = cache.get(_cache_key(store))
+    if remembered is None:
+        remembered = _read_published(store)
+        cache.set(_cache_key(store), remembered, NOTICE_SECONDS)
+    return remembered
+
+
+def _read_published(store: Store) -> dict[str, Notice]:
     published = Notice.objects.for_store(store).filter(published_at__isnull=False)
     newest = published.order_by("-version").values_list("version", flat=True)[:1]
     found = list(published.filter(version__in=newest).prefetch_related("purposes"))

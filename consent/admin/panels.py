@@ -1,0 +1,31 @@
+"""What consent adds to a shopper's page: what they permit now, and how that came."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest
+
+from accounts.admin.panels import Panel, register
+from accounts.models import Customer, Visitor
+from accounts.permissions import Ability
+from consent.models import ConsentState
+from consent.policy import customer_subject, visitor_subject
+from consent.purposes import OPTIONAL, Purpose
+
+DECISIONS = 5
+
+
+def _permissions(request: HttpRequest, subject: Customer | Visitor) -> dict[str, Any]:
+    key = customer_subject(subject.external_id) if isinstance(subject, Customer) else visitor_subject(subject.anonymous_id)
+    states = list(ConsentState.objects.for_store(subject.store_id).filter(subject=key).order_by("-valid_from")[:DECISIONS])
+    now = Purpose(states[0].granted) if states else Purpose(0)
+    return {
+        "decided": bool(states),
+        "purposes": [(purpose.slug.capitalize(), purpose in now) for purpose in OPTIONAL],
+        "states": [(state, [purpose.slug for purpose in Purpose(state.granted) & OPTIONAL]) for state in states],
+        "subject": subject,
+    }
+
+
+register(Panel("consent", 10, Ability.READ_SHOPPERS, "admin/consent/panel.html", _permissions))

@@ -1,0 +1,99 @@
+"""The consent banner and what goes with it, for `{% etalage_consent %}` and for any Django page.
+
+The banner is part of the page only where a choice is still needed. It is a form: three choices of equal weight that
+work without scripts, fixed to the viewport's edge, so that the page below neither moves nor is blocked.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpRequest
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
+
+from accounts.models import Store
+from consent.cookies import StoredChoice, read_choice
+from consent.models import Notice, PurposeText
+from consent.notice_texts import labels
+from consent.purposes import Purpose
+from consent.services.notices import notice_for, published_notices
+from consent.store_of import store_of
+
+
+@dataclass(frozen=True)
+class PurposeRow:
+    """A purpose as the banner and the preferences show it, in the notice's language."""
+
+    text: PurposeText
+    is_necessary: bool
+    is_granted: bool
+    retention: str
+    recipients: str
+    basis: str
+
+
+def sends_gpc(request: HttpRequest) -> bool:
+    """Whether the browser sends Global Privacy Control with this request."""
+    return bool(request.headers.get("Sec-GPC") == "1")
+
+
+def language_of(request: HttpRequest) -> str:
+    return get_language() or getattr(request, "LANGUAGE_CODE", "en")
+
+
+def purpose_rows(notice: Notice, granted: Purpose) -> list[PurposeRow]:
+    words = labels(notice.language)
+    return [
+        PurposeRow(
+            text=text,
+            is_necessary=text.purpose == Purpose.NECESSARY.slug,
+            is_granted=Purpose.from_slug(text.purpose) in granted,
+            retention=words["retention"].format(days=text.retention_days),
+            recipients=words["recipients"].format(names=", ".join(text.recipients)) if text.recipients else words["no_recipients"],
+            basis=words.get(f"basis_{text.legal_basis}", text.legal_basis),
+        )
+        for text in notice.purposes.all()
+    ]
+
+
+def needs_choice(store: Store, choice: StoredChoice | None) -> bool:
+    """Whether to ask: never asked, asked too long ago, or about a notice whose content has changed since."""
+    return choice is None or not choice.answers({notice.content_hash for notice in published_notices(store).values()})
+
+
+def notice_context(request: HttpRequest, store: Store, granted: Purpose) -> dict[str, Any]:
+    """What templates of banner, preferences and notice have in common."""
+    notice = notice_for(store, language_of(request))
+    return {
+        "store": store,
+        "notice": notice,
+        "words": labels(notice.language),
+        "purposes": purpose_rows(notice, granted),
+        "gpc": sends_gpc(request),
+        "served_notice_id": uuid.uuid4(),
+        "record_url": reverse("consent:record"),
+        "preferences_url": reverse("consent:preferences"),
+        "notice_url": reverse("consent:notice"),
+    }
+
+
+def render_banner(request: HttpRequest, store: Store | None = None) -> SafeString:
+    """The banner where a choice is needed, and the scripts that carry the choice out. Put it first in the body.
+
+    `store` defaults to the installation's shop; without one there is nothing to ask, and nothing is rendered.
+    """
+    try:
+        store = store or store_of(request)
+    except Http404:
+        return mark_safe("")
+    choice = read_choice(request)
+    context: dict[str, Any] = {"is_asked": False}
+    if needs_choice(store, choice):
+        hashes = " ".join(sorted({notice.content_hash for notice in published_notices(store).values()}))
+        context = {**notice_context(request, store, Purpose.NECESSARY), "is_asked": True, "next": request.path, "hashes": hashes}
+    return mark_safe(render_to_string("consent/banner.html", context, request=request))

@@ -1,0 +1,89 @@
+"""A choice made in a browser, by form or by script: from the request to the ledger, and back as cookies."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Final
+from urllib.parse import urlsplit
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.client_address import client_address
+from accounts.current_customer import current_customer
+from accounts.models import Store
+from consent.banner import sends_gpc
+from consent.cookies import StoredChoice, anonymous_id_of, delete_anonymous_id, set_anonymous_id, set_choice
+from consent.models import ConsentChoice, Notice
+from consent.purposes import ALL, NONE, RECOGNITION, Purpose, mask
+from consent.services.decisions import Decision, RecordedDecision, decision_record
+from consent.services.notices import published_notices
+
+# What a browser may say; the other methods are for servers.
+BROWSER_CHOICES: Final = frozenset(
+    {ConsentChoice.ACCEPT, ConsentChoice.REJECT, ConsentChoice.SAVE, ConsentChoice.WITHDRAW, ConsentChoice.DISMISS}
+)
+
+
+def _granted(request: HttpRequest, method: str) -> Purpose:
+    if method == ConsentChoice.ACCEPT:
+        return ALL
+    return mask(request.POST.getlist("purpose")) if method == ConsentChoice.SAVE else NONE
+
+
+def _notice_shown(store: Store, content_hash: str) -> Notice | None:
+    """The notice that the form says it showed: a published one, of whatever version, by its hash."""
+    for notice in published_notices(store).values():
+        if notice.content_hash == content_hash:
+            return notice
+    older = Notice.objects.for_store(store).filter(content_hash=content_hash, published_at__isnull=False)
+    return older.order_by("-version").first() if content_hash else None
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.uuid4()
+
+
+def page_url_of(request: HttpRequest) -> str:
+    """The page that the form stood on, where the browser says so."""
+    return request.headers.get("Referer", "")
+
+
+def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision, Decision]:
+    """Record what the request's form says. Raises ValueError for a choice or a purpose that does not exist.
+
+    Who permits recognition keeps the tracking id or gets one; it goes into the ledger before it goes into the browser.
+    """
+    method = request.POST.get("choice", "")
+    if method not in BROWSER_CHOICES:
+        raise ValueError(f"{method[:20]!r} is no choice: use accept, reject, save or withdraw.")
+    gpc = sends_gpc(request) or request.POST.get("gpc") == "1"
+    anonymous_id = anonymous_id_of(request)
+    decision = Decision(
+        granted=_granted(request, method),
+        method=method,
+        anonymous_id=anonymous_id,
+        customer=current_customer(request, store),
+        notice=_notice_shown(store, request.POST.get("notice", "")),
+        served_notice_id=_uuid(request.POST.get("served_notice", "")),
+        gpc=gpc,
+        page_url=page_url_of(request),
+        region=store.country,
+        ip=client_address(request),
+        user_agent=request.headers.get("User-Agent", ""),
+    )
+    if anonymous_id is None and decision.effective & RECOGNITION:
+        decision = Decision(**{**vars(decision), "anonymous_id": str(uuid.uuid4())})
+    return decision_record(store=store, decision=decision), decision
+
+
+def choice_carry_out(request: HttpRequest, response: HttpResponse, recorded: RecordedDecision, decision: Decision) -> None:
+    """Set or delete the cookies that the recorded decision asks for."""
+    notice = decision.notice.content_hash if decision.notice else ""
+    set_choice(response, request, StoredChoice(recorded.receipt_id, recorded.granted, notice, recorded.record.recorded_at))
+    if recorded.granted & RECOGNITION and decision.anonymous_id:
+        set_anonymous_id(response, request, decision.anonymous_id)
+    else:
+        delete_anonymous_id(response, request, urlsplit(page_url_of(request)).path or "/")

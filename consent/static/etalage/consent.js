@@ -1,0 +1,109 @@
+/**
+ * The banner's behaviour where scripts run, and the gate for scripts that wait for consent.
+ *
+ * `<script type="text/plain" data-purpose="analytics" src="…">` runs once every purpose in `data-purpose` is permitted.
+ * `document` gets an `etalage:consent` event with `{granted: ["necessary", …]}` after each choice and when the page loads
+ * with one.
+ */
+
+const mode = window.etalageConsentMode;
+
+export function granted() {
+  const words = document.documentElement.dataset.etalageConsent;
+  return words ? words.split(" ") : [];
+}
+
+function runPermittedScripts() {
+  const permitted = new Set(granted());
+  for (const waiting of document.querySelectorAll('script[type="text/plain"][data-purpose]')) {
+    if (!waiting.dataset.purpose.split(/\s+/).every((purpose) => permitted.has(purpose))) continue;
+    const script = document.createElement("script");
+    for (const { name, value } of waiting.attributes) {
+      if (name !== "type" && name !== "data-purpose" && name !== "data-type") script.setAttribute(name, value);
+    }
+    if (waiting.dataset.type) script.type = waiting.dataset.type;
+    if (waiting.nonce) script.nonce = waiting.nonce;
+    script.textContent = waiting.textContent;
+    script.async = waiting.hasAttribute("async");
+    waiting.replaceWith(script);
+  }
+}
+
+function announce() {
+  runPermittedScripts();
+  document.dispatchEvent(new CustomEvent("etalage:consent", { detail: { granted: granted() } }));
+}
+
+function forgetEverything() {
+  for (const storage of [window.localStorage, window.sessionStorage]) {
+    try {
+      for (const key of Object.keys(storage)) if (key.startsWith("etalage")) storage.removeItem(key);
+    } catch {
+      // Storage that may not be touched holds nothing of ours.
+    }
+  }
+}
+
+function cookieNotice() {
+  const found = /(?:^|;\s*)etalage_consent=[0-9a-f]{32}\.\d+\.([0-9a-f]*)\./.exec(document.cookie);
+  return found ? found[1] : "";
+}
+
+function isAnswered(banner) {
+  const notice = cookieNotice();
+  return notice !== "" && banner.dataset.hashes.split(" ").some((hash) => hash.startsWith(notice));
+}
+
+async function send(form, submitter) {
+  const body = new FormData(form);
+  body.set(submitter.name, submitter.value);
+  const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" }, credentials: "same-origin" });
+  if (!response.ok) throw new Error(`The choice was not taken: ${response.status}`);
+  return response.json();
+}
+
+function listen(form, banner) {
+  const details = form.querySelector("[data-etalage-details]");
+  const choose = form.querySelector("[data-etalage-choose]");
+
+  choose?.addEventListener("click", (event) => {
+    event.preventDefault();
+    details.hidden = !details.hidden;
+    choose.setAttribute("aria-expanded", String(!details.hidden));
+    if (!details.hidden) details.querySelector("input:not(:disabled)")?.focus();
+  });
+
+  form.addEventListener("submit", async (event) => {
+    const submitter = event.submitter;
+    if (!submitter || submitter.name !== "choice") return;
+    event.preventDefault();
+    const buttons = form.querySelectorAll("button");
+    for (const button of buttons) button.disabled = true;
+    try {
+      const answer = await send(form, submitter);
+      mode?.apply(answer.mask);
+      if (!answer.granted.includes("analytics") && !answer.granted.includes("personalisation")) forgetEverything();
+      banner.hidden = true;
+      announce();
+      document.querySelector("main")?.focus({ preventScroll: true });
+    } catch {
+      // The form works without us: let the browser send it.
+      for (const button of buttons) button.disabled = false;
+      const choice = document.createElement("input");
+      Object.assign(choice, { type: "hidden", name: "choice", value: submitter.value });
+      form.append(choice);
+      form.submit();
+    }
+  });
+}
+
+const banner = document.querySelector("[data-etalage-banner]");
+if (banner) {
+  if (navigator.globalPrivacyControl) {
+    for (const note of banner.querySelectorAll("[data-etalage-gpc]")) note.hidden = false;
+  }
+  // A page from a shared cache shows the banner to everybody, also to who has answered.
+  if (isAnswered(banner)) banner.hidden = true;
+  else listen(banner.querySelector("form"), banner);
+}
+if (granted().length) announce();
