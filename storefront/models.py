@@ -19,6 +19,8 @@ class ShopAccount(StoreScoped):
 
 
 class Cart(StoreScoped):
+    """Kept on the server under a random id in a necessary cookie, or under the account of who is logged in."""
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     account = models.ForeignKey(ShopAccount, null=True, on_delete=models.CASCADE, related_name="carts")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -26,31 +28,57 @@ class Cart(StoreScoped):
 
 
 class CartLine(StoreScoped):
+    MAX_QUANTITY = 20
+
     cart = models.ForeignKey(Cart, on_delete=models.CASCADE, related_name="lines")
     product = models.ForeignKey("catalog.Product", on_delete=models.CASCADE, related_name="+")
     quantity = models.PositiveIntegerField(default=1)
 
     class Meta:
+        ordering = ["pk"]
         constraints = [models.UniqueConstraint(fields=["cart", "product"], name="one_line_per_product")]
 
 
 class ShopOrder(StoreScoped):
-    """What the shop must keep of a sale. Delivery details are direct identifiers: encrypted in the customer's vault."""
+    """What the shop must keep of a sale. Delivery details are direct identifiers: encrypted in the customer's vault.
+
+    Who buys without an account becomes a customer of that one order, so that name and address have a vault to stand in
+    and an erasure finds them. `access_token` lets a guest see the confirmation again, and nobody else.
+    """
+
+    class Status(models.TextChoices):
+        PAID = "paid", "Paid"
+        AWAITING_PAYMENT = "awaiting_payment", "Awaiting payment"
+        SENT = "sent", "Sent"
+        REFUNDED = "refunded", "Refunded"
+
+    class Payment(models.TextChoices):
+        CARD = "card", "Card"
+        BANK_TRANSFER = "bank_transfer", "Bank transfer"
+        VOUCHER = "voucher", "Gift voucher"
+        DEBIT = "debit", "Direct debit"
 
     number = models.CharField(max_length=20)
+    access_token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="shop_orders")
     account = models.ForeignKey(ShopAccount, null=True, on_delete=models.SET_NULL, related_name="orders")
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.PAID)
     placed_at = models.DateTimeField(default=timezone.now)
     currency = models.CharField(max_length=3)
     subtotal_minor_units = models.PositiveIntegerField()
     shipping_minor_units = models.PositiveIntegerField(default=0)
     discount_minor_units = models.PositiveIntegerField(default=0)
     total_minor_units = models.PositiveIntegerField()
-    payment_method = models.CharField(max_length=20)
+    payment_method = models.CharField(max_length=20, choices=Payment.choices)
     payment_reference = models.CharField(max_length=60, blank=True)
-    email_ciphertext = models.BinaryField(null=True, help_text="Guest's e-mail and address, encrypted; null once erased.")
 
     class Meta:
+        ordering = ["-placed_at"]
         constraints = [models.UniqueConstraint(fields=["store", "number"], name="shop_order_number_per_store")]
+        indexes = [models.Index(fields=["account", "-placed_at"])]
+
+    def __str__(self) -> str:
+        return self.number
 
 
 class ShopOrderLine(StoreScoped):
@@ -60,15 +88,20 @@ class ShopOrderLine(StoreScoped):
     quantity = models.PositiveIntegerField()
     unit_price_minor_units = models.PositiveIntegerField()
 
+    @property
+    def total_minor_units(self) -> int:
+        return self.quantity * self.unit_price_minor_units
+
 
 class OutboxEvent(StoreScoped):
     """An event waiting to be sent to Etalage by the shop's server, written in the transaction that it tells of."""
 
     message = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
+    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, related_name="+", help_text="Whom it speaks of.")
     sent_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["sent_at", "created_at"])]
+        indexes = [models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="outbox_waiting")]

@@ -1,0 +1,67 @@
+"""What every page of the shop shows: its categories, the size of the cart, prices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.http import Http404, HttpRequest
+from django.template import Context
+
+from accounts.display.money import money as format_money
+from catalog.models import Category
+from storefront.selectors.cart import quantity_in
+from storefront.selectors.listing import address_with
+from storefront.selectors.navigation import main_categories_of
+from storefront.shop import store_of
+from storefront.views.carrying import carried_cart
+
+register = template.Library()
+
+
+@register.simple_tag(takes_context=True)
+def main_categories(context: Context) -> list[Category]:
+    """Empty where the shop is not set up: an error page must still come out."""
+    request: HttpRequest | None = context.get("request")
+    if request is None:
+        return []
+    try:
+        return main_categories_of(store_of(request))
+    except Http404:
+        return []
+
+
+@register.simple_tag(takes_context=True)
+def cart_count(context: Context) -> int:
+    """Pieces in the cart; no query for who carries none."""
+    request: HttpRequest | None = context.get("request")
+    if request is None:
+        return 0
+    try:
+        cart = carried_cart(request)
+    except Http404:
+        return 0
+    return quantity_in(cart) if cart else 0
+
+
+@register.filter
+def money(minor_units: int | None, currency: str) -> str:
+    """`{{ product.price_minor_units|money:product.currency }}`: 12900 EUR as €129.00."""
+    return format_money(minor_units, currency)
+
+
+@register.simple_tag(takes_context=True)
+def address(context: Context, **changes: Any) -> str:
+    """The page's own query string with some parameters changed."""
+    return address_with(context["request"].GET, **changes)
+
+
+@register.inclusion_tag("storefront/_field.html")
+def field(bound_field: Any, classes: str = "") -> dict[str, Any]:
+    """A labelled input with its hint and its errors, tied together for screen readers."""
+    described_by = [f"{bound_field.id_for_label}-hint"] if bound_field.help_text else []
+    described_by += [f"{bound_field.id_for_label}-error"] if bound_field.errors else []
+    attributes = {"aria-describedby": " ".join(described_by)} if described_by else {}
+    if bound_field.errors:
+        attributes["aria-invalid"] = "true"
+    return {"field": bound_field, "widget": bound_field.as_widget(attrs=attributes), "classes": classes}
