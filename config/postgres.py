@@ -24,6 +24,7 @@ from config.processes import ServiceError, end_with_parent, give_to, identity, r
 
 SUPERUSER = "postgres"
 START_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30
 OUTSIDE = Path("/var/lib/etalage")
 
 PARAMETERS = {
@@ -243,14 +244,25 @@ class PostgresServer:
         return self.pid() is None
 
     def stop(self) -> None:
-        """Stop the server in "fast" mode: transactions are rolled back, nothing committed is lost. Nothing
-        happens when it does not run.
+        """Stop the server: transactions are rolled back, nothing committed is lost. Nothing happens when it does not run.
+
+        A server that does not end in time is stopped at once, and recovers from its log at the next start.
         """
-        if self.pid() is not None:
-            run_as(
-                self.account,
-                [self.binaries / "pg_ctl", "stop", "-D", self.directory, "-m", "fast", "-w", "-t", "60"],
-            )
+        for mode in ("fast", "immediate"):
+            if self.pid() is None:
+                return
+            command = [
+                self.binaries / "pg_ctl",
+                "stop",
+                "-D",
+                self.directory,
+                "-m",
+                mode,
+                "-w",
+                "-t",
+                str(STOP_TIMEOUT_SECONDS),
+            ]
+            run_as(self.account, command, check=mode == "immediate")
 
     def ensure_roles(self, port: int, *roles: Role) -> None:
         """Make the roles, or give them their passwords again."""

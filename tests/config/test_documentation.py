@@ -51,10 +51,28 @@ def test_every_command_shows_an_example(command: str) -> None:
 
 def test_no_module_but_the_settings_reads_the_environment_for_its_own_use() -> None:
     """The embedded servers and the demo have to know whether the operator named a server; nobody else has to."""
-    allowed = {"settings.py", "services.py", "demo.py", "supervisor.py", "owner.py", "celery.py", "wsgi.py", "restoring.py"}
+    allowed = {
+        "settings.py",
+        "services.py",
+        "demo.py",
+        "supervisor.py",
+        "owner.py",
+        "celery.py",
+        "wsgi.py",
+        "restoring.py",
+    }
     readers = {
         path.name
-        for app in ("accounts", "catalog", "consent", "profiles", "tracking", "segments", "recommendations", "config")
+        for app in (
+            "accounts",
+            "catalog",
+            "consent",
+            "profiles",
+            "tracking",
+            "segments",
+            "recommendations",
+            "config",
+        )
         for path in (ROOT / app).rglob("*.py")
         if re.search(r"\bos\.(environ|getenv)\b", path.read_text())
     }
