@@ -203,7 +203,7 @@ class PostgresServer:
                     **identity(self.account),
                 )
             else:
-                command = [
+                command: list[str | Path] = [
                     self.binaries / "pg_ctl",
                     "start",
                     "--no-wait",
@@ -251,7 +251,7 @@ class PostgresServer:
         for mode in ("fast", "immediate"):
             if self.pid() is None:
                 return
-            command = [
+            command: list[str | Path] = [
                 self.binaries / "pg_ctl",
                 "stop",
                 "-D",

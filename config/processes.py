@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 ACCOUNT_NAME = "etalage"
 _PR_SET_PDEATHSIG = 1
@@ -127,7 +127,7 @@ def run_as(
     return result
 
 
-def identity(account: pwd.struct_passwd | None) -> dict[str, object]:
+def identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
     """The arguments of `subprocess` that make a child run as `account`."""
     if account is None:
         return {}

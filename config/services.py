@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psycopg
 
@@ -122,7 +122,7 @@ class Services:
             )
         return statuses
 
-    def _read(self) -> dict:
+    def _read(self) -> dict[str, Any]:
         return json.loads(self.path.read_text()) if self.path.exists() else {}
 
     @contextmanager
@@ -182,7 +182,7 @@ def _on_a_free_port(start: Callable[[int], object], preferred: int | None) -> in
     raise AssertionError("unreachable")
 
 
-def _database_addresses(secrets: dict[str, str], port: int) -> dict:
+def _database_addresses(secrets: dict[str, str], port: int) -> dict[str, Any]:
     def address(role: str, password: str) -> str:
         return f"postgres://{role}:{password}@127.0.0.1:{port}/{DATABASE}"
 

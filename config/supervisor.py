@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from config.processes import end_with_parent
 
@@ -92,12 +93,12 @@ class Supervisor:
         with server.log.open("ab") as log:
             server.process = self._spawn(server.command, log)
 
-    def _spawn(self, command: Sequence[str], log: object) -> subprocess.Popen[bytes]:
+    def _spawn(self, command: Sequence[str], log: IO[bytes] | None) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             list(command),
             stdin=subprocess.DEVNULL,
-            stdout=log,  # type: ignore[arg-type]
-            stderr=log,  # type: ignore[arg-type]
+            stdout=log,
+            stderr=log,
             env=self.environment,
             start_new_session=True,
             preexec_fn=end_with_parent(signal.SIGTERM),

@@ -43,7 +43,7 @@ def verify(source: Path) -> dict[str, Any]:
         raise BackupError(
             f"{source} is damaged; {len(wrong)} files differ from its manifest: {', '.join(wrong[:5])}"
         )
-    known = {f"{app}.{name}" for app, name in MigrationLoader(None, ignore_no_initial=True).disk_migrations}
+    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
     ours = {name.partition(".")[0] for name in known}
     newer = [name for name in manifest["migrations"] if name not in known and name.partition(".")[0] in ours]
     if newer:

@@ -1,10 +1,10 @@
 """`manage.py backup`."""
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.backups.errors import BackupError
 from config.backups.writing import back_up
@@ -19,12 +19,11 @@ examples:
 class Command(BaseCommand):
     help = "Write the database, the models and the media into a new folder. The shop may stay open meanwhile."
 
-    def create_parser(self, *args: Any, **kwargs: Any) -> ArgumentParser:
-        return super().create_parser(
-            *args, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": EXAMPLE, "formatter_class": RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="the folder to make")
         parser.add_argument(
             "--keys", type=Path, help="also write the secrets, to this file; keep it apart from the backup"

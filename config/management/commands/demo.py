@@ -1,10 +1,10 @@
 """`manage.py demo`: what `make demo` runs once the environment is there."""
 
 import os
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.demo import CannotStart, Demo
 from config.processes import ServiceError
@@ -21,12 +21,11 @@ class Command(BaseCommand):
     help = "Start PostgreSQL and Valkey, make and fill the demo shop where that is not done yet, and serve it until Ctrl-C."
     requires_system_checks: list[str] = []
 
-    def create_parser(self, *args: Any, **kwargs: Any) -> ArgumentParser:
-        return super().create_parser(
-            *args, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": EXAMPLE, "formatter_class": RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--host",
             default=os.environ.get("HOST") or "127.0.0.1",

@@ -1,12 +1,12 @@
 """`manage.py restore`."""
 
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from pathlib import Path
 from typing import Any
 
 import redis
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.valkey import ValkeyUnavailable
 from config.backups import restoring
@@ -30,12 +30,11 @@ database, and with --suppressions from a later backup where the present database
 class Command(BaseCommand):
     help = "Put a backup in the place of the present database, models and media; a failure leaves these as they are."
 
-    def create_parser(self, *args: Any, **kwargs: Any) -> ArgumentParser:
-        return super().create_parser(
-            *args, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": EXAMPLE, "formatter_class": RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="a folder that `manage.py backup` wrote")
         parser.add_argument("--keys", type=Path, help="the file of secrets that belongs to the backup")
         parser.add_argument(

@@ -1,12 +1,12 @@
 """`manage.py services`: the embedded PostgreSQL and Valkey."""
 
 import json
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from dataclasses import asdict
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from config.processes import ServiceError
 from config.services import Services
@@ -25,12 +25,11 @@ class Command(BaseCommand):
     help = "Start, stop or show the embedded PostgreSQL and Valkey, which keep their data in .etalage/."
     requires_system_checks: list[str] = []
 
-    def create_parser(self, *args: Any, **kwargs: Any) -> ArgumentParser:
-        return super().create_parser(
-            *args, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter, **kwargs
-        )
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": EXAMPLE, "formatter_class": RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("action", choices=["start", "stop", "status"])
         parser.add_argument("--json", action="store_true", help="print one JSON object for programmes")
 
