@@ -41,10 +41,17 @@ def error_body(code: str, message: str, details: dict[str, list[str]] | None = N
 
 
 def error_response(
-    http_status: int, message: str, *, code: str = "", details: dict[str, list[str]] | None = None, retry_after_seconds: float | None = None
+    http_status: int,
+    message: str,
+    *,
+    code: str = "",
+    details: dict[str, list[str]] | None = None,
+    retry_after_seconds: float | None = None,
 ) -> JsonResponse:
     """The same for a plain Django view. `Retry-After` is a whole number of seconds, at least 1."""
-    response = JsonResponse(error_body(code or _CODES.get(http_status, "error"), message, details), status=http_status)
+    response = JsonResponse(
+        error_body(code or _CODES.get(http_status, "error"), message, details), status=http_status
+    )
     if retry_after_seconds is not None:
         response["Retry-After"] = str(max(1, math.ceil(retry_after_seconds)))
     return response
@@ -74,7 +81,9 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
         case RequestDataTooBig():
             return _TooLarge()
         case DjangoValidationError():
-            return exceptions.ValidationError(getattr(error, "message_dict", None) or {api_settings.NON_FIELD_ERRORS_KEY: error.messages})
+            return exceptions.ValidationError(
+                getattr(error, "message_dict", None) or {api_settings.NON_FIELD_ERRORS_KEY: error.messages}
+            )
     return None
 
 

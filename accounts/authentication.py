@@ -64,7 +64,9 @@ def secret_from_headers(request: HttpRequest | Request) -> str:
             try:
                 decoded = base64.b64decode(rest.strip(), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError) as error:
-                raise InvalidKey("The Authorization header cannot be read: Basic wants base64 of `key:`.") from error
+                raise InvalidKey(
+                    "The Authorization header cannot be read: Basic wants base64 of `key:`."
+                ) from error
             return decoded.partition(":")[0]
     return ""
 
@@ -138,9 +140,15 @@ def authenticate_write_key(request: HttpRequest, body: Mapping[str, Any] | None 
     browser's origin that the key does not allow.
     """
     in_body = (body or {}).get("writeKey") or (body or {}).get("api_key")
-    secret = secret_from_headers(request) or (in_body if isinstance(in_body, str) else "") or request.GET.get("writeKey", "")
+    secret = (
+        secret_from_headers(request)
+        or (in_body if isinstance(in_body, str) else "")
+        or request.GET.get("writeKey", "")
+    )
     if not secret:
-        raise InvalidKey("A write key is needed: as Basic user name, as `writeKey` in the body or in the query.")
+        raise InvalidKey(
+            "A write key is needed: as Basic user name, as `writeKey` in the body or in the query."
+        )
     key = key_of(secret)
     if key is None:
         raise InvalidKey("This write key is unknown or revoked.")

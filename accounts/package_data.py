@@ -25,7 +25,9 @@ def expire_lockouts(now: datetime) -> int:
 
 
 def _expire_attempts(model: type[Model], now: datetime) -> int:
-    return model._default_manager.filter(attempt_time__lt=now - timedelta(days=LOGIN_ATTEMPT_DAYS)).delete()[0]
+    return model._default_manager.filter(attempt_time__lt=now - timedelta(days=LOGIN_ATTEMPT_DAYS)).delete()[
+        0
+    ]
 
 
 def classify_all() -> None:
@@ -49,7 +51,11 @@ def classify_all() -> None:
         "When a lock-out ends; goes with its attempt.",
         expire=expire_lockouts,
     )
-    classify("admin.LogEntry", Classification.PROCESSED_BY(PROCESSOR), "What staff did to which row; the row's name is taken out when its person is erased.")
+    classify(
+        "admin.LogEntry",
+        Classification.PROCESSED_BY(PROCESSOR),
+        "What staff did to which row; the row's name is taken out when its person is erased.",
+    )
     classify("auth.Group", Classification.STAFF, "Groups of staff.")
     classify("auth.Group_permissions", Classification.STAFF, "What groups of staff may do.")
     for label in (
@@ -57,5 +63,16 @@ def classify_all() -> None:
         "contenttypes.ContentType",
     ):
         classify(label, Classification.NO_PERSONAL_DATA, "Names of models, written by the framework.")
-    for name in ("ClockedSchedule", "CrontabSchedule", "IntervalSchedule", "PeriodicTask", "PeriodicTasks", "SolarSchedule"):
-        classify(f"django_celery_beat.{name}", Classification.NO_PERSONAL_DATA, "When which task runs; tasks take ids of stores only.")
+    for name in (
+        "ClockedSchedule",
+        "CrontabSchedule",
+        "IntervalSchedule",
+        "PeriodicTask",
+        "PeriodicTasks",
+        "SolarSchedule",
+    ):
+        classify(
+            f"django_celery_beat.{name}",
+            Classification.NO_PERSONAL_DATA,
+            "When which task runs; tasks take ids of stores only.",
+        )

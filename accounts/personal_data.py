@@ -157,7 +157,11 @@ def processor(name: str) -> Processor:
 
 
 def classify(
-    model_label: str, classification: Classification, why: str, *, expire: Callable[[datetime], int] | None = None
+    model_label: str,
+    classification: Classification,
+    why: str,
+    *,
+    expire: Callable[[datetime], int] | None = None,
 ) -> None:
     """Say what a model (`"accounts.Customer"`) holds, and why that is so, in a sentence.
 
@@ -167,7 +171,9 @@ def classify(
     if not why.strip():
         raise ValueError(f"Say why {model_label} is classified as {classification.kind.value}.")
     if classification.days is not None and expire is None:
-        raise ValueError(f"{model_label} expires after {classification.days} days: pass the function that deletes it.")
+        raise ValueError(
+            f"{model_label} expires after {classification.days} days: pass the function that deletes it."
+        )
     entry = ClassifiedModel(model_label.lower(), classification, why, expire)
     known = _models.get(entry.label)
     if known is not None and known.classification != classification:
@@ -190,7 +196,11 @@ def classified_valkey_keys() -> dict[str, ClassifiedModel]:
 
 def unclassified_models() -> list[str]:
     """Labels of installed models, tables between many and many included, that nobody has classified."""
-    installed = {model._meta.label_lower for model in apps.get_models(include_auto_created=True) if not model._meta.proxy}
+    installed = {
+        model._meta.label_lower
+        for model in apps.get_models(include_auto_created=True)
+        if not model._meta.proxy
+    }
     return sorted(installed - set(_models))
 
 
@@ -202,4 +212,6 @@ def missing_processors() -> list[str]:
 
 def expire(now: datetime) -> dict[str, int]:
     """Delete whatever is past its term. Gives rows deleted by model label."""
-    return {entry.label: entry.expire(now) for entry in classified_models().values() if entry.expire is not None}
+    return {
+        entry.label: entry.expire(now) for entry in classified_models().values() if entry.expire is not None
+    }

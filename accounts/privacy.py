@@ -10,7 +10,16 @@ from django.db import transaction
 
 from accounts import vault
 from accounts.models import Customer, IdentityLink, User, Visitor
-from accounts.personal_data import Classification, ErasureReport, ExportTable, Processor, Subject, classify, classify_valkey_keys, register
+from accounts.personal_data import (
+    Classification,
+    ErasureReport,
+    ExportTable,
+    Processor,
+    Subject,
+    classify,
+    classify_valkey_keys,
+    register,
+)
 from accounts.services.customers import PROFILE_FIELDS
 from accounts.services.logins import history_anonymise, is_staff_member, login_attempts_forget, login_delete
 
@@ -20,12 +29,16 @@ PROCESSOR = "accounts"
 def export(subject: Subject) -> Iterable[ExportTable]:
     customer = subject.customer
     if customer is not None:
-        yield ExportTable("profile", "What is known about you, and where each value came from.", [_profile(customer)])
+        yield ExportTable(
+            "profile", "What is known about you, and where each value came from.", [_profile(customer)]
+        )
         identifiers = vault.get_all(customer)
         rows = [{"field": field, "value": value} for field, value in sorted(identifiers.items())]
         yield ExportTable("identifiers", "Your name and how to reach you. Kept encrypted.", rows)
     yield ExportTable("devices", "Browsers and apps that were recognised as yours.", list(_devices(subject)))
-    yield ExportTable("logins", "Your account in the shop.", [_login(user) for user in _shopper_logins(subject)])
+    yield ExportTable(
+        "logins", "Your account in the shop.", [_login(user) for user in _shopper_logins(subject)]
+    )
 
 
 def _profile(customer: Customer) -> dict[str, Any]:
@@ -42,7 +55,9 @@ def _profile(customer: Customer) -> dict[str, Any]:
 
 
 def _devices(subject: Subject) -> Iterator[dict[str, Any]]:
-    for visitor in Visitor.objects.for_store(subject.store).filter(pk__in=subject.visitor_ids).order_by("first_seen_at"):
+    for visitor in (
+        Visitor.objects.for_store(subject.store).filter(pk__in=subject.visitor_ids).order_by("first_seen_at")
+    ):
         yield {
             "anonymous_id": visitor.anonymous_id,
             "first_seen_at": visitor.first_seen_at,
@@ -63,7 +78,12 @@ def _devices(subject: Subject) -> Iterator[dict[str, Any]]:
 
 
 def _login(user: User) -> dict[str, Any]:
-    return {"email": user.email, "name": user.name, "joined_at": user.date_joined, "last_login_at": user.last_login}
+    return {
+        "email": user.email,
+        "name": user.name,
+        "joined_at": user.date_joined,
+        "last_login_at": user.last_login,
+    }
 
 
 def _shopper_logins(subject: Subject) -> list[User]:
@@ -81,14 +101,18 @@ def erase(subject: Subject) -> ErasureReport:
         for kind, count in login_delete(user).items():
             deleted[kind] = deleted.get(kind, 0) + count
     if subject.store.slug == settings.ETALAGE_STOREFRONT_STORE:
-        deleted["login attempts"] = deleted.get("login attempts", 0) + sum(map(login_attempts_forget, subject.emails))
+        deleted["login attempts"] = deleted.get("login attempts", 0) + sum(
+            map(login_attempts_forget, subject.emails)
+        )
     renamed = 0
     if subject.customer is not None:
         customer = Customer.objects.for_store(subject.store).filter(pk=subject.customer_id).first()
         if customer is not None:
             renamed += history_anonymise(customer)
             deleted["vault entries"] = vault.destroy(customer)
-            deleted["identity links"] = IdentityLink.objects.for_store(subject.store).filter(customer=customer).delete()[0]
+            deleted["identity links"] = (
+                IdentityLink.objects.for_store(subject.store).filter(customer=customer).delete()[0]
+            )
             customer.delete()
             deleted["customers"] = 1
     visitors = Visitor.objects.for_store(subject.store).filter(pk__in=subject.visitor_ids)
@@ -106,10 +130,24 @@ def register_all() -> None:
     classify("accounts.IdentityLink", ours, "Says which browser was which customer.")
     classify("accounts.VaultKey", ours, "Opens one customer's direct identifiers.")
     classify("accounts.VaultEntry", ours, "A direct identifier, encrypted.")
-    classify("accounts.User", ours, "The login of a shopper of the demo shop, or of staff, who are asked to leave by their employer.")
+    classify(
+        "accounts.User",
+        ours,
+        "The login of a shopper of the demo shop, or of staff, who are asked to leave by their employer.",
+    )
     classify("accounts.User_groups", Classification.STAFF, "Only staff are in groups; goes with the user.")
-    classify("accounts.User_user_permissions", Classification.STAFF, "Only staff have permissions; goes with the user.")
-    classify("accounts.Store", Classification.NO_PERSONAL_DATA, "The shop itself; its contact is a public office.")
+    classify(
+        "accounts.User_user_permissions",
+        Classification.STAFF,
+        "Only staff have permissions; goes with the user.",
+    )
+    classify(
+        "accounts.Store", Classification.NO_PERSONAL_DATA, "The shop itself; its contact is a public office."
+    )
     classify("accounts.StoreMembership", Classification.STAFF, "Who works for which shop.")
-    classify("accounts.ApiKey", Classification.STAFF, "Keys of programs, and which member of staff made them.")
-    classify_valkey_keys("etalage:throttle:*", Classification.EXPIRES(1), "Calls by key and address; gone after two minutes.")
+    classify(
+        "accounts.ApiKey", Classification.STAFF, "Keys of programs, and which member of staff made them."
+    )
+    classify_valkey_keys(
+        "etalage:throttle:*", Classification.EXPIRES(1), "Calls by key and address; gone after two minutes."
+    )

@@ -116,7 +116,9 @@ def call(operation: Callable[[redis.Redis], T], *default: T) -> T:
             return answer
     if default:
         return default[0]
-    raise ValkeyUnavailable("Valkey cannot be reached: check REDIS_URL and `manage.py services status`.") from cause
+    raise ValkeyUnavailable(
+        "Valkey cannot be reached: check REDIS_URL and `manage.py services status`."
+    ) from cause
 
 
 def key(store_id: int, *parts: object) -> str:

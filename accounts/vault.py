@@ -54,10 +54,14 @@ class MasterKey:
 def _master_keys_from(configured: str) -> tuple[MasterKey, ...]:
     texts = [text.strip() for text in configured.split(",") if text.strip()]
     if not texts:
-        raise ImproperlyConfigured("ETALAGE_MASTER_KEY is empty: set it, or run `manage.py services start`, which makes one.")
+        raise ImproperlyConfigured(
+            "ETALAGE_MASTER_KEY is empty: set it, or run `manage.py services start`, which makes one."
+        )
     for text in texts:
         if len(text) < MINIMUM_MASTER_KEY_LENGTH:
-            raise ImproperlyConfigured(f"ETALAGE_MASTER_KEY is too short: {MINIMUM_MASTER_KEY_LENGTH} characters at least, random ones.")
+            raise ImproperlyConfigured(
+                f"ETALAGE_MASTER_KEY is too short: {MINIMUM_MASTER_KEY_LENGTH} characters at least, random ones."
+            )
     return tuple(_derive(text.encode()) for text in texts)
 
 
@@ -82,7 +86,9 @@ def _open(key: bytes, sealed: bytes, bound_to: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound_to)
     except InvalidTag as error:
-        raise VaultSealed(f"A vault entry ({bound_to.decode()}) does not open: it was altered, or its key is gone.") from error
+        raise VaultSealed(
+            f"A vault entry ({bound_to.decode()}) does not open: it was altered, or its key is gone."
+        ) from error
 
 
 def _wrap(key: bytes, customer_id: int) -> bytes:
@@ -94,7 +100,9 @@ def _unwrap(wrapped: bytes, customer_id: int) -> bytes:
     for master in _master_keys():
         if hmac.compare_digest(master.key_id, wrapped[:KEY_ID_BYTES]):
             return _open(master.wrapping, wrapped[KEY_ID_BYTES:], f"customer {customer_id}".encode())
-    raise VaultSealed("A customer's key was wrapped by a master key that ETALAGE_MASTER_KEY does not hold any more.")
+    raise VaultSealed(
+        "A customer's key was wrapped by a master key that ETALAGE_MASTER_KEY does not hold any more."
+    )
 
 
 def normalised(value: str) -> str:
@@ -116,15 +124,22 @@ def put(customer: Customer, field: str, value: str) -> None:
 def put_many(store: Store | int, values: Mapping[int, Mapping[str, str]]) -> None:
     """The same for many customers at once: {customer id: {field: value}}. Raises ValueError for an over-long value."""
     store_id = store if isinstance(store, int) else store.pk
-    kept = {customer: {field: value for field, value in fields.items() if value} for customer, fields in values.items()}
+    kept = {
+        customer: {field: value for field, value in fields.items() if value}
+        for customer, fields in values.items()
+    }
     for fields in kept.values():
         for field, value in fields.items():
             if len(value) > MAX_VALUE_LENGTH:
-                raise ValueError(f"{field} has {len(value)} characters; the vault takes {MAX_VALUE_LENGTH} at most.")
+                raise ValueError(
+                    f"{field} has {len(value)} characters; the vault takes {MAX_VALUE_LENGTH} at most."
+                )
     with transaction.atomic():
         for customer_id, fields in values.items():
             if emptied := [field for field, value in fields.items() if not value]:
-                VaultEntry.objects.for_store(store_id).filter(customer_id=customer_id, field__in=emptied).delete()
+                VaultEntry.objects.for_store(store_id).filter(
+                    customer_id=customer_id, field__in=emptied
+                ).delete()
         keys = _keys_for(store_id, [customer for customer, fields in kept.items() if fields])
         entries = [
             VaultEntry(
@@ -149,7 +164,11 @@ def put_many(store: Store | int, values: Mapping[int, Mapping[str, str]]) -> Non
 def _keys_for(store_id: int, customer_ids: list[int]) -> dict[int, bytes]:
     """Each customer's key, made where there is none yet."""
     made = [
-        VaultKey(store_id=store_id, customer_id=customer_id, wrapped_key=_wrap(AESGCM.generate_key(256), customer_id))
+        VaultKey(
+            store_id=store_id,
+            customer_id=customer_id,
+            wrapped_key=_wrap(AESGCM.generate_key(256), customer_id),
+        )
         for customer_id in set(customer_ids) - _with_key(store_id, customer_ids)
     ]
     # Another process may make one at the same moment: whichever row stands is the key.
@@ -173,7 +192,9 @@ def get_all(customer: Customer) -> dict[str, str]:
     return get_many(customer.store_id, [customer.pk]).get(customer.pk, {})
 
 
-def get_many(store: Store | int, customer_ids: Iterable[int], fields: Iterable[str] | None = None) -> dict[int, dict[str, str]]:
+def get_many(
+    store: Store | int, customer_ids: Iterable[int], fields: Iterable[str] | None = None
+) -> dict[int, dict[str, str]]:
     """{customer id: {field: value}} in two queries, whatever the number. Who has no entry is left out."""
     store_id = store if isinstance(store, int) else store.pk
     wanted = list(customer_ids)
@@ -190,7 +211,9 @@ def get_many(store: Store | int, customer_ids: Iterable[int], fields: Iterable[s
         if key is None:
             raise VaultSealed(f"Customer {entry.customer_id} has vault entries and no key: it was destroyed.")
         bound_to = f"{entry.customer_id} {entry.field}".encode()
-        opened.setdefault(entry.customer_id, {})[entry.field] = _open(key, bytes(entry.ciphertext), bound_to).decode()
+        opened.setdefault(entry.customer_id, {})[entry.field] = _open(
+            key, bytes(entry.ciphertext), bound_to
+        ).decode()
     return opened
 
 
@@ -227,8 +250,12 @@ def rewrap(store: Store) -> int:
             continue
         with transaction.atomic():
             key = _unwrap(bytes(row.wrapped_key), row.customer_id)
-            for entry in VaultEntry.objects.for_store(store).filter(customer_id=row.customer_id, field__in=INDEXED_FIELDS):
-                value = _open(key, bytes(entry.ciphertext), f"{entry.customer_id} {entry.field}".encode()).decode()
+            for entry in VaultEntry.objects.for_store(store).filter(
+                customer_id=row.customer_id, field__in=INDEXED_FIELDS
+            ):
+                value = _open(
+                    key, bytes(entry.ciphertext), f"{entry.customer_id} {entry.field}".encode()
+                ).decode()
                 entry.blind_index = _indexes(store.pk, entry.field, value)[0]
                 entry.save(update_fields=["blind_index"])
             row.wrapped_key = _wrap(key, row.customer_id)

@@ -10,4 +10,6 @@ class CatalogConfig(AppConfig):
 
         for model in ("Product", "Category", "Brand"):
             classify(f"catalog.{model}", Classification.NO_PERSONAL_DATA, "What the shop sells.")
-        classify_valkey_keys("etalage:*:catalog:version", Classification.NO_PERSONAL_DATA, "Counts changes of the catalogue.")
+        classify_valkey_keys(
+            "etalage:*:catalog:version", Classification.NO_PERSONAL_DATA, "Counts changes of the catalogue."
+        )

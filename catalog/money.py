@@ -6,8 +6,28 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 # ISO 4217: all others have two digits.
-_NO_DIGITS: Final = frozenset("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split())
-_THREE_DIGITS: Final = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+_NO_DIGITS: Final = frozenset(
+    [
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    ]
+)
+_THREE_DIGITS: Final = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 MAX_MINOR_UNITS: Final = 2_147_483_647
 
 
@@ -29,7 +49,9 @@ def to_minor_units(amount: Decimal | str | int | float, currency: str) -> int:
         raise ValueError(f"{amount!r} is not an amount: write it like 19.99.")
     scaled = decimal.scaleb(currency_digits(currency))
     if scaled != scaled.to_integral_value():
-        raise ValueError(f"{amount} has more digits after the point than {currency} has ({currency_digits(currency)}).")
+        raise ValueError(
+            f"{amount} has more digits after the point than {currency} has ({currency_digits(currency)})."
+        )
     return int(scaled)
 
 

@@ -41,8 +41,12 @@ class SegmentMembership(StoreScoped):
     """Who is in a segment now: a customer, or a visitor who is not (yet) a customer. A fold, rebuilt by recomputation."""
 
     segment = models.ForeignKey(Segment, on_delete=models.CASCADE, related_name="memberships")
-    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, related_name="segment_memberships")
-    visitor = models.ForeignKey("accounts.Visitor", null=True, on_delete=models.CASCADE, related_name="segment_memberships")
+    customer = models.ForeignKey(
+        "accounts.Customer", null=True, on_delete=models.CASCADE, related_name="segment_memberships"
+    )
+    visitor = models.ForeignKey(
+        "accounts.Visitor", null=True, on_delete=models.CASCADE, related_name="segment_memberships"
+    )
     since = models.DateTimeField()
     score = models.FloatField(null=True, help_text="Distance to the cluster's centre, where it has one.")
 
@@ -51,7 +55,8 @@ class SegmentMembership(StoreScoped):
             models.UniqueConstraint(fields=["segment", "customer"], name="one_membership_per_customer"),
             models.UniqueConstraint(fields=["segment", "visitor"], name="one_membership_per_visitor"),
             models.CheckConstraint(
-                condition=models.Q(customer__isnull=True) ^ models.Q(visitor__isnull=True), name="membership_of_one_subject"
+                condition=models.Q(customer__isnull=True) ^ models.Q(visitor__isnull=True),
+                name="membership_of_one_subject",
             ),
         ]
         indexes = [models.Index(fields=["store", "customer"]), models.Index(fields=["store", "visitor"])]

@@ -69,7 +69,9 @@ class CategoryFactory(ScopedFactory):
 
     slug = factory.Sequence(lambda n: f"category-{n}")
     name = factory.LazyAttribute(lambda category: category.slug.replace("-", " ").title())
-    path = factory.LazyAttribute(lambda category: f"{category.parent.path}/{category.slug}" if category.parent else category.slug)
+    path = factory.LazyAttribute(
+        lambda category: f"{category.parent.path}/{category.slug}" if category.parent else category.slug
+    )
     parent = None
 
 

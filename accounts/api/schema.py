@@ -27,18 +27,26 @@ class ErrorSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="For programs; does not change.")
     message = serializers.CharField(help_text="For people.")
     details = serializers.DictField(
-        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="Field → what is wrong with it."
+        child=serializers.ListField(child=serializers.CharField()),
+        required=False,
+        help_text="Field → what is wrong with it.",
     )
 
 
-def _error(description: str, code: str, message: str, details: dict[str, list[str]] | None = None) -> OpenApiResponse:
+def _error(
+    description: str, code: str, message: str, details: dict[str, list[str]] | None = None
+) -> OpenApiResponse:
     value: dict[str, Any] = {"code": code, "message": message} | ({"details": details} if details else {})
-    return OpenApiResponse(ErrorSerializer, description, [OpenApiExample(description, value, response_only=True)])
+    return OpenApiResponse(
+        ErrorSerializer, description, [OpenApiExample(description, value, response_only=True)]
+    )
 
 
 INVALID = _error("Invalid input", "invalid", "limit: Must be at least 1.", {"limit": ["Must be at least 1."]})
 UNAUTHORIZED = _error("No key, or an unknown one", "unauthorized", "This API key is unknown or revoked.")
-FORBIDDEN = _error("The key may not do this", "forbidden", "This API key may not do that: it lacks the scope manage.")
+FORBIDDEN = _error(
+    "The key may not do this", "forbidden", "This API key may not do that: it lacks the scope manage."
+)
 NOT_FOUND = _error("Not found", "not_found", "No product with this id.")
 THROTTLED = _error("Too many requests; see Retry-After", "too_many_requests", "Request was throttled.")
 

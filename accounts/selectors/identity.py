@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import numpy as np
 from django.db.models import Q
@@ -21,10 +22,31 @@ from accounts.models.identity import IdentityLink, Visitor
 from accounts.models.store import Store
 from accounts.personal_data import Subject, VisitInterval
 
+# A common table expression `identity(visitor_id, customer_id, valid_from, valid_until)` with the rule above worked in, for
+# statements that resolve many rows: `LEFT JOIN identity ON identity.visitor_id = e.visitor_id AND e.occurred_at >=
+# identity.valid_from AND e.occurred_at < identity.valid_until`. Wants the parameter `store`.
+IDENTITY_CTE: Final = """
+identity AS (
+    SELECT visitor_id,
+           customer_id,
+           CASE WHEN row_number() OVER by_start = 1 AND min(customer_id) OVER whole = max(customer_id) OVER whole
+                THEN '-infinity'::timestamptz ELSE valid_from END AS valid_from,
+           COALESCE(valid_until, 'infinity'::timestamptz) AS valid_until
+      FROM accounts_identitylink
+     WHERE store_id = %(store)s AND undone_at IS NULL
+    WINDOW whole AS (PARTITION BY visitor_id), by_start AS (PARTITION BY visitor_id ORDER BY valid_from, id)
+)
+"""
+
 
 def customer_at(visitor: Visitor, at: datetime) -> Customer | None:
     """The customer that this visitor was at that moment."""
-    links = list(_links(visitor.store_id).filter(visitor=visitor).select_related("customer").order_by("valid_from", "pk"))
+    links = list(
+        _links(visitor.store_id)
+        .filter(visitor=visitor)
+        .select_related("customer")
+        .order_by("valid_from", "pk")
+    )
     for link in reversed(links):
         if link.valid_from <= at and (link.valid_until is None or at < link.valid_until):
             return link.customer
@@ -35,7 +57,9 @@ def customer_at(visitor: Visitor, at: datetime) -> Customer | None:
 
 def visitors_of(customer: Customer, at: datetime | None = None) -> list[Visitor]:
     """Visitors linked to the customer, newest link first; with `at`, those whose link holds at that moment."""
-    links = _links(customer.store_id).filter(customer=customer).select_related("visitor").order_by("-valid_from")
+    links = (
+        _links(customer.store_id).filter(customer=customer).select_related("visitor").order_by("-valid_from")
+    )
     if at is not None:
         links = links.filter(Q(valid_until=None) | Q(valid_until__gt=at), valid_from__lte=at)
     return list({link.visitor_id: link.visitor for link in links}.values())
@@ -43,7 +67,9 @@ def visitors_of(customer: Customer, at: datetime | None = None) -> list[Visitor]
 
 def subject_of(customer: Customer) -> Subject:
     """Everything that the store knows the customer by, for export and erasure. Links taken back do not count."""
-    links = list(_links(customer.store_id).filter(customer=customer).select_related("visitor").order_by("valid_from"))
+    links = list(
+        _links(customer.store_id).filter(customer=customer).select_related("visitor").order_by("valid_from")
+    )
     shared_ids = set(
         _links(customer.store_id)
         .filter(visitor_id__in={link.visitor_id for link in links})
@@ -72,14 +98,21 @@ def subject_of_visitor(visitor: Visitor) -> Subject:
     return Subject(store=visitor.store, visitor_ids=(visitor.pk,), anonymous_ids=(visitor.anonymous_id,))
 
 
-def find_subjects(store: Store, *, email: str = "", user_id: str = "", anonymous_id: str = "") -> list[Subject]:
+def find_subjects(
+    store: Store, *, email: str = "", user_id: str = "", anonymous_id: str = ""
+) -> list[Subject]:
     """People who go by one of these ids; a visitor counts as the customer they are linked to."""
     customers = {customer.pk: customer for customer in vault.find_by_email(store, email)} if email else {}
     if user_id:
-        customers |= {customer.pk: customer for customer in Customer.objects.for_store(store).filter(external_id=user_id)}
+        customers |= {
+            customer.pk: customer
+            for customer in Customer.objects.for_store(store).filter(external_id=user_id)
+        }
     alone: list[Visitor] = []
     for visitor in Visitor.objects.for_store(store).filter(anonymous_id=anonymous_id) if anonymous_id else []:
-        linked = Customer.objects.for_store(store).filter(links__visitor=visitor, links__undone_at=None).distinct()
+        linked = (
+            Customer.objects.for_store(store).filter(links__visitor=visitor, links__undone_at=None).distinct()
+        )
         customers |= {customer.pk: customer for customer in linked}
         if not linked:
             alone.append(visitor)
@@ -127,8 +160,12 @@ def identity_map(store: Store | int) -> IdentityMap:
     store_id = store if isinstance(store, int) else store.pk
     rows = _links(store_id).order_by("visitor_id", "valid_from", "pk")
     by_visitor: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
-    for visitor_id, customer_id, valid_from, valid_until in rows.values_list("visitor_id", "customer_id", "valid_from", "valid_until").iterator():
-        by_visitor[visitor_id].append((valid_from.timestamp(), valid_until.timestamp() if valid_until else np.inf, customer_id))
+    for visitor_id, customer_id, valid_from, valid_until in rows.values_list(
+        "visitor_id", "customer_id", "valid_from", "valid_until"
+    ).iterator():
+        by_visitor[visitor_id].append(
+            (valid_from.timestamp(), valid_until.timestamp() if valid_until else np.inf, customer_id)
+        )
     visitor, start, end, customer = [], [], [], []
     for visitor_id, links in by_visitor.items():
         has_one_customer = len({customer_id for _, _, customer_id in links}) == 1
@@ -138,7 +175,10 @@ def identity_map(store: Store | int) -> IdentityMap:
             end.append(valid_until)
             customer.append(customer_id)
     return IdentityMap(
-        np.array(visitor, dtype=np.int64), np.array(start, dtype=np.float64), np.array(end, dtype=np.float64), np.array(customer, dtype=np.int64)
+        np.array(visitor, dtype=np.int64),
+        np.array(start, dtype=np.float64),
+        np.array(end, dtype=np.float64),
+        np.array(customer, dtype=np.int64),
     )
 
 
@@ -148,4 +188,8 @@ def _links(store_id: int):  # type: ignore[no-untyped-def]
 
 def customer_ids_of(store: Store, external_ids: Iterable[str]) -> dict[str, int]:
     """{external id: customer id} of those that exist."""
-    return dict(Customer.objects.for_store(store).filter(external_id__in=list(external_ids)).values_list("external_id", "pk"))
+    return dict(
+        Customer.objects.for_store(store)
+        .filter(external_id__in=list(external_ids))
+        .values_list("external_id", "pk")
+    )

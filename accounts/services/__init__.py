@@ -1,6 +1,12 @@
 from accounts.services.api_keys import api_key_create, api_key_revoke
 from accounts.services.customers import customer_upsert, customers_get_or_create
-from accounts.services.identity import Identification, identities_link, identity_end, identity_link, identity_unlink
+from accounts.services.identity import (
+    Identification,
+    identities_link,
+    identity_end,
+    identity_link,
+    identity_unlink,
+)
 from accounts.services.signatures import sign_user_id, signing_secret_renew, verify_signature
 from accounts.services.traits import Traits, sort_traits
 from accounts.services.visitors import SeenVisitor, visitor_get_or_create, visitors_get_or_create

@@ -54,7 +54,13 @@ def api_key_create(
         key.public_value = secret
     key.full_clean()
     key.save()
-    auditing.record(store=store, actor=created_by, action="api_key.created", target=f"key:{key.prefix}", details={"scopes": scopes})
+    auditing.record(
+        store=store,
+        actor=created_by,
+        action="api_key.created",
+        target=f"key:{key.prefix}",
+        details={"scopes": scopes},
+    )
     return key, secret
 
 
@@ -66,8 +72,14 @@ def _new_secret(scopes: list[str]) -> str:
 @transaction.atomic
 def api_key_revoke(*, key: ApiKey, actor: User | None = None, reason: str = "") -> None:
     """The key opens nothing any more: at once in this process, within `accounts.keys.CACHE_SECONDS` in every other."""
-    revoked = ApiKey.objects.for_store(key.store_id).filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+    revoked = (
+        ApiKey.objects.for_store(key.store_id)
+        .filter(pk=key.pk, revoked_at=None)
+        .update(revoked_at=timezone.now())
+    )
     key.refresh_from_db()
     if revoked:
-        auditing.record(store=key.store, actor=actor, action="api_key.revoked", target=f"key:{key.prefix}", reason=reason)
+        auditing.record(
+            store=key.store, actor=actor, action="api_key.revoked", target=f"key:{key.prefix}", reason=reason
+        )
     transaction.on_commit(keys.forget_all)

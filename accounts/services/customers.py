@@ -88,7 +88,9 @@ def customer_upsert(
 
 def _apply(customer: Customer, profile: Mapping[str, Any], source: ProfileSource, at: datetime) -> None:
     if unknown := set(profile) - set(PROFILE_FIELDS):
-        raise ValueError(f"Unknown profile fields: {', '.join(sorted(unknown))}. Known: {', '.join(PROFILE_FIELDS)}.")
+        raise ValueError(
+            f"Unknown profile fields: {', '.join(sorted(unknown))}. Known: {', '.join(PROFILE_FIELDS)}."
+        )
     taken = [name for name in profile if _takes(customer.field_sources.get(name), source, at)]
     for name in taken:
         setattr(customer, name, profile[name])
@@ -114,7 +116,9 @@ def _check(customer: Customer, fields: list[str]) -> None:
     if "birth_year" in fields and customer.birth_year is not None:
         this_year = timezone.now().year
         if not this_year - 125 <= customer.birth_year <= this_year:
-            raise ValidationError({"birth_year": [f"{customer.birth_year} is not a plausible year of birth."]})
+            raise ValidationError(
+                {"birth_year": [f"{customer.birth_year} is not a plausible year of birth."]}
+            )
     if "interests" in fields:
         _check_interests(customer.interests)
 

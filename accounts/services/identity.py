@@ -44,7 +44,13 @@ def identities_link(store_id: int, identifications: Iterable[Identification]) ->
     unknown = _not_yet_covered(store_id, by_visitor)
     if not unknown:
         return 0
-    list(Visitor.objects.for_store(store_id).filter(pk__in=unknown).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    list(
+        Visitor.objects.for_store(store_id)
+        .filter(pk__in=unknown)
+        .order_by("pk")
+        .select_for_update(no_key=True)
+        .values_list("pk")
+    )
     links = _links_of(store_id, unknown)
     new: list[IdentityLink] = []
     changed: dict[int, IdentityLink] = {}
@@ -64,10 +70,18 @@ def _links_of(store_id: int, visitor_ids: Iterable[int]) -> dict[int, list[Ident
     return links
 
 
-def _not_yet_covered(store_id: int, by_visitor: dict[int, list[Identification]]) -> dict[int, list[Identification]]:
+def _not_yet_covered(
+    store_id: int, by_visitor: dict[int, list[Identification]]
+) -> dict[int, list[Identification]]:
     links = _links_of(store_id, by_visitor)
     uncovered = {
-        visitor_id: [one for one in wanted if not any(link.customer_id == one.customer_id and _covers(link, one.at) for link in links[visitor_id])]
+        visitor_id: [
+            one
+            for one in wanted
+            if not any(
+                link.customer_id == one.customer_id and _covers(link, one.at) for link in links[visitor_id]
+            )
+        ]
         for visitor_id, wanted in by_visitor.items()
     }
     return {visitor_id: wanted for visitor_id, wanted in uncovered.items() if wanted}
@@ -78,7 +92,11 @@ def _covers(link: IdentityLink, at: datetime) -> bool:
 
 
 def _insert(
-    store_id: int, links: list[IdentityLink], one: Identification, new: list[IdentityLink], changed: dict[int, IdentityLink]
+    store_id: int,
+    links: list[IdentityLink],
+    one: Identification,
+    new: list[IdentityLink],
+    changed: dict[int, IdentityLink],
 ) -> None:
     """Put one identification among a visitor's links (sorted by start), ending, extending or making links as needed."""
     before = [link for link in links if link.valid_from <= one.at]
@@ -116,7 +134,12 @@ def _mark(link: IdentityLink, changed: dict[int, IdentityLink]) -> None:
 
 
 def identity_link(
-    *, store: Store, visitor: Visitor, customer: Customer, at: datetime | None = None, source: str = IdentityLink.Source.LOGIN
+    *,
+    store: Store,
+    visitor: Visitor,
+    customer: Customer,
+    at: datetime | None = None,
+    source: str = IdentityLink.Source.LOGIN,
 ) -> IdentityLink:
     """From `at` (default now) this visitor is this customer. Gives the link that covers that moment.
 
@@ -137,7 +160,9 @@ def identity_link(
 @transaction.atomic
 def identity_unlink(*, link: IdentityLink, at: datetime | None = None) -> None:
     """Take a link back: it never held. Once undone it stays as a row, so that the undoing can be answered for."""
-    IdentityLink.objects.for_store(link.store_id).filter(pk=link.pk, undone_at=None).update(undone_at=at or timezone.now())
+    IdentityLink.objects.for_store(link.store_id).filter(pk=link.pk, undone_at=None).update(
+        undone_at=at or timezone.now()
+    )
     link.refresh_from_db()
 
 
@@ -145,5 +170,7 @@ def identity_unlink(*, link: IdentityLink, at: datetime | None = None) -> None:
 def identity_end(*, store: Store, visitor: Visitor, at: datetime | None = None) -> int:
     """Somebody else sits at the browser from `at` on, and is not known (log-out on a shared device). Gives links ended."""
     moment = at or timezone.now()
-    open_links = IdentityLink.objects.for_store(store).filter(visitor=visitor, undone_at=None, valid_from__lte=moment, valid_until=None)
+    open_links = IdentityLink.objects.for_store(store).filter(
+        visitor=visitor, undone_at=None, valid_from__lte=moment, valid_until=None
+    )
     return open_links.update(valid_until=moment)

@@ -50,7 +50,10 @@ def sessions_close(user: User) -> int:
 
 def login_attempts_forget(email: str) -> int:
     """Forget attempts to log in under this address, whoever made them."""
-    return sum(model.objects.filter(username__iexact=email).delete()[0] for model in (AccessAttempt, AccessFailureLog, AccessLog))
+    return sum(
+        model.objects.filter(username__iexact=email).delete()[0]
+        for model in (AccessAttempt, AccessFailureLog, AccessLog)
+    )
 
 
 def history_anonymise(*objects: Model) -> int:
@@ -58,4 +61,8 @@ def history_anonymise(*objects: Model) -> int:
     about = Q(pk__in=[])
     for target in objects:
         about |= Q(content_type=ContentType.objects.get_for_model(target), object_id=str(target.pk))
-    return LogEntry.objects.filter(about).exclude(object_repr=REMOVED).update(object_repr=REMOVED, change_message="")
+    return (
+        LogEntry.objects.filter(about)
+        .exclude(object_repr=REMOVED)
+        .update(object_repr=REMOVED, change_message="")
+    )

@@ -36,7 +36,9 @@ def sort_traits(traits: Mapping[str, Any]) -> Traits:
     A value of the wrong kind is passed over: a bad birthday must not lose an e-mail address. Unknown traits are not
     kept, since nobody has said what they may be used for.
     """
-    identifiers = {field: text for trait, field in IDENTIFIER_TRAITS.items() if (text := _text(traits.get(trait), 300))}
+    identifiers = {
+        field: text for trait, field in IDENTIFIER_TRAITS.items() if (text := _text(traits.get(trait), 300))
+    }
     address = traits.get("address")
     address = address if isinstance(address, Mapping) else {}
     if lines := [text for part in _ADDRESS_IDENTIFIERS if (text := _text(address.get(part), 300))]:

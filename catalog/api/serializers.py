@@ -17,14 +17,26 @@ class ProductQuery(serializers.Serializer[Any]):
     """What may be asked of the list of products."""
 
     search = serializers.CharField(required=False, max_length=200, help_text="Words; each must be found.")
-    category = serializers.CharField(required=False, max_length=400, help_text="Path of a category, all below it included: camping/tents.")
+    category = serializers.CharField(
+        required=False, max_length=400, help_text="Path of a category, all below it included: camping/tents."
+    )
     brand = serializers.CharField(required=False, max_length=80, help_text="Slug of a brand.")
     tag = serializers.CharField(required=False, max_length=60)
-    min_price = serializers.DecimalField(required=False, max_digits=12, decimal_places=3, min_value=Decimal(0))
-    max_price = serializers.DecimalField(required=False, max_digits=12, decimal_places=3, min_value=Decimal(0))
-    in_stock = serializers.BooleanField(required=False, allow_null=True, default=None, help_text="true: only what can be ordered now.")
-    updated_since = serializers.DateTimeField(required=False, help_text="Changed at or after this moment (ISO 8601).")
-    ordering = serializers.ChoiceField(choices=ORDERINGS, required=False, help_text="Default: relevance with a search, else name.")
+    min_price = serializers.DecimalField(
+        required=False, max_digits=12, decimal_places=3, min_value=Decimal(0)
+    )
+    max_price = serializers.DecimalField(
+        required=False, max_digits=12, decimal_places=3, min_value=Decimal(0)
+    )
+    in_stock = serializers.BooleanField(
+        required=False, allow_null=True, default=None, help_text="true: only what can be ordered now."
+    )
+    updated_since = serializers.DateTimeField(
+        required=False, help_text="Changed at or after this moment (ISO 8601)."
+    )
+    ordering = serializers.ChoiceField(
+        choices=ORDERINGS, required=False, help_text="Default: relevance with a search, else name."
+    )
 
     def validate(self, values: dict[str, Any]) -> dict[str, Any]:
         low, high = values.get("min_price"), values.get("max_price")
@@ -38,7 +50,9 @@ class ProductQuery(serializers.Serializer[Any]):
 class ProductSerializer(serializers.ModelSerializer[Product]):
     """A product as anybody may see it: what it costs the shop is not in here."""
 
-    product_id = serializers.CharField(source="external_id", help_text="The shop's own id, the `product_id` of events.")
+    product_id = serializers.CharField(
+        source="external_id", help_text="The shop's own id, the `product_id` of events."
+    )
     category = serializers.CharField(source="category.path", default=None, help_text="Path of its category.")
     brand = serializers.CharField(source="brand.name", default=None)
     price = serializers.SerializerMethodField(help_text="In the currency's main unit.")
@@ -85,8 +99,12 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
 
 class CategorySerializer(serializers.ModelSerializer[Category]):
-    parent = serializers.CharField(source="parent.path", default=None, help_text="Path of the parent; null: a root.")
-    product_count = serializers.IntegerField(help_text="Active products in it, those further below not counted.")
+    parent = serializers.CharField(
+        source="parent.path", default=None, help_text="Path of the parent; null: a root."
+    )
+    product_count = serializers.IntegerField(
+        help_text="Active products in it, those further below not counted."
+    )
 
     class Meta:
         model = Category

@@ -118,7 +118,14 @@ class CategoryList(ListAPIView[Category]):
         examples=[
             OpenApiExample(
                 "A category",
-                {"path": "camping/tents", "slug": "tents", "name": "Tents", "parent": "camping", "position": 2, "product_count": 51},
+                {
+                    "path": "camping/tents",
+                    "slug": "tents",
+                    "name": "Tents",
+                    "parent": "camping",
+                    "position": 2,
+                    "product_count": 51,
+                },
                 response_only=True,
             )
         ],

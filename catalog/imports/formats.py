@@ -37,7 +37,9 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
                 case ".jsonl" | ".ndjson":
                     yield from read_json_lines(file)
                 case other:
-                    raise UnreadableFile(f"{other or 'No extension'}: a file ending in .csv, .tsv, .json or .jsonl is expected.")
+                    raise UnreadableFile(
+                        f"{other or 'No extension'}: a file ending in .csv, .tsv, .json or .jsonl is expected."
+                    )
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"The file is not UTF-8 (byte {error.start}): save it as UTF-8.") from error
 
@@ -91,7 +93,9 @@ def read_json_array(file: TextIO) -> Iterator[tuple[int, Row]]:
         number += 1
         if number > 1:
             if buffer.peek() != ",":
-                raise UnreadableFile("A comma between two products is missing, or the file ends too early.", number)
+                raise UnreadableFile(
+                    "A comma between two products is missing, or the file ends too early.", number
+                )
             buffer.take(1)
             buffer.peek()
         yield number, _object(buffer.decode(decoder, number), number)

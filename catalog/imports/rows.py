@@ -32,11 +32,39 @@ ALIASES: Final = {
     "compare_at_price": "list_price",
 }
 COLUMNS: Final = frozenset(
-    "external_id name price currency sku description category brand list_price sale_price cost stock availability attributes tags "
-    "variant_group image_url url is_active published_at".split()
+    [
+        "external_id",
+        "name",
+        "price",
+        "currency",
+        "sku",
+        "description",
+        "category",
+        "brand",
+        "list_price",
+        "sale_price",
+        "cost",
+        "stock",
+        "availability",
+        "attributes",
+        "tags",
+        "variant_group",
+        "image_url",
+        "url",
+        "is_active",
+        "published_at",
+    ]
 )
 ATTRIBUTE_PREFIX: Final = "attribute:"
-_TEXT_LENGTHS: Final = {"external_id": 120, "name": 250, "sku": 120, "brand": 120, "variant_group": 120, "image_url": 500, "url": 500}
+_TEXT_LENGTHS: Final = {
+    "external_id": 120,
+    "name": 250,
+    "sku": 120,
+    "brand": 120,
+    "variant_group": 120,
+    "image_url": 500,
+    "url": 500,
+}
 _DESCRIPTION_LENGTH: Final = 20_000
 _MAX_STOCK: Final = 2_147_483_647
 _YES: Final = {"1", "true", "yes", "y", "active"}
@@ -128,7 +156,9 @@ class _Reader:
             return ""
         value = value.strip()
         if not _is_storable(value):
-            self.problems[column] = "has a character in it that cannot be stored (NUL or half a surrogate pair)."
+            self.problems[column] = (
+                "has a character in it that cannot be stored (NUL or half a surrogate pair)."
+            )
         elif len(value) > length:
             self.problems[column] = f"has {len(value)} characters; {length} at most."
         else:
@@ -146,7 +176,11 @@ class _Reader:
         return currency
 
     def _prices(self) -> tuple[int | None, int | None]:
-        price, list_price, sale_price = self._amount("price"), self._amount("list_price"), self._amount("sale_price")
+        price, list_price, sale_price = (
+            self._amount("price"),
+            self._amount("list_price"),
+            self._amount("sale_price"),
+        )
         if price is None and "price" not in self.problems:
             self.problems["price"] = "is missing."
         if sale_price is not None:
@@ -209,9 +243,15 @@ class _Reader:
                 raise ValueError(f"is not JSON: {error.msg}.") from error
         if not isinstance(value, dict):
             raise ValueError('is not an object such as {"colour": "red"}.')
-        columns = {name[len(ATTRIBUTE_PREFIX) :]: text for name, text in self.row.items() if name.startswith(ATTRIBUTE_PREFIX) and text}
+        columns = {
+            name[len(ATTRIBUTE_PREFIX) :]: text
+            for name, text in self.row.items()
+            if name.startswith(ATTRIBUTE_PREFIX) and text
+        }
         attributes = {**value, **columns}
-        if not _is_storable(json.dumps(attributes, ensure_ascii=False)) or "\\u0000" in json.dumps(attributes):
+        if not _is_storable(json.dumps(attributes, ensure_ascii=False)) or "\\u0000" in json.dumps(
+            attributes
+        ):
             raise ValueError("has a character in it that cannot be stored (NUL or half a surrogate pair).")
         return attributes
 

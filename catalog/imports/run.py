@@ -24,7 +24,11 @@ class RowError:
     problem: str
 
     def __str__(self) -> str:
-        return f"row {self.row}: {self.column}: {self.problem}" if self.column else f"row {self.row}: {self.problem}"
+        return (
+            f"row {self.row}: {self.column}: {self.problem}"
+            if self.column
+            else f"row {self.row}: {self.problem}"
+        )
 
 
 @dataclass
@@ -59,7 +63,9 @@ def import_catalog(
     report = ImportReport()
     seen: dict[str, int] = {}
     with transaction.atomic():
-        report.result = products_upsert(store=store, products=_valid_products(store, path, report, seen, progress))
+        report.result = products_upsert(
+            store=store, products=_valid_products(store, path, report, seen, progress)
+        )
         if deactivates_missing and not report.error_count:
             report.deactivated = products_deactivate_others(store=store, keep=seen)
         report.is_stored = not report.error_count and not is_dry_run
@@ -83,7 +89,9 @@ def _valid_products(
                 continue
             first = seen.setdefault(product.external_id, number)
             if first != number:
-                report.add_error(number, "external_id", f"{product.external_id!r} stands in row {first} already.")
+                report.add_error(
+                    number, "external_id", f"{product.external_id!r} stands in row {first} already."
+                )
                 continue
             yield product
     except UnreadableFile as error:

@@ -22,7 +22,11 @@ def orderable_products(store: Store | int) -> QuerySet[Product]:
 
 def products_by_external_id(store: Store | int, external_ids: Iterable[str]) -> dict[str, Product]:
     """{product id: product} of those that exist, active or not, with category and brand loaded: one query."""
-    products = Product.objects.for_store(store).select_related("category", "brand").filter(external_id__in=list(external_ids))
+    products = (
+        Product.objects.for_store(store)
+        .select_related("category", "brand")
+        .filter(external_id__in=list(external_ids))
+    )
     return {product.external_id: product for product in products}
 
 

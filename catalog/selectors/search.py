@@ -19,7 +19,9 @@ _WORD: Final = re.compile(r"\w+")
 _VECTOR: Final = SearchVector("name", "description", config=CONFIG)
 
 
-def search_products(store: Store | int, text: str, within: QuerySet[Product] | None = None) -> QuerySet[Product]:
+def search_products(
+    store: Store | int, text: str, within: QuerySet[Product] | None = None
+) -> QuerySet[Product]:
     """Active products (or those of `within`) that match, best first, annotated with an integer `relevance`.
 
     The text is taken as words, whatever stands in it. Without a single word everything matches, with relevance 0.
@@ -38,7 +40,12 @@ def _matches(store: Store | int, word: str) -> Q:
     brands = Brand.objects.for_store(store).filter(named_so)
     categories = Category.objects.for_store(store).filter(named_so)
     return (
-        Q(pk__in=Product.objects.for_store(store).annotate(text=_VECTOR).filter(text=_prefix(word)).values("pk"))
+        Q(
+            pk__in=Product.objects.for_store(store)
+            .annotate(text=_VECTOR)
+            .filter(text=_prefix(word))
+            .values("pk")
+        )
         | Q(brand__in=brands)
         | Q(category__in=categories)
         | Q(sku__iexact=word)
@@ -54,7 +61,9 @@ def _prefix(word: str) -> SearchQuery:
 
 def _relevance(words: list[str]) -> ExpressionWrapper:
     """Rank of the text, a name's words counting four times a description's, and the whole phrase in the name above all."""
-    weighted = SearchVector("name", weight="A", config=CONFIG) + SearchVector("description", weight="C", config=CONFIG)
+    weighted = SearchVector("name", weight="A", config=CONFIG) + SearchVector(
+        "description", weight="C", config=CONFIG
+    )
     anything = _prefix(words[0])
     for word in words[1:]:
         anything |= _prefix(word)

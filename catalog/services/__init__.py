@@ -1,5 +1,11 @@
 from catalog.services.categories import brands_ensure, categories_ensure
-from catalog.services.products import ProductInput, UpsertResult, products_deactivate_others, products_set_stock, products_upsert
+from catalog.services.products import (
+    ProductInput,
+    UpsertResult,
+    products_deactivate_others,
+    products_set_stock,
+    products_upsert,
+)
 
 __all__ = [
     "ProductInput",

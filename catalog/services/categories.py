@@ -27,7 +27,9 @@ def categories_ensure(*, store: Store, paths: Iterable[CategoryNames]) -> dict[C
         slug = slug_of(names[-1])
         path = f"{parent.path}/{slug}" if parent else slug
         if path not in known:
-            known[path] = Category.objects.create(store=store, slug=slug, name=names[-1], parent=parent, path=path, position=len(known))
+            known[path] = Category.objects.create(
+                store=store, slug=slug, name=names[-1], parent=parent, path=path, position=len(known)
+            )
         found[names] = known[path]
     return found
 

@@ -65,7 +65,9 @@ class UpsertResult:
     unchanged: int = 0
 
     def __add__(self, other: UpsertResult) -> UpsertResult:
-        return UpsertResult(self.created + other.created, self.updated + other.updated, self.unchanged + other.unchanged)
+        return UpsertResult(
+            self.created + other.created, self.updated + other.updated, self.unchanged + other.unchanged
+        )
 
     @property
     def total(self) -> int:
@@ -73,7 +75,9 @@ class UpsertResult:
 
 
 @transaction.atomic
-def products_upsert(*, store: Store, products: Iterable[ProductInput], batch_size: int = BATCH) -> UpsertResult:
+def products_upsert(
+    *, store: Store, products: Iterable[ProductInput], batch_size: int = BATCH
+) -> UpsertResult:
     """Make or change products by `external_id`, in batches and in one transaction; the last of one id wins within a batch.
 
     What is the same already is not written, so that `updated_at` and the caches of serving processes mean something.
@@ -89,9 +93,14 @@ def products_upsert(*, store: Store, products: Iterable[ProductInput], batch_siz
 
 def _upsert_batch(store: Store, batch: list[ProductInput]) -> UpsertResult:
     inputs = {product.external_id: product for product in batch}
-    categories = categories_ensure(store=store, paths={product.category for product in inputs.values() if product.category})
+    categories = categories_ensure(
+        store=store, paths={product.category for product in inputs.values() if product.category}
+    )
     brands = brands_ensure(store=store, names={product.brand for product in inputs.values()})
-    known = {product.external_id: product for product in Product.objects.for_store(store).filter(external_id__in=inputs)}
+    known = {
+        product.external_id: product
+        for product in Product.objects.for_store(store).filter(external_id__in=inputs)
+    }
     new, changed = [], []
     for external_id, product in inputs.items():
         values = {name: getattr(product, name) for name in _PLAIN_FIELDS}
@@ -107,7 +116,9 @@ def _upsert_batch(store: Store, batch: list[ProductInput]) -> UpsertResult:
     now = timezone.now()
     for existing in changed:
         existing.updated_at = now
-    Product.all_stores.bulk_update(changed, [*_PLAIN_FIELDS, "category", "brand", "updated_at"], batch_size=250)
+    Product.all_stores.bulk_update(
+        changed, [*_PLAIN_FIELDS, "category", "brand", "updated_at"], batch_size=250
+    )
     return UpsertResult(len(new), len(changed), len(inputs) - len(new) - len(changed))
 
 
@@ -122,7 +133,12 @@ def _apply(existing: Product, values: Mapping[str, Any]) -> bool:
 @transaction.atomic
 def products_set_stock(*, store: Store, stock: Mapping[str, int | None]) -> int:
     """Set the stock of products by `external_id`; None: not tracked. Gives how many changed; unknown ids are passed over."""
-    products = list(Product.objects.for_store(store).filter(external_id__in=stock).select_for_update(no_key=True).order_by("pk"))
+    products = list(
+        Product.objects.for_store(store)
+        .filter(external_id__in=stock)
+        .select_for_update(no_key=True)
+        .order_by("pk")
+    )
     changed = [product for product in products if product.stock != stock[product.external_id]]
     now = timezone.now()
     for product in changed:

@@ -29,30 +29,77 @@ HOUR = timedelta(hours=1)
 
 
 def intervals(visitor: Visitor) -> list[tuple[str, datetime, datetime | None]]:
-    links = IdentityLink.objects.for_store(visitor.store_id).filter(visitor=visitor, undone_at=None).order_by("valid_from", "pk")
-    return [(link.customer.external_id, link.valid_from, link.valid_until) for link in links.select_related("customer")]
+    links = (
+        IdentityLink.objects.for_store(visitor.store_id)
+        .filter(visitor=visitor, undone_at=None)
+        .order_by("valid_from", "pk")
+    )
+    return [
+        (link.customer.external_id, link.valid_from, link.valid_until)
+        for link in links.select_related("customer")
+    ]
 
 
 def test_a_visitor_of_a_batch_is_made_once_and_freshened_later(django_assert_num_queries):
     store = StoreFactory()
     with connection.cursor() as cursor:
-        first = visitors_get_or_create(cursor, store.pk, [SeenVisitor("b", NOON, NOON), SeenVisitor("a", NOON, NOON + HOUR, "DE", "mobile"), SeenVisitor("a", NOON - HOUR, NOON)])
+        first = visitors_get_or_create(
+            cursor,
+            store.pk,
+            [
+                SeenVisitor("b", NOON, NOON),
+                SeenVisitor("a", NOON, NOON + HOUR, "DE", "mobile"),
+                SeenVisitor("a", NOON - HOUR, NOON),
+            ],
+        )
         assert set(first) == {"a", "b"}
         with django_assert_num_queries(1), connection.cursor() as cursor:
-            assert visitors_get_or_create(cursor, store.pk, [SeenVisitor("a", NOON, NOON), SeenVisitor("b", NOON, NOON)]) == first
+            assert (
+                visitors_get_or_create(
+                    cursor, store.pk, [SeenVisitor("a", NOON, NOON), SeenVisitor("b", NOON, NOON)]
+                )
+                == first
+            )
     with connection.cursor() as cursor:
-        assert visitors_get_or_create(cursor, store.pk, [SeenVisitor("b", NOON, NOON + 2 * HOUR, is_bot=True)]) == {"b": first["b"]}
+        assert visitors_get_or_create(
+            cursor, store.pk, [SeenVisitor("b", NOON, NOON + 2 * HOUR, is_bot=True)]
+        ) == {"b": first["b"]}
     a, b = (Visitor.objects.for_store(store).get(anonymous_id=name) for name in "ab")
-    assert (a.first_seen_at, a.last_seen_at, a.country, a.device, a.is_bot) == (NOON - HOUR, NOON + HOUR, "DE", "mobile", False)
+    assert (a.first_seen_at, a.last_seen_at, a.country, a.device, a.is_bot) == (
+        NOON - HOUR,
+        NOON + HOUR,
+        "DE",
+        "mobile",
+        False,
+    )
     assert (b.first_seen_at, b.last_seen_at, b.is_bot) == (NOON, NOON + 2 * HOUR, True)
 
 
 def test_the_same_anonymous_id_in_two_stores_is_two_visitors():
     one, other = StoreFactory(), StoreFactory()
-    assert visitor_get_or_create(store=one, anonymous_id="x").pk != visitor_get_or_create(store=other, anonymous_id="x").pk
+    assert (
+        visitor_get_or_create(store=one, anonymous_id="x").pk
+        != visitor_get_or_create(store=other, anonymous_id="x").pk
+    )
 
 
-@pytest.mark.parametrize("value", ["", "null", " NULL ", "undefined", "guest", "anonymous", "0", "None", "[object Object]", '"null"', "x" * 201, "a\0b"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "null",
+        " NULL ",
+        "undefined",
+        "guest",
+        "anonymous",
+        "0",
+        "None",
+        "[object Object]",
+        '"null"',
+        "x" * 201,
+        "a\0b",
+    ],
+)
 def test_ids_that_name_nobody_are_refused_and_nothing_is_stored(value):
     store = StoreFactory()
     assert is_forbidden_id(value)
@@ -85,7 +132,10 @@ def test_customers_of_a_batch_are_found_or_made(django_assert_num_queries):
 def test_a_second_customer_on_a_browser_ends_the_first_ones_link():
     store = StoreFactory()
     visitor = VisitorFactory(store=store)
-    ann, ben = CustomerFactory(store=store, external_id="ann"), CustomerFactory(store=store, external_id="ben")
+    ann, ben = (
+        CustomerFactory(store=store, external_id="ann"),
+        CustomerFactory(store=store, external_id="ben"),
+    )
     identity_link(store=store, visitor=visitor, customer=ann, at=NOON)
     identity_link(store=store, visitor=visitor, customer=ben, at=NOON + HOUR)
     assert intervals(visitor) == [("ann", NOON, NOON + HOUR), ("ben", NOON + HOUR, None)]
@@ -108,9 +158,16 @@ def test_history_before_the_first_identification_belongs_to_an_only_customer():
 def test_identifications_told_late_or_twice_end_in_the_same_intervals():
     """Ann at 12 and 14, Ben at 13: whatever the order they arrive in, the browser was Ann's, Ben's, Ann's."""
     store = StoreFactory()
-    ann, ben = CustomerFactory(store=store, external_id="ann"), CustomerFactory(store=store, external_id="ben")
+    ann, ben = (
+        CustomerFactory(store=store, external_id="ann"),
+        CustomerFactory(store=store, external_id="ben"),
+    )
     told = {"a": (ann, NOON), "b": (ben, NOON + HOUR), "c": (ann, NOON + 2 * HOUR)}
-    expected = [("ann", NOON, NOON + HOUR), ("ben", NOON + HOUR, NOON + 2 * HOUR), ("ann", NOON + 2 * HOUR, None)]
+    expected = [
+        ("ann", NOON, NOON + HOUR),
+        ("ben", NOON + HOUR, NOON + 2 * HOUR),
+        ("ann", NOON + 2 * HOUR, None),
+    ]
     for order in ["abc", "cba", "bca", "acb", "aabbcc"]:
         visitor = VisitorFactory(store=store)
         for letter in order:
@@ -173,7 +230,9 @@ def test_the_map_resolves_as_the_single_question_does():
     resolved = identity_map(store).resolve(
         np.array([visitor.pk for visitor in visitors]), np.array([moment.timestamp() for moment in moments])
     )
-    asked_one_by_one = [customer_at(visitor, moment) for visitor, moment in zip(visitors, moments, strict=True)]
+    asked_one_by_one = [
+        customer_at(visitor, moment) for visitor, moment in zip(visitors, moments, strict=True)
+    ]
     assert resolved.tolist() == [customer.pk if customer else -1 for customer in asked_one_by_one]
     assert {-1, ann.pk, ben.pk} == set(resolved.tolist())
 
@@ -194,7 +253,9 @@ def test_a_subject_owns_its_devices_and_only_its_hours_of_a_shared_one():
     assert subject.visitor_ids == (own.pk,)
     assert subject.anonymous_ids == (own.anonymous_id,)
     assert subject.user_ids == ("ann",)
-    assert [(visit.visitor_id, visit.valid_from, visit.valid_until) for visit in subject.shared_visits] == [(shared.pk, NOON, NOON + HOUR)]
+    assert [(visit.visitor_id, visit.valid_from, visit.valid_until) for visit in subject.shared_visits] == [
+        (shared.pk, NOON, NOON + HOUR)
+    ]
 
 
 def test_people_are_found_by_any_id():
@@ -204,5 +265,7 @@ def test_people_are_found_by_any_id():
     identity_link(store=store, visitor=own, customer=ann, at=NOON)
     assert [subject.customer for subject in find_subjects(store, anonymous_id=own.anonymous_id)] == [ann]
     assert [subject.customer for subject in find_subjects(store, user_id="ann")] == [ann]
-    assert [subject.visitor_ids for subject in find_subjects(store, anonymous_id=lonely.anonymous_id)] == [(lonely.pk,)]
+    assert [subject.visitor_ids for subject in find_subjects(store, anonymous_id=lonely.anonymous_id)] == [
+        (lonely.pk,)
+    ]
     assert find_subjects(StoreFactory(), user_id="ann") == []

@@ -9,24 +9,48 @@ from catalog import version
 from catalog.models import Brand, Category, Product
 from catalog.money import from_minor_units, to_minor_units
 from catalog.selectors import active_products, categories_below, orderable_products, search_products
-from catalog.services import ProductInput, UpsertResult, brands_ensure, categories_ensure, products_deactivate_others, products_set_stock, products_upsert
+from catalog.services import (
+    ProductInput,
+    UpsertResult,
+    brands_ensure,
+    categories_ensure,
+    products_deactivate_others,
+    products_set_stock,
+    products_upsert,
+)
 from tests.factories import BrandFactory, CategoryFactory, ProductFactory, StoreFactory
 
 pytestmark = pytest.mark.django_db
 
 
 def tent(external_id: str = "T1", **values) -> ProductInput:
-    return ProductInput(**{"external_id": external_id, "name": "Ridge Tent", "price_minor_units": 18900, "currency": "EUR", **values})
+    return ProductInput(
+        **{
+            "external_id": external_id,
+            "name": "Ridge Tent",
+            "price_minor_units": 18900,
+            "currency": "EUR",
+            **values,
+        }
+    )
 
 
 def test_upsert_makes_then_changes_then_leaves_alone():
     store = StoreFactory()
-    first = products_upsert(store=store, products=[tent(category=("Camping", "Tents"), brand="Northfold"), tent("T2")])
+    first = products_upsert(
+        store=store, products=[tent(category=("Camping", "Tents"), brand="Northfold"), tent("T2")]
+    )
     assert first == UpsertResult(created=2)
     product = Product.objects.for_store(store).get(external_id="T1")
     assert (product.category.path, product.brand.name) == ("camping/tents", "Northfold")
     before = product.updated_at
-    again = products_upsert(store=store, products=[tent(category=("Camping", "Tents"), brand="Northfold"), tent("T2", price_minor_units=17900)])
+    again = products_upsert(
+        store=store,
+        products=[
+            tent(category=("Camping", "Tents"), brand="Northfold"),
+            tent("T2", price_minor_units=17900),
+        ],
+    )
     assert again == UpsertResult(updated=1, unchanged=1)
     product.refresh_from_db()
     assert product.updated_at == before
@@ -36,7 +60,10 @@ def test_upsert_makes_then_changes_then_leaves_alone():
 def test_upsert_is_bounded_in_queries(django_assert_max_num_queries):
     store = StoreFactory()
     with django_assert_max_num_queries(16):
-        products_upsert(store=store, products=[tent(f"T{n}", category=("Camping",), brand="Northfold") for n in range(500)])
+        products_upsert(
+            store=store,
+            products=[tent(f"T{n}", category=("Camping",), brand="Northfold") for n in range(500)],
+        )
     assert Product.objects.for_store(store).count() == 500
 
 
@@ -120,9 +147,26 @@ def shop():
     store = StoreFactory()
     tents = CategoryFactory(store=store, name="Tents", slug="tents")
     northfold = BrandFactory(store=store, name="Northfold Alpine")
-    ProductFactory(store=store, external_id="1", name="Ridge Tent", description="Two people.", category=tents, brand=northfold)
-    ProductFactory(store=store, external_id="2", name="Dome", description="A tent for four people.", category=tents)
-    ProductFactory(store=store, external_id="3", name="Kettle", description="Boils water.", brand=northfold, sku="KT-9", tags=["steel"])
+    ProductFactory(
+        store=store,
+        external_id="1",
+        name="Ridge Tent",
+        description="Two people.",
+        category=tents,
+        brand=northfold,
+    )
+    ProductFactory(
+        store=store, external_id="2", name="Dome", description="A tent for four people.", category=tents
+    )
+    ProductFactory(
+        store=store,
+        external_id="3",
+        name="Kettle",
+        description="Boils water.",
+        brand=northfold,
+        sku="KT-9",
+        tags=["steel"],
+    )
     ProductFactory(store=store, external_id="4", name="Tent (sold out for good)", is_active=False)
     ProductFactory(external_id="5", name="Ridge Tent of another store")
     return store
@@ -161,14 +205,33 @@ def test_search_is_one_query(shop, django_assert_num_queries):
 
 @pytest.mark.parametrize(
     ("amount", "currency", "expected"),
-    [("19.99", "EUR", 1999), (19.99, "EUR", 1999), ("20", "EUR", 2000), ("1500", "JPY", 1500), ("1.234", "KWD", 1234), ("0", "EUR", 0), (" 7.5 ", "USD", 750)],
+    [
+        ("19.99", "EUR", 1999),
+        (19.99, "EUR", 1999),
+        ("20", "EUR", 2000),
+        ("1500", "JPY", 1500),
+        ("1.234", "KWD", 1234),
+        ("0", "EUR", 0),
+        (" 7.5 ", "USD", 750),
+    ],
 )
 def test_amounts_become_minor_units(amount, currency, expected):
     assert to_minor_units(amount, currency) == expected
     assert to_minor_units(from_minor_units(expected, currency), currency) == expected
 
 
-@pytest.mark.parametrize(("amount", "currency"), [("19.999", "EUR"), ("1.5", "JPY"), ("abc", "EUR"), ("", "EUR"), ("NaN", "EUR"), ("Infinity", "EUR"), ("1,50", "EUR")])
+@pytest.mark.parametrize(
+    ("amount", "currency"),
+    [
+        ("19.999", "EUR"),
+        ("1.5", "JPY"),
+        ("abc", "EUR"),
+        ("", "EUR"),
+        ("NaN", "EUR"),
+        ("Infinity", "EUR"),
+        ("1,50", "EUR"),
+    ],
+)
 def test_what_is_no_amount_is_refused(amount, currency):
     with pytest.raises(ValueError):
         to_minor_units(amount, currency)

@@ -16,11 +16,31 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("store", help="Slug of the store.")
         parser.add_argument("name", help='What the key is for, as people will read it: "Web shop".')
-        parser.add_argument("--scope", action="append", required=True, choices=Scope.values, help="May be given several times.")
-        parser.add_argument("--legal-basis", choices=ApiKey.LegalBasis.values, default=ApiKey.LegalBasis.CONTRACT)
-        parser.add_argument("--consent-source", choices=ApiKey.ConsentSource.values, default=ApiKey.ConsentSource.LEDGER)
-        parser.add_argument("--purpose", action="append", default=[], help="Declared purpose, with --consent-source declared. Several times.")
-        parser.add_argument("--origin", action="append", default=[], help="Origin that browsers may use it from; none: any. Several times.")
+        parser.add_argument(
+            "--scope",
+            action="append",
+            required=True,
+            choices=Scope.values,
+            help="May be given several times.",
+        )
+        parser.add_argument(
+            "--legal-basis", choices=ApiKey.LegalBasis.values, default=ApiKey.LegalBasis.CONTRACT
+        )
+        parser.add_argument(
+            "--consent-source", choices=ApiKey.ConsentSource.values, default=ApiKey.ConsentSource.LEDGER
+        )
+        parser.add_argument(
+            "--purpose",
+            action="append",
+            default=[],
+            help="Declared purpose, with --consent-source declared. Several times.",
+        )
+        parser.add_argument(
+            "--origin",
+            action="append",
+            default=[],
+            help="Origin that browsers may use it from; none: any. Several times.",
+        )
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -41,7 +61,19 @@ class Command(BaseCommand):
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from error
         if options["json"]:
-            self.stdout.write(json.dumps({"id": key.pk, "store": store.slug, "prefix": key.prefix, "scopes": key.scopes, "secret": secret}))
+            self.stdout.write(
+                json.dumps(
+                    {
+                        "id": key.pk,
+                        "store": store.slug,
+                        "prefix": key.prefix,
+                        "scopes": key.scopes,
+                        "secret": secret,
+                    }
+                )
+            )
         else:
             self.stdout.write(f"{secret}\n")
-            self.stderr.write(f"Key {key.name!r} of {store.name}: {', '.join(key.scopes)}. Keep the secret; it is not shown again.")
+            self.stderr.write(
+                f"Key {key.name!r} of {store.name}: {', '.join(key.scopes)}. Keep the secret; it is not shown again."
+            )

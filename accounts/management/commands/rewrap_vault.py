@@ -16,8 +16,12 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         total = 0
         try:
-            for store in tqdm(Store.objects.order_by("pk"), desc="Stores", unit="store", file=self.stderr, disable=None):
+            for store in tqdm(
+                Store.objects.order_by("pk"), desc="Stores", unit="store", file=self.stderr, disable=None
+            ):
                 total += vault.rewrap(store)
         except (ImproperlyConfigured, vault.VaultSealed) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{total} keys wrapped anew. Every key is under the first master key now: the others may be removed.")
+        self.stdout.write(
+            f"{total} keys wrapped anew. Every key is under the first master key now: the others may be removed."
+        )

@@ -19,7 +19,11 @@ class Command(BaseCommand):
         parser.add_argument("store", help="Slug of the store.")
         parser.add_argument("path", type=Path, help="File ending in .csv, .tsv, .json or .jsonl, UTF-8.")
         parser.add_argument("--dry-run", action="store_true", help="Check everything, store nothing.")
-        parser.add_argument("--deactivate-missing", action="store_true", help="The file is the whole catalogue: take out what it does not name.")
+        parser.add_argument(
+            "--deactivate-missing",
+            action="store_true",
+            help="The file is the whole catalogue: take out what it does not name.",
+        )
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -42,7 +46,9 @@ class Command(BaseCommand):
         else:
             self._tell(report, options["dry_run"])
         if report.error_count:
-            raise CommandError(f"Nothing was imported: {report.error_count} {'error' if report.error_count == 1 else 'errors'}.")
+            raise CommandError(
+                f"Nothing was imported: {report.error_count} {'error' if report.error_count == 1 else 'errors'}."
+            )
 
     def _tell(self, report: ImportReport, is_dry_run: bool) -> None:
         for error in report.errors:

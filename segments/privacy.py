@@ -1,0 +1,66 @@
+"""What segments hold about a person: which groups they are in, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from django.db.models import Q
+
+from accounts.personal_data import (
+    Classification,
+    ErasureReport,
+    ExportTable,
+    Processor,
+    Subject,
+    classify,
+    register,
+)
+from segments.models import SegmentMembership
+from segments.rules import describe
+from segments.services.memberships import memberships_forget
+
+PROCESSOR = "segments"
+
+
+def export(subject: Subject) -> Iterable[ExportTable]:
+    yield ExportTable(
+        "segments", "Groups that you were put into, from what you did in the shop.", _rows(subject)
+    )
+
+
+def _rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    theirs = Q(customer_id=subject.customer_id) if subject.customer_id else Q(pk__in=[])
+    rows = SegmentMembership.objects.for_store(subject.store).filter(
+        theirs | Q(visitor_id__in=subject.visitor_ids)
+    )
+    for row in rows.select_related("segment").order_by("segment__priority", "pk"):
+        yield {
+            "segment": row.segment.name,
+            "description": row.segment.description,
+            "kind": row.segment.get_kind_display(),
+            "rules": describe(row.segment.rules) if row.segment.rules else "",
+            "since": row.since,
+            "score": row.score,
+        }
+
+
+def erase(subject: Subject) -> ErasureReport:
+    customers = [subject.customer_id] if subject.customer_id else []
+    count = memberships_forget(
+        store_id=subject.store.pk, customer_ids=customers, visitor_ids=subject.visitor_ids
+    )
+    return ErasureReport(deleted={"segment memberships": count})
+
+
+def register_all() -> None:
+    register(Processor(PROCESSOR, "Segments: groups of shoppers", export, erase))
+    classify(
+        "segments.SegmentMembership",
+        Classification.PROCESSED_BY(PROCESSOR),
+        "Says which groups a person is in.",
+    )
+    classify("segments.Segment", Classification.NO_PERSONAL_DATA, "Rules and words for groups; sizes only.")
+    classify(
+        "segments.ClusterModel", Classification.NO_PERSONAL_DATA, "Averages over dozens of people at least."
+    )

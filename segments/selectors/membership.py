@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from django.db.models import Max, Q
+
+from accounts.models import Customer, Store, Visitor
+from segments import caches
+from segments.feature_table import newcomer
+from segments.models import Segment, SegmentMembership
+from segments.rules import matches
+
+
+def segments_of(
+    store: Store, customer: Customer | None = None, visitor: Visitor | None = None
+) -> list[Segment]:
+    """Active segments of a shopper, the one whose weights win first. One query, for serving.
+
+    A customer's own memberships count; a visitor's where the customer has none. A browser that came after the last
+    computation is a newcomer, and is in the segments whose rules a newcomer meets. Ask only for whom personalisation is
+    permitted: nothing is checked here.
+    """
+    if customer is None and visitor is None:
+        return []
+    who = Q(pk__in=[])
+    if customer is not None:
+        who |= Q(customer=customer)
+    if visitor is not None:
+        who |= Q(visitor=visitor)
+    rows = list(
+        SegmentMembership.objects.for_store(store)
+        .filter(who, segment__is_active=True)
+        .select_related("segment")
+        .order_by("segment__priority", "segment__name")
+    )
+    own = [row for row in rows if customer is not None and row.customer_id == customer.pk]
+    found = [row.segment for row in own or rows]
+    return found or (_newcomer_segments(store) if _is_newcomer(store, customer, visitor) else [])
+
+
+def _is_newcomer(store: Store, customer: Customer | None, visitor: Visitor | None) -> bool:
+    computed_at = _newcomers(store)[0]
+    if customer is not None:
+        return computed_at is None or customer.created_at > computed_at
+    return (
+        visitor is not None
+        and not visitor.is_bot
+        and (computed_at is None or visitor.first_seen_at > computed_at)
+    )
+
+
+def _newcomer_segments(store: Store) -> list[Segment]:
+    return list(_newcomers(store)[1])
+
+
+def _newcomers(store: Store):  # type: ignore[no-untyped-def]
+    known = caches.get(store.pk)
+    if known is None:
+        rules = Segment.objects.for_store(store).filter(is_active=True).exclude(kind=Segment.Kind.CLUSTER)
+        table = newcomer()
+        met = [
+            segment
+            for segment in rules.order_by("priority", "name")
+            if matches(segment.rules, table.columns, 1)[0]
+        ]
+        computed_at = Segment.objects.for_store(store).aggregate(latest=Max("computed_at"))["latest"]
+        known = (computed_at, met)
+        caches.put(store.pk, known)
+    return known
