@@ -1,0 +1,54 @@
+"""What training reads of the database besides the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from catalog.models import Product
+from recommendations.models import BlendVersion, Placement
+from recommendations.serving.configuration import BlendSettings, blend_settings
+from recommendations.training.item_features import CatalogueItem
+
+_FIELDS = (
+    "external_id", "name", "description", "category__path", "brand__slug", "price_minor_units", "attributes", "tags", "published_at",
+    "created_at",
+)  # fmt: skip
+
+
+def catalogue_items(store_id: int) -> list[CatalogueItem]:
+    """All products, by primary key: what is not sold any more still tells what is liked together."""
+    rows = Product.objects.for_store(store_id).order_by("pk").values_list(*_FIELDS)
+    return [_catalogue_item(*row) for row in rows.iterator(chunk_size=5000)]
+
+
+def _catalogue_item(
+    external_id: str, name: str, description: str, category_path: str | None, brand: str | None, price: int,
+    attributes: dict[str, object], tags: list[str], published_at: datetime | None, created_at: datetime,
+) -> CatalogueItem:  # fmt: skip
+    return CatalogueItem(
+        external_id=external_id,
+        name=name,
+        description=description,
+        category_path=category_path or "",
+        brand=brand or "",
+        price_minor_units=price,
+        attributes=attributes,
+        tags=tags,
+        created_at=(published_at or created_at).timestamp(),
+    )
+
+
+def measured_blend(store_id: int) -> BlendSettings | None:
+    """The published weights by which a version is judged: those of the home page, else of any placement."""
+    versions = (
+        BlendVersion.objects.for_store(store_id)
+        .filter(state=BlendVersion.State.PUBLISHED)
+        .prefetch_related("weights")
+    )
+    by_kind = {
+        version.placement.kind: version
+        for version in versions.select_related("placement").order_by("-placement__slug")
+    }
+    version = by_kind.get(Placement.Kind.HOME) or next(iter(by_kind.values()), None)
+    home = versions.filter(placement__slug="home").first()
+    return blend_settings(home or version, {}) if home or version else None

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from celery import shared_task
+
+from accounts.models import Store
+from recommendations.training.preparation import TooLittleData
+from recommendations.training.run import AlreadyTraining, train
+from recommendations.training.watch import find_killed_runs
+
+
+@shared_task(name="recommendations.train_store", acks_late=False, max_retries=0)
+def train_store(store_id: int, trigger: str = "schedule") -> str:
+    """Train a store. Not given to another worker when this one is lost: the schedule comes again, and the loss is told."""
+    try:
+        trained = train(Store.objects.get(pk=store_id), trigger=trigger)
+    except (TooLittleData, AlreadyTraining) as reason:
+        return str(reason)
+    return f"version {trained.version.number}: {trained.version.state}"
+
+
+@shared_task(name="recommendations.watch_training")
+def watch_training() -> int:
+    """Notice runs whose process was killed."""
+    return len(find_killed_runs())
