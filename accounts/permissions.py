@@ -110,4 +110,6 @@ def may(user: User | AnonymousUser, store: Store, ability: Ability) -> bool:
 def require(user: User | AnonymousUser, store: Store, ability: Ability) -> None:
     """Raises PermissionDenied, naming the ability and the store, unless the user may."""
     if not may(user, store, ability):
-        raise PermissionDenied(f"You may not {ability.replace('_', ' ')} in {store}. Ask an administrator of the store for the role.")
+        raise PermissionDenied(
+            f"You may not {ability.replace('_', ' ')} in {store}. Ask an administrator of the store for the role."
+        )

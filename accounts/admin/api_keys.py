@@ -19,11 +19,11 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from accounts.display.columns import ago, when
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
-from accounts.current_store import require
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
+from accounts.current_store import require
+from accounts.display.columns import ago, when
 from accounts.models import ApiKey, Scope
 from accounts.permissions import Ability
 from accounts.services.api_keys import api_key_create, api_key_revoke
@@ -38,7 +38,11 @@ _PURPOSES = [
 
 
 class NewKeyForm(forms.Form):
-    name = forms.CharField(max_length=120, widget=UnfoldAdminTextInputWidget, help_text="Who uses it: “Web shop”, “Order server”.")
+    name = forms.CharField(
+        max_length=120,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Who uses it: “Web shop”, “Order server”.",
+    )
     scopes = forms.MultipleChoiceField(
         choices=Scope.choices,
         widget=UnfoldAdminCheckboxSelectMultipleWidget,
@@ -66,14 +70,19 @@ class NewKeyForm(forms.Form):
         origins = [line.strip() for line in self.cleaned_data["allowed_origins"].splitlines() if line.strip()]
         for origin in origins:
             if not origin.startswith(("https://", "http://")) or "/" in origin.split("://", 1)[1].rstrip("/"):
-                raise ValidationError(f"{origin!r} is no origin: scheme and host only, such as https://shop.example.")
+                raise ValidationError(
+                    f"{origin!r} is no origin: scheme and host only, such as https://shop.example."
+                )
         return origins
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or {}
         scopes = set(data.get("scopes", []))
         if Scope.WRITE_PUBLIC in scopes and scopes & {Scope.WRITE_SECRET, Scope.MANAGE}:
-            self.add_error("scopes", "A public key and a secret key must be two keys: whoever opens the page reads the public one.")
+            self.add_error(
+                "scopes",
+                "A public key and a secret key must be two keys: whoever opens the page reads the public one.",
+            )
         return data
 
 
@@ -81,7 +90,9 @@ class NewKeyForm(forms.Form):
 class ApiKeyAdmin(ReadOnlyAdmin):
     view_ability = Ability.MANAGE_STORE
     add_ability = Ability.MANAGE_STORE
-    intro = "How the shop's pages and servers identify themselves. A revoked key opens nothing within seconds."
+    intro = (
+        "How the shop's pages and servers identify themselves. A revoked key opens nothing within seconds."
+    )
     empty_title = "No keys yet"
     empty_text = "Make a public key for the tracker on your pages, and a secret one for your server."
     list_display = ("name", "shown_prefix", "scope_list", "basis", "last_used", "made", "state")
@@ -123,14 +134,23 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         revoke = self.admin_site.admin_view(self.revoke_view)
         return [path("<path:object_id>/revoke/", revoke, name="accounts_apikey_revoke"), *super().get_urls()]
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """The secret is rendered in the answer to the POST and nowhere else."""
         store = require(request, Ability.MANAGE_STORE)
         form = NewKeyForm(request.POST or None)
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "New API key", "form": form}
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "New API key",
+            "form": form,
+        }
         if form.is_valid():
             key, secret = api_key_create(store=store, created_by=request.user, **form.cleaned_data)  # type: ignore[arg-type]
-            response = TemplateResponse(request, "admin/accounts/apikey/created.html", {**context, "key": key, "secret": secret})
+            response = TemplateResponse(
+                request, "admin/accounts/apikey/created.html", {**context, "key": key, "secret": secret}
+            )
             response["Cache-Control"] = "private, no-store"
             return response
         return TemplateResponse(request, "admin/accounts/apikey/add.html", context)
@@ -188,5 +208,3 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     @display(description="State", label={"Live": "success", "Revoked": "danger"})
     def state(self, key: ApiKey) -> str:
         return "Revoked" if key.revoked_at else "Live"
-
-

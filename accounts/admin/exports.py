@@ -42,7 +42,9 @@ def cell(value: Any) -> str | int | float:
         return value.astimezone(UTC).isoformat(timespec="seconds")
     if isinstance(value, date):
         return value.isoformat()
-    text = json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
+    text = (
+        json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
+    )
     return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
@@ -68,13 +70,21 @@ def _value(row: Any, column: ExportColumn) -> Any:
 
 
 def csv_response(
-    request: HttpRequest, *, store: Store, name: str, rows: QuerySet[Any], columns: Mapping[str, ExportColumn], is_recorded: bool
+    request: HttpRequest,
+    *,
+    store: Store,
+    name: str,
+    rows: QuerySet[Any],
+    columns: Mapping[str, ExportColumn],
+    is_recorded: bool,
 ) -> StreamingHttpResponse:
     """`is_recorded`: rows about people; the download is written to the audit log with its filters and its size first."""
     if is_recorded:
         details = {"rows": rows.count(), "filters": sorted(request.GET.keys())}
         with transaction.atomic():
-            auditing.record(store=store, actor=request.user, action="admin.export", target=name, details=details)
+            auditing.record(
+                store=store, actor=request.user, action="admin.export", target=name, details=details
+            )
     response = StreamingHttpResponse(lines(rows, columns), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{store.slug}-{slugify(name)}.csv"'
     response["Cache-Control"] = "private, no-store"

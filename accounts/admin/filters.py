@@ -17,14 +17,18 @@ class InStoreFilter(RelatedDropdownFilter):
 
     def field_choices(self, field: Field, request: HttpRequest, model_admin: Any) -> Any:
         ordering = self.field_admin_ordering(field, request, model_admin)
-        return field.get_choices(include_blank=False, ordering=ordering, limit_choices_to={"store": current_store(request)})
+        return field.get_choices(
+            include_blank=False, ordering=ordering, limit_choices_to={"store": current_store(request)}
+        )
 
 
 # More choices than this are no choice: the search box serves better.
 _MOST_CHOICES = 200
 
 
-def value_filter(field: str, title: str, choices: Iterable[tuple[str, str]] | None = None) -> type[DropdownFilter]:
+def value_filter(
+    field: str, title: str, choices: Iterable[tuple[str, str]] | None = None
+) -> type[DropdownFilter]:
     """By the value of a plain column: the values that the store has, or `choices` where reading them would be slow."""
     given = list(choices) if choices is not None else None
 

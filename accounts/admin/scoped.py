@@ -14,8 +14,8 @@ from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin, TabularInline
 
 from accounts import auditing
-from accounts.current_store import current_store, may, require, require_store
 from accounts.admin.exports import ExportColumn, csv_response
+from accounts.current_store import current_store, may, require, require_store
 from accounts.permissions import Ability
 
 
@@ -72,7 +72,10 @@ class ScopedAdmin(ModelAdmin):
     # Rights
 
     def _may(self, request: HttpRequest, ability: Ability | None, obj: Any) -> bool:
-        if isinstance(obj, Model) and getattr(obj, "store_id", None) not in (None, getattr(current_store(request), "pk", None)):
+        if isinstance(obj, Model) and getattr(obj, "store_id", None) not in (
+            None,
+            getattr(current_store(request), "pk", None),
+        ):
             return False
         return may(request, ability)
 
@@ -133,13 +136,24 @@ class ScopedAdmin(ModelAdmin):
     def _record(self, request: HttpRequest, obj: Any, verb: str, details: dict[str, Any]) -> None:
         target = f"{self.opts.model_name}:{obj.pk}"
         store = require_store(request)
-        auditing.record(store=store, actor=request.user, action=f"{self.opts.model_name}.{verb}", target=target, details=details)
+        auditing.record(
+            store=store,
+            actor=request.user,
+            action=f"{self.opts.model_name}.{verb}",
+            target=target,
+            details=details,
+        )
 
     def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> None:
         self._record(request, obj, "added", {})
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> None:
-        fields = [name for part in message if isinstance(part, dict) for name in part.get("changed", {}).get("fields", [])]
+        fields = [
+            name
+            for part in message
+            if isinstance(part, dict)
+            for name in part.get("changed", {}).get("fields", [])
+        ]
         self._record(request, obj, "changed", {"fields": sorted(map(str, fields))})
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
@@ -150,7 +164,10 @@ class ScopedAdmin(ModelAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         name = f"{self.opts.app_label}_{self.opts.model_name}_export"
-        return [path("export.csv", self.admin_site.admin_view(self.export_view), name=name), *super().get_urls()]
+        return [
+            path("export.csv", self.admin_site.admin_view(self.export_view), name=name),
+            *super().get_urls(),
+        ]
 
     def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
         """What is filtered now, as CSV. Raises PermissionDenied where the role may not export."""
@@ -167,11 +184,15 @@ class ScopedAdmin(ModelAdmin):
             is_recorded=self.exports_people,
         )
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         export_url = ""
         if self.has_export_permission(request):
             export_url = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_export")
-        return super().changelist_view(request, {"export_url": export_url, "intro": self.intro, **(extra_context or {})})
+        return super().changelist_view(
+            request, {"export_url": export_url, "intro": self.intro, **(extra_context or {})}
+        )
 
 
 class ReadOnlyAdmin(ScopedAdmin):
@@ -204,4 +225,3 @@ class ScopedInline(TabularInline):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
-

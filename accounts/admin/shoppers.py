@@ -14,11 +14,11 @@ from unfold.decorators import display
 
 from accounts import auditing, vault
 from accounts.admin import panels
-from accounts.display.columns import ago, when
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
-from accounts.current_store import may, require_store
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
+from accounts.current_store import may, require_store
+from accounts.display.columns import ago, when
 from accounts.models import Customer, IdentityLink, ProfileSource, Visitor
 from accounts.permissions import Ability
 from accounts.services.identity import identity_unlink
@@ -75,9 +75,15 @@ class CustomerAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         live = Q(links__valid_until=None, links__undone_at=None)
-        return super().get_queryset(request).annotate(device_count=Count("links__visitor", filter=live, distinct=True))
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(device_count=Count("links__visitor", filter=live, distinct=True))
+        )
 
-    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
         """An e-mail address is looked up in the vault, by those who may read it; the look-up is recorded."""
         if "@" not in search_term or not may(request, Ability.READ_IDENTIFIERS):
             return super().get_search_results(request, queryset, search_term)
@@ -85,12 +91,17 @@ class CustomerAdmin(ReadOnlyAdmin):
         found = [customer.pk for customer in vault.find_by_email(store, search_term)]
         with transaction.atomic():
             details = {"found": len(found)}
-            auditing.record(store=store, actor=request.user, action="vault.searched", target="email", details=details)
+            auditing.record(
+                store=store, actor=request.user, action="vault.searched", target="email", details=details
+            )
         return queryset.filter(pk__in=found), False
 
     def get_urls(self) -> list[URLPattern]:
         reveal = self.admin_site.admin_view(self.reveal_view)
-        return [path("<path:object_id>/reveal/", reveal, name="accounts_customer_reveal"), *super().get_urls()]
+        return [
+            path("<path:object_id>/reveal/", reveal, name="accounts_customer_reveal"),
+            *super().get_urls(),
+        ]
 
     def reveal_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask why, record it, then show the vault's values in this answer alone: no address, log or session holds them."""
@@ -127,12 +138,19 @@ class CustomerAdmin(ReadOnlyAdmin):
         )
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         customer = self.object_for(request, object_id or "", Ability.READ_SHOPPERS)
         context = {
             "profile": _profile(customer),
-            "links": IdentityLink.objects.for_store(customer.store_id).filter(customer=customer).select_related("visitor").order_by("-valid_from"),
+            "links": IdentityLink.objects.for_store(customer.store_id)
+            .filter(customer=customer)
+            .select_related("visitor")
+            .order_by("-valid_from"),
             "panels": panels.rendered(request, customer),
             "may_reveal": may(request, Ability.READ_IDENTIFIERS),
             "may_edit": may(request, Ability.EDIT_SHOPPERS),
@@ -172,7 +190,9 @@ def _profile(customer: Customer) -> list[dict[str, Any]]:
         told = customer.field_sources.get(field, {})
         source = told.get("source", "") if isinstance(told, dict) else str(told)
         if field == "interests":
-            value = ", ".join(str(interest.get("value", "")) for interest in value if isinstance(interest, dict))
+            value = ", ".join(
+                str(interest.get("value", "")) for interest in value if isinstance(interest, dict)
+            )
         rows.append(
             {
                 "label": label,
@@ -212,11 +232,19 @@ class VisitorAdmin(ReadOnlyAdmin):
     }
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         visitor = self.object_for(request, object_id or "", Ability.READ_SHOPPERS)
         profile = [("First seen", when(visitor.first_seen_at)), ("Last seen", when(visitor.last_seen_at))]
-        profile += [("Country", visitor.country), ("Device", visitor.device), ("Bot", "yes" if visitor.is_bot else "no")]
+        profile += [
+            ("Country", visitor.country),
+            ("Device", visitor.device),
+            ("Bot", "yes" if visitor.is_bot else "no"),
+        ]
         links = IdentityLink.objects.for_store(visitor.store_id).filter(visitor=visitor)
         context = {
             "profile": [{"label": label, "value": value, "source": ""} for label, value in profile if value],
@@ -285,7 +313,10 @@ class IdentityLinkAdmin(ReadOnlyAdmin):
                     target=f"identity_link:{link.pk}",
                     reason=form.cleaned_data["reason"],
                 )
-            messages.success(request, "The link is undone: what happened on that browser no longer counts as this customer's.")
+            messages.success(
+                request,
+                "The link is undone: what happened on that browser no longer counts as this customer's.",
+            )
             return HttpResponseRedirect(back)
         return confirm_page(
             request,

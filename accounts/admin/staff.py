@@ -18,12 +18,17 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminEmailInputWidget, UnfoldAdminPasswordWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminEmailInputWidget,
+    UnfoldAdminPasswordWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
 
-from accounts.display.columns import ago
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
-from accounts.current_store import current_store, may, require
 from accounts.admin.scoped import ScopedAdmin
+from accounts.current_store import current_store, may, require
+from accounts.display.columns import ago
 from accounts.models import Role, Store, StoreMembership, User
 from accounts.permissions import ABILITIES, Ability
 from accounts.services.memberships import membership_grant, membership_revoke
@@ -65,7 +70,10 @@ class StoreAdmin(ScopedAdmin):
         ),
         (
             "Who is responsible for the data",
-            {"fields": ("controller_name", "controller_contact"), "description": "Shown to customers in the privacy centre and in exports."},
+            {
+                "fields": ("controller_name", "controller_contact"),
+                "description": "Shown to customers in the privacy centre and in exports.",
+            },
         ),
     )
     readonly_fields = ("slug",)
@@ -84,14 +92,19 @@ class StoreAdmin(ScopedAdmin):
     def _may(self, request: HttpRequest, ability: Ability | None, obj: Any) -> bool:
         return may(request, ability) and not (isinstance(obj, Store) and obj != current_store(request))
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         """There is one store at a time: straight to its page."""
         store = require(request, Ability.MANAGE_STORE)
         return HttpResponseRedirect(reverse("admin:accounts_store_change", args=[store.pk]))
 
     def get_urls(self) -> list[URLPattern]:
         renew = self.admin_site.admin_view(self.renew_view)
-        return [path("<path:object_id>/renew-secret/", renew, name="accounts_store_renew_secret"), *super().get_urls()]
+        return [
+            path("<path:object_id>/renew-secret/", renew, name="accounts_store_renew_secret"),
+            *super().get_urls(),
+        ]
 
     def renew_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         store = self.object_for(request, object_id, Ability.MANAGE_STORE)
@@ -99,7 +112,13 @@ class StoreAdmin(ScopedAdmin):
         if request.method == "POST":
             secret = signing_secret_renew(store=store)
             self._record(request, store, "signing_secret_renewed", {})
-            context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "New signing secret", "secret": secret, "back_url": back}
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "title": "New signing secret",
+                "secret": secret,
+                "back_url": back,
+            }
             response = TemplateResponse(request, "admin/accounts/store/secret.html", context)
             response["Cache-Control"] = "private, no-store"
             return response
@@ -158,9 +177,14 @@ class MembershipAdmin(ScopedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         revoke = self.admin_site.admin_view(self.revoke_view)
-        return [path("<path:object_id>/revoke/", revoke, name="accounts_storemembership_revoke"), *super().get_urls()]
+        return [
+            path("<path:object_id>/revoke/", revoke, name="accounts_storemembership_revoke"),
+            *super().get_urls(),
+        ]
 
-    def add_view(self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         store = require(request, Ability.MANAGE_STORE)
         form = NewMemberForm(request.POST or None)
         if form.is_valid():
@@ -171,8 +195,16 @@ class MembershipAdmin(ScopedAdmin):
             else:
                 messages.success(request, f"{membership}.")
                 return HttpResponseRedirect(reverse("admin:accounts_storemembership_changelist"))
-        roles = [(role.label, sorted(ability.replace("_", " ") for ability in ABILITIES[role])) for role in Role]
-        context = {**self.admin_site.each_context(request), "opts": self.opts, "title": "Add somebody", "form": form, "roles": roles}
+        roles = [
+            (role.label, sorted(ability.replace("_", " ") for ability in ABILITIES[role])) for role in Role
+        ]
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Add somebody",
+            "form": form,
+            "roles": roles,
+        }
         return TemplateResponse(request, "admin/accounts/storemembership/add.html", context)
 
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -181,7 +213,9 @@ class MembershipAdmin(ScopedAdmin):
         form = OptionalReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                membership_revoke(membership=membership, revoked_by=request.user, reason=form.cleaned_data["reason"])  # type: ignore[arg-type]
+                membership_revoke(
+                    membership=membership, revoked_by=request.user, reason=form.cleaned_data["reason"]
+                )  # type: ignore[arg-type]
             except ValidationError as error:
                 messages.error(request, " ".join(error.messages))
             else:
@@ -192,7 +226,10 @@ class MembershipAdmin(ScopedAdmin):
             self,
             Confirmation(
                 title=f"Take the role of {membership.get_role_display().lower()} from {membership.user}?",
-                consequences=["They lose what the role allows in this store with their next click.", "Their login and their other roles stay."],
+                consequences=[
+                    "They lose what the role allows in this store with their next click.",
+                    "Their login and their other roles stay.",
+                ],
                 undo="It can be given again at any time.",
                 button="Take the role back",
                 back_url=back,
@@ -203,9 +240,16 @@ class MembershipAdmin(ScopedAdmin):
 
     @display(description="Person", header=True, ordering="user__email")
     def person(self, membership: StoreMembership) -> tuple[str, str]:
-        return membership.user.name or membership.user.email, membership.user.email if membership.user.name else ""
+        return (
+            membership.user.name or membership.user.email,
+            membership.user.email if membership.user.name else "",
+        )
 
-    @display(description="Role", ordering="role", label={"Administrator": "danger", "Privacy officer": "info", "Merchandiser": "success"})
+    @display(
+        description="Role",
+        ordering="role",
+        label={"Administrator": "danger", "Privacy officer": "info", "Merchandiser": "success"},
+    )
     def role_name(self, membership: StoreMembership) -> str:
         return membership.get_role_display()
 
@@ -229,7 +273,11 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
     list_display = ("email", "name", "is_staff", "is_superuser", "is_simulated", "last_login")
-    list_filter = (("is_staff", BooleanRadioFilter), ("is_superuser", BooleanRadioFilter), ("is_simulated", BooleanRadioFilter))
+    list_filter = (
+        ("is_staff", BooleanRadioFilter),
+        ("is_superuser", BooleanRadioFilter),
+        ("is_simulated", BooleanRadioFilter),
+    )
     search_fields = ("email__icontains", "name__icontains")
     ordering = ("email",)
     list_filter_submit = True
@@ -240,7 +288,12 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):
         ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "is_simulated")}),
         ("Dates", {"fields": ("last_login", "date_joined")}),
     )
-    add_fieldsets = ((None, {"classes": ("wide",), "fields": ("email", "name", "usable_password", "password1", "password2")}),)
+    add_fieldsets = (
+        (
+            None,
+            {"classes": ("wide",), "fields": ("email", "name", "usable_password", "password1", "password2")},
+        ),
+    )
     readonly_fields = ("last_login", "date_joined")
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -60,8 +60,12 @@ class LineChart:
     def __post_init__(self) -> None:
         for series in self.series:
             if len(series.values) != len(self.labels):
-                raise ValueError(f"Series {series.name!r} has {len(series.values)} values for {len(self.labels)} labels.")
-        highest = max((value for series in self.series for value in series.values if value is not None), default=0.0)
+                raise ValueError(
+                    f"Series {series.name!r} has {len(series.values)} values for {len(self.labels)} labels."
+                )
+        highest = max(
+            (value for series in self.series for value in series.values if value is not None), default=0.0
+        )
         object.__setattr__(self, "ticks", nice_ticks(highest))
 
     def number(self, value: float | None) -> str:
@@ -113,7 +117,12 @@ class LineChart:
             Hover(
                 x=index * width,
                 width=width,
-                text="\n".join([label, *(f"{series.name}: {self.number(series.values[index])}" for series in self.series)]),
+                text="\n".join(
+                    [
+                        label,
+                        *(f"{series.name}: {self.number(series.values[index])}" for series in self.series),
+                    ]
+                ),
             )
             for index, label in enumerate(self.labels)
         ]
@@ -128,7 +137,10 @@ class LineChart:
     @property
     def table(self) -> list[tuple[str, list[str]]]:
         """The numbers behind the picture, newest first."""
-        rows = [(label, [self.number(series.values[index]) for series in self.series]) for index, label in enumerate(self.labels)]
+        rows = [
+            (label, [self.number(series.values[index]) for series in self.series])
+            for index, label in enumerate(self.labels)
+        ]
         return rows[::-1]
 
 
@@ -179,7 +191,9 @@ def stack(parts: Sequence[tuple[str, float, str]], full: float, colours: dict[st
     for name, value, text in parts:
         share = 100 * value / full if full > 0 else 0.0
         if share > 0:
-            slices.append(Slice(name, round(share, 3), round(start, 3), text, colours.get(name, len(slices)) % COLOURS))
+            slices.append(
+                Slice(name, round(share, 3), round(start, 3), text, colours.get(name, len(slices)) % COLOURS)
+            )
             start += share
     return slices
 

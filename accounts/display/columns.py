@@ -26,7 +26,10 @@ def when(moment: datetime | None) -> SafeString | str:
         return DASH
     local = timezone.localtime(moment)
     return format_html(
-        '<time class="nowrap" datetime="{}" title="{}">{}</time>', local.isoformat(), age(moment), date_format(local, "j M Y, H:i")
+        '<time class="nowrap" datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        age(moment),
+        date_format(local, "j M Y, H:i"),
     )
 
 
@@ -36,12 +39,19 @@ def ago(moment: datetime | None) -> SafeString | str:
         return "never"
     local = timezone.localtime(moment)
     return format_html(
-        '<time class="nowrap" datetime="{}" title="{}">{}</time>', local.isoformat(), date_format(local, "j M Y, H:i T"), age(moment)
+        '<time class="nowrap" datetime="{}" title="{}">{}</time>',
+        local.isoformat(),
+        date_format(local, "j M Y, H:i T"),
+        age(moment),
     )
 
 
 def thumbnail(url: str) -> SafeString | str:
-    return format_html('<img class="thumbnail" src="{}" alt="" width="40" height="40" loading="lazy">', url) if url else DASH
+    return (
+        format_html('<img class="thumbnail" src="{}" alt="" width="40" height="40" loading="lazy">', url)
+        if url
+        else DASH
+    )
 
 
 def duration(seconds: float | None) -> str:

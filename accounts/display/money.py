@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 # ISO 4217: currencies whose minor unit is not a hundredth.
-_EXPONENTS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "ISK": 0, "UGX": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3, "TND": 3}
+_NO_DIGITS = frozenset(["BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF"])
+_THREE_DIGITS = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
+
+
+def _digits(currency: str) -> int:
+    if currency in _NO_DIGITS:
+        return 0
+    return 3 if currency in _THREE_DIGITS else 2
+
+
+def _text(amount: float, currency: str, digits: int) -> str:
+    number = f"{abs(amount) / 10 ** _digits(currency):,.{digits}f}"
+    minus = "−" if amount < 0 else ""
+    sign = _SIGNS.get(currency)
+    return f"{minus}{sign}{number}" if sign else f"{minus}{number} {currency}"
 
 
 def money(minor_units: int | float | None, currency: str) -> str:
     """12345 EUR as `€123.45`; a currency without a sign of its own as `123.45 CHF`; None as a dash."""
-    if minor_units is None:
-        return "–"
-    digits = _EXPONENTS.get(currency, 2)
-    number = f"{abs(minor_units) / 10**digits:,.{digits}f}"
-    minus = "−" if minor_units < 0 else ""
-    sign = _SIGNS.get(currency)
-    return f"{minus}{sign}{number}" if sign else f"{minus}{number} {currency}"
+    return "–" if minor_units is None else _text(minor_units, currency, _digits(currency))
 
 
 def short_money(minor_units: int | float | None, currency: str) -> str:
-    """For large sums, where cents are noise: 1234567 EUR as `€12,346`."""
+    """For large sums, where cents are noise: 1234567 EUR as `€12,346`; below a thousand as `money`."""
     if minor_units is None:
         return "–"
-    digits = _EXPONENTS.get(currency, 2)
-    if abs(minor_units) < 1_000 * 10**digits:
-        return money(minor_units, currency)
-    number = f"{abs(minor_units) / 10**digits:,.0f}"
-    minus = "−" if minor_units < 0 else ""
-    sign = _SIGNS.get(currency)
-    return f"{minus}{sign}{number}" if sign else f"{minus}{number} {currency}"
+    is_large = abs(minor_units) >= 1_000 * 10 ** _digits(currency)
+    return _text(minor_units, currency, 0 if is_large else _digits(currency))

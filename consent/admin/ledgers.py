@@ -36,7 +36,9 @@ class LedgerAdmin(ReadOnlyAdmin):
         name = f"consent_{self.opts.model_name}_verify"
         return [path("verify/", self.admin_site.admin_view(self.verify_view), name=name), *super().get_urls()]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         verify_url = reverse(f"admin:consent_{self.opts.model_name}_verify")
         return super().changelist_view(request, {"verify_url": verify_url, **(extra_context or {})})
 
@@ -102,7 +104,11 @@ class ConsentRecordAdmin(LedgerAdmin):
         return found, has_duplicates
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         record = self.object_for(request, object_id or "", Ability.READ_PRIVACY)
         payload = getattr(record, "payload", None)
@@ -113,7 +119,12 @@ class ConsentRecordAdmin(LedgerAdmin):
                 ("Granted", ", ".join(payload.granted) or "nothing"),
                 ("Denied", ", ".join(payload.denied) or "nothing"),
                 ("Mechanism", payload.get_mechanism_display()),
-                ("Notice", f"version {payload.notice_version} ({payload.language})" if payload.notice_version else DASH),
+                (
+                    "Notice",
+                    f"version {payload.notice_version} ({payload.language})"
+                    if payload.notice_version
+                    else DASH,
+                ),
                 ("Hash of the notice", payload.notice_hash or DASH),
                 ("Global Privacy Control", "sent" if payload.gpc else "not sent"),
                 ("Page", payload.page_url or DASH),
@@ -136,7 +147,13 @@ class ConsentRecordAdmin(LedgerAdmin):
 
     @display(
         description="Choice",
-        label={"Accepted all": "success", "Rejected all": "danger", "Withdrew": "danger", "Chose": "info", "Erased": "warning"},
+        label={
+            "Accepted all": "success",
+            "Rejected all": "danger",
+            "Withdrew": "danger",
+            "Chose": "info",
+            "Erased": "warning",
+        },
     )
     def choice(self, record: ConsentRecord) -> str:
         payload = getattr(record, "payload", None)
@@ -180,7 +197,12 @@ class AreaFilter(DropdownFilter):
     parameter_name = "area"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        actions = AuditEntry.all_stores.filter(store=current_store(request)).order_by().values_list("action", flat=True).distinct()
+        actions = (
+            AuditEntry.all_stores.filter(store=current_store(request))
+            .order_by()
+            .values_list("action", flat=True)
+            .distinct()
+        )
         nouns = sorted({action.split(".")[0] for action in actions})
         return [(noun, noun.replace("_", " ").capitalize()) for noun in nouns]
 
@@ -193,10 +215,17 @@ class AuditEntryAdmin(LedgerAdmin):
     ledger = AUDIT
     intro = "Who did what, when and why: each entry holds the hash of the one before it. Never changed, never deleted."
     empty_title = "Nothing on record yet"
-    empty_text = "Keys made, requests decided, vault values read, models published: each writes an entry here."
+    empty_text = (
+        "Keys made, requests decided, vault values read, models published: each writes an entry here."
+    )
     list_display = ("number", "recorded", "action", "actor", "target", "reason")
     list_filter = (AreaFilter, value_filter("action", "action"), ("recorded_at", RangeDateTimeFilter))
-    search_fields = ("action__icontains", "payload__target__startswith", "payload__actor__exact", "payload__reason__icontains")
+    search_fields = (
+        "action__icontains",
+        "payload__target__startswith",
+        "payload__actor__exact",
+        "payload__reason__icontains",
+    )
     search_help_text = "Action, target, actor (user:1) or reason"
     ordering = ("-sequence",)
     change_form_template = "admin/consent/link.html"
@@ -213,15 +242,24 @@ class AuditEntryAdmin(LedgerAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         """With the name behind `user:<id>`, joined and not read once a row."""
-        name = User.objects.filter(pk=OuterRef("actor_id")).values_list(Coalesce(NullIf("name", Value("")), "email"))
+        name = User.objects.filter(pk=OuterRef("actor_id")).values_list(
+            Coalesce(NullIf("name", Value("")), "email")
+        )
         actor = Case(
-            When(payload__actor__regex=r"^user:[0-9]{1,18}$", then=Cast(Substr("payload__actor", 6), BigIntegerField())),
+            When(
+                payload__actor__regex=r"^user:[0-9]{1,18}$",
+                then=Cast(Substr("payload__actor", 6), BigIntegerField()),
+            ),
             default=None,
         )
         return super().get_queryset(request).annotate(actor_id=actor).annotate(actor_name=Subquery(name[:1]))
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         entry = self.object_for(request, object_id or "", Ability.READ_PRIVACY)
         payload = getattr(entry, "payload", None)
@@ -231,7 +269,12 @@ class AuditEntryAdmin(LedgerAdmin):
                 ("Actor", _actor_name(payload.actor)),
                 ("Target", payload.target or DASH),
                 ("Reason", payload.reason or DASH),
-                ("Details", json.dumps(payload.details, ensure_ascii=False, sort_keys=True) if payload.details else DASH),
+                (
+                    "Details",
+                    json.dumps(payload.details, ensure_ascii=False, sort_keys=True)
+                    if payload.details
+                    else DASH,
+                ),
             ]
         context = {"link": entry, "facts": facts, "is_erased": payload is None, **(extra_context or {})}
         return super().changeform_view(request, object_id, form_url, context)

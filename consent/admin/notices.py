@@ -73,7 +73,13 @@ class NoticeAdmin(ScopedAdmin):
     readonly_fields = ("version", "language", "content_hash", "published_at")
     fieldsets = (
         (None, {"fields": (("version", "language", "published_at"), "title", "body", "policy")}),
-        ("Proof", {"fields": ("content_hash",), "description": "Stands in every consent record: it proves which words were shown."}),
+        (
+            "Proof",
+            {
+                "fields": ("content_hash",),
+                "description": "Stands in every consent record: it proves which words were shown.",
+            },
+        ),
     )
     change_form_template = "admin/consent/notice_form.html"
     change_list_template = "admin/consent/notice_list.html"
@@ -93,19 +99,31 @@ class NoticeAdmin(ScopedAdmin):
     def get_urls(self) -> list[URLPattern]:
         return [
             path("draft/", self.admin_site.admin_view(self.draft_view), name="consent_notice_draft"),
-            path("<path:object_id>/publish/", self.admin_site.admin_view(self.publish_view), name="consent_notice_publish"),
+            path(
+                "<path:object_id>/publish/",
+                self.admin_site.admin_view(self.publish_view),
+                name="consent_notice_publish",
+            ),
             *super().get_urls(),
         ]
 
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
         may_publish = may(request, Ability.PUBLISH_NOTICES)
         return super().changelist_view(request, {"may_publish": may_publish, **(extra_context or {})})
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         may_publish = may(request, Ability.PUBLISH_NOTICES)
-        return super().changeform_view(request, object_id, form_url, {"may_publish": may_publish, **(extra_context or {})})
+        return super().changeform_view(
+            request, object_id, form_url, {"may_publish": may_publish, **(extra_context or {})}
+        )
 
     def draft_view(self, request: HttpRequest) -> HttpResponse:
         """POST: make a draft of the next version, or open the one that there is."""
@@ -113,7 +131,10 @@ class NoticeAdmin(ScopedAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         drafts = notice_draft(store=store)
-        messages.success(request, f"Version {drafts[0].version} is a draft in {len(drafts)} languages. Nobody sees it until it is published.")
+        messages.success(
+            request,
+            f"Version {drafts[0].version} is a draft in {len(drafts)} languages. Nobody sees it until it is published.",
+        )
         return HttpResponseRedirect(reverse("admin:consent_notice_change", args=[drafts[0].pk]))
 
     def publish_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -123,14 +144,23 @@ class NoticeAdmin(ScopedAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 published = notice_publish(
-                    store=notice.store, version=notice.version, actor=request.user, reason=form.cleaned_data["reason"]  # type: ignore[arg-type]
+                    store=notice.store,
+                    version=notice.version,
+                    actor=request.user,
+                    reason=form.cleaned_data["reason"],  # type: ignore[arg-type]
                 )
             except ValidationError as error:
                 messages.error(request, " ".join(error.messages))
             else:
-                messages.success(request, f"Version {notice.version} is published in {len(published)} languages.")
+                messages.success(
+                    request, f"Version {notice.version} is published in {len(published)} languages."
+                )
             return HttpResponseRedirect(back)
-        languages = Notice.objects.for_store(notice.store_id).filter(version=notice.version).values_list("language", flat=True)
+        languages = (
+            Notice.objects.for_store(notice.store_id)
+            .filter(version=notice.version)
+            .values_list("language", flat=True)
+        )
         return confirm_page(
             request,
             self,

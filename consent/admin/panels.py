@@ -17,13 +17,23 @@ DECISIONS = 5
 
 
 def _permissions(request: HttpRequest, subject: Customer | Visitor) -> dict[str, Any]:
-    key = customer_subject(subject.external_id) if isinstance(subject, Customer) else visitor_subject(subject.anonymous_id)
-    states = list(ConsentState.objects.for_store(subject.store_id).filter(subject=key).order_by("-valid_from")[:DECISIONS])
+    key = (
+        customer_subject(subject.external_id)
+        if isinstance(subject, Customer)
+        else visitor_subject(subject.anonymous_id)
+    )
+    states = list(
+        ConsentState.objects.for_store(subject.store_id)
+        .filter(subject=key)
+        .order_by("-valid_from")[:DECISIONS]
+    )
     now = Purpose(states[0].granted) if states else Purpose(0)
     return {
         "decided": bool(states),
         "purposes": [(purpose.slug.capitalize(), purpose in now) for purpose in OPTIONAL],
-        "states": [(state, [purpose.slug for purpose in Purpose(state.granted) & OPTIONAL]) for state in states],
+        "states": [
+            (state, [purpose.slug for purpose in Purpose(state.granted) & OPTIONAL]) for state in states
+        ],
         "subject": subject,
     }
 

@@ -95,10 +95,19 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         done = Count("parts", filter=Q(parts__state=RequestPart.State.DONE))
         failed = Count("parts", filter=Q(parts__state=RequestPart.State.FAILED))
-        return super().get_queryset(request).defer("archive").annotate(part_count=Count("parts"), done_count=done, failed_count=failed)
+        return (
+            super()
+            .get_queryset(request)
+            .defer("archive")
+            .annotate(part_count=Count("parts"), done_count=done, failed_count=failed)
+        )
 
     def changeform_view(
-        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: dict[str, Any] | None = None
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         asked = self.object_for(request, object_id or "", Ability.READ_PRIVACY)
         text, tone = deadline(asked)

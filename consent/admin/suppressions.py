@@ -17,7 +17,9 @@ class SuppressionAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_PRIVACY
     intro = "What keeps erased people erased: whatever carries one of these identifiers and happened before its date is refused."
     empty_title = "Nobody is suppressed"
-    empty_text = "A carried out erasure puts the person's identifiers here, as hashes that nobody can read back."
+    empty_text = (
+        "A carried out erasure puts the person's identifiers here, as hashes that nobody can read back."
+    )
     list_display = ("kind", "fingerprint", "until", "readmitted", "since")
     list_display_links = None
     list_filter = (("kind", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter))

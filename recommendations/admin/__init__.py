@@ -1,0 +1,3 @@
+from recommendations.admin import event_weights, models, placements, rules, training
+
+__all__ = ["event_weights", "models", "placements", "rules", "training"]

@@ -1,0 +1,101 @@
+"""What the tuning page posts, read into a draft: one row of weights for each audience that has one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+
+from recommendations.models import Density
+from recommendations.services.blends import EVERYBODY, Audience, BlendDraft
+from segments.models import Segment
+
+# `w:<segment or ->:<density or ->:<strategy>`
+_WEIGHT: Final = re.compile(r"^w:(-|\d{1,18}):([a-z]*|-):([a-z0-9_]{1,60})$")
+SLIDER_MAX: Final = 2.0
+
+
+def audience_key(audience: Audience) -> str:
+    segment, density = audience
+    return f"{segment or '-'}:{density or '-'}"
+
+
+def audience_of(key: str) -> Audience | None:
+    """The inverse of `audience_key`; None for what is no key."""
+    segment, _, density = key.partition(":")
+    if not (segment == "-" or segment.isdigit()) or density not in ("-", *Density.values):
+        return None
+    return (None if segment == "-" else int(segment), "" if density == "-" else density)
+
+
+def field_name(audience: Audience, strategy: str) -> str:
+    return f"w:{audience_key(audience)}:{strategy}"
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        raise ValidationError({name: [f"{text!r} is not a number."]}) from None
+
+
+def _cap(data: QueryDict, name: str) -> int | None:
+    text = data.get(name, "").strip()
+    if not text:
+        return None
+    if not text.isdigit():
+        raise ValidationError({name: [f"{text!r} is not a whole number."]})
+    return int(text)
+
+
+def read_draft(data: QueryDict) -> BlendDraft:
+    """The draft that was posted. Raises ValidationError for what is no number; the service checks the rest."""
+    rows: dict[Audience, dict[str, float]] = {EVERYBODY: {}}
+    for name in data:
+        found = _WEIGHT.match(name)
+        if not found:
+            continue
+        segment, density, strategy = found.groups()
+        audience = (None if segment == "-" else int(segment), "" if density == "-" else density)
+        rows.setdefault(audience, {})[strategy] = _number(data[name], strategy)
+    return BlendDraft(
+        rows=rows,
+        normalisation=data.get("normalisation", "max"),
+        max_per_brand=_cap(data, "max_per_brand"),
+        max_per_category=_cap(data, "max_per_category"),
+        diversity=_number(data.get("diversity", "0"), "diversity"),
+        note=data.get("note", "").strip()[:300],
+    )
+
+
+@dataclass(frozen=True)
+class AudienceTab:
+    """A row of weights as the page shows it. `key` names its fields."""
+
+    key: str
+    label: str
+    is_everybody: bool
+
+
+def audience_label(audience: Audience, segment_names: dict[int, str]) -> str:
+    segment, density = audience
+    who = "Everybody" if segment is None else segment_names.get(segment, f"Segment {segment}")
+    return f"{who}, {Density(density).label.lower()}" if density else who
+
+
+def tabs(audiences: Iterable[Audience], segments: Iterable[Segment]) -> list[AudienceTab]:
+    """Everybody first, then by density, then by segment in the order of their priority."""
+    names = {segment.pk: segment.name for segment in segments}
+    order = {pk: place for place, pk in enumerate(names, start=1)}
+    densities = list(Density.values)
+    ordered = sorted(
+        {EVERYBODY, *audiences},
+        key=lambda each: (order.get(each[0] or 0, 0), each[0] or 0, densities.index(each[1])),
+    )
+    return [
+        AudienceTab(audience_key(each), audience_label(each, names), each == EVERYBODY) for each in ordered
+    ]

@@ -1,0 +1,166 @@
+"""What was not stored, and why: the quarantine, where events wait for a person, and the counts of what had no permission."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RangeDateTimeFilter
+from unfold.decorators import display
+
+from accounts import auditing
+from accounts.admin.filters import InStoreFilter, value_filter
+from accounts.admin.scoped import ReadOnlyAdmin
+from accounts.current_store import may
+from accounts.display.columns import when
+from accounts.permissions import Ability
+from tracking.ingestion.drafts import Reason
+from tracking.models import DiscardCount, QuarantinedEvent
+
+# What mends each fault, in the words of the person who has to mend it.
+MENDS: Final[dict[str, str]] = {
+    Reason.UNREADABLE: "The sender wrote no valid JSON object. Look at the bytes, mend the sender, discard this one.",
+    Reason.TOO_LARGE: "Send less: whole pages or carts do not belong into an event. An event may have 32 KiB.",
+    Reason.NUL_CHARACTER: "Strip U+0000 from texts before sending; here, edit it out and replay.",
+    Reason.UNKNOWN_TYPE: "`type` must be track, page, screen, identify, alias or group.",
+    Reason.MISSING_EVENT_NAME: "A track call needs `event`, a name of at most 100 characters.",
+    Reason.MISSING_USER_ID: "An alias needs `previousId` and `userId`.",
+    Reason.FORBIDDEN_ID: "The id names nobody (null, undefined, guest, 0): leave it out until there is a real one.",
+    Reason.UNSIGNED_USER_ID: "A browser named a customer without the shop's signature: send `context.signature`, or send from the server.",
+    Reason.CUSTOMERS_NOT_MERGED: "Both ids belong to customers who identified themselves: two people are never merged automatically.",
+    Reason.INVALID_MESSAGE_ID: "`messageId` may have 100 characters.",
+    Reason.INVALID_TIME: "Send `timestamp` as ISO 8601, of this century.",
+    Reason.FUTURE_TIME: "The sender's clock is ahead by more than 24 hours: set it, and send `sentAt`.",
+    Reason.MISSING_PRODUCT_ID: "The event is about a product: put its id into `properties.product_id`.",
+    Reason.MISSING_ORDER_ID: "Put the order's id into `properties.order_id`.",
+    Reason.MISSING_QUERY: "Put what was searched for into `properties.query`.",
+    Reason.INVALID_PRODUCTS: "`properties.products` must be a list of objects with `product_id`.",
+    Reason.INVALID_AMOUNT: "Amounts are numbers with at most the digits of their currency, such as 19.99.",
+    Reason.DATABASE_REFUSED: "The database refused the text. Look at the bytes, edit what is odd and replay.",
+}
+
+
+def readable(raw: bytes) -> str:
+    """The bytes as text: indented where they are JSON, else as they are, with what is no UTF-8 escaped."""
+    text = raw.decode("utf-8", "backslashreplace")
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+@admin.register(QuarantinedEvent)
+class QuarantinedEventAdmin(ReadOnlyAdmin):
+    view_ability = Ability.READ_DATA_QUALITY
+    intro = "Events that were taken but could not be stored, byte for byte. Nothing of them is lost: mend and replay them, or discard them."
+    empty_title = "Nothing in quarantine"
+    empty_text = "Every event that came could be read. Faulty ones would wait here with their reason."
+    list_display = ("received", "event", "reason_label", "detail", "status", "source")
+    list_display_links = ("event",)
+    list_filter = (
+        ("state", ChoicesDropdownFilter),
+        value_filter(
+            "reason",
+            "reason",
+            [(reason.value, reason.value.replace("_", " ").capitalize()) for reason in Reason],
+        ),
+        value_filter("event_name", "event"),
+        ("api_key", InStoreFilter),
+        ("received_at", RangeDateTimeFilter),
+    )
+    search_fields = ("message_id__exact", "event_name__icontains", "detail__icontains")
+    search_help_text = "Message id, event or part of the fault"
+    ordering = ("-received_at",)
+    list_select_related = ("api_key",)
+    change_form_template = "admin/tracking/quarantined.html"
+    export_columns = {
+        "received_at": "received_at",
+        "message_id": "message_id",
+        "event": "event_name",
+        "reason": "reason",
+        "detail": "detail",
+        "state": "state",
+        "key": "api_key__name",
+    }
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """The bytes may hold anything, names too: they are shown to those who may mend them, and that is recorded."""
+        event = self.object_for(request, object_id or "", Ability.READ_DATA_QUALITY)
+        may_mend = may(request, Ability.MEND_DATA)
+        if may_mend:
+            with transaction.atomic():
+                target = f"quarantined_event:{event.pk}"
+                auditing.record(
+                    store=event.store, actor=request.user, action="quarantined_event.read", target=target
+                )
+        context = {
+            "event": event,
+            "mend": MENDS.get(event.reason, ""),
+            "raw": readable(bytes(event.raw)) if may_mend else "",
+            "may_mend": may_mend,
+            **(extra_context or {}),
+        }
+        return super().changeform_view(request, object_id, form_url, context)
+
+    @display(description="Received", ordering="received_at")
+    def received(self, event: QuarantinedEvent) -> str:
+        return when(event.received_at)
+
+    @display(description="Event", ordering="event_name")
+    def event(self, event: QuarantinedEvent) -> str:
+        return event.event_name or "(unreadable)"
+
+    @display(description="Reason", ordering="reason")
+    def reason_label(self, event: QuarantinedEvent) -> str:
+        return event.reason.replace("_", " ").capitalize()
+
+    @display(
+        description="State",
+        ordering="state",
+        label={"Open": "warning", "Replayed": "success", "Discarded": "info"},
+    )
+    def status(self, event: QuarantinedEvent) -> str:
+        return event.get_state_display()
+
+    @display(description="Sent with")
+    def source(self, event: QuarantinedEvent) -> str:
+        return event.api_key.name if event.api_key else "–"
+
+
+@admin.register(DiscardCount)
+class DiscardCountAdmin(ReadOnlyAdmin):
+    view_ability = Ability.READ_DATA_QUALITY
+    intro = (
+        "Events that were not stored, because nobody permitted it. Counts only: nothing about whom is kept."
+    )
+    empty_title = "Nothing was discarded"
+    empty_text = "Every event that came was permitted, or none came."
+    list_display = ("day", "event_name", "reason_label", "number")
+    list_display_links = None
+    list_filter = (
+        ("day", RangeDateFilter),
+        value_filter("event_name", "event"),
+        value_filter("reason", "reason"),
+    )
+    search_fields = ("event_name__icontains",)
+    search_help_text = "Event"
+    ordering = ("-day", "event_name")
+    list_select_related = ()
+    export_columns = {"day": "day", "event": "event_name", "reason": "reason", "count": "count"}
+
+    @display(description="Why", ordering="reason")
+    def reason_label(self, row: DiscardCount) -> str:
+        return row.reason.replace("_", " ").capitalize()
+
+    @display(description="Events", ordering="count")
+    def number(self, row: DiscardCount) -> str:
+        return f"{row.count:,}"
