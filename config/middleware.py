@@ -21,7 +21,9 @@ class RequestId:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
-        with structlog.contextvars.bound_contextvars(http_request_id=request_id):
-            response = self.get_response(request)
+        # Cleared at the start of the next request, not at the end of this one: Django logs failures after us.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(http_request_id=request_id)
+        response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response

@@ -12,4 +12,8 @@ class StaticStorage(CompressedManifestStaticFilesStorage):
     support_js_module_import_aggregation = True
 
     def stored_name(self, name: str) -> str:
-        return super().stored_name(name) if self.hashed_files else name
+        try:
+            return super().stored_name(name)
+        except ValueError:
+            # Not collected yet, or missing: a picture that is not there must not take its page down.
+            return name

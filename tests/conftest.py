@@ -15,7 +15,7 @@ from django.test import TransactionTestCase
 from tests.servers import ROOT, SERVERS, database_name
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, Page, Response
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
@@ -124,9 +124,14 @@ def _is_local(url: str) -> bool:
     return url.startswith(("http://127.0.0.1", "http://localhost", "data:", "blob:", "about:"))
 
 
+def _is_broken(response: "Response") -> bool:
+    return response.status >= 500 or (response.status >= 400 and "/static/" in response.url)
+
+
 @pytest.fixture
 def page(context: "BrowserContext", request: pytest.FixtureRequest) -> Iterator["Page"]:
-    """A page whose test fails on an uncaught script error or on a breach of the content security policy.
+    """A page whose test fails on an uncaught script error, a breach of the content security policy, a server
+    error or a missing static file.
 
     `@pytest.mark.page_errors_expected` switches that off. `page.faults` lists what was seen.
     """
@@ -134,6 +139,10 @@ def page(context: "BrowserContext", request: pytest.FixtureRequest) -> Iterator[
     page = context.new_page()
     page.faults = faults  # type: ignore[attr-defined]
     page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "response",
+        lambda response: faults.append(f"{response.status} {response.url}") if _is_broken(response) else None,
+    )
     page.on(
         "console",
         lambda message: faults.append(message.text) if "Content Security Policy" in message.text else None,
