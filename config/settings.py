@@ -256,6 +256,11 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # Schedules that nobody has to edit; beat writes them into the database again at each start. Those of
 # trainings and segments are rows of their own.
 CELERY_BEAT_SCHEDULE = {
+    "tracking: follow the event log": {
+        "task": "tracking.tasks.fold_all_stores",
+        "schedule": 10.0,
+        "options": {"expires": 10.0},
+    },
     "storefront: send the outbox": {
         "task": "storefront.tasks.send_outbox",
         "schedule": 15.0,

@@ -19,7 +19,8 @@ WISHLIST_REMOVED: Final = "Product Removed from Wishlist"
 SEARCHED: Final = "Products Searched"
 LIST_VIEWED: Final = "Product List Viewed"
 
-# Events that show interest in the products they name. Their weights are the merchandiser's; the names are the vocabulary's.
+# Events that show interest in the products they name. Their weights are the merchandiser's; the names are the
+# vocabulary's.
 INTERACTIONS: Final = (
     "Product Viewed",
     "Product Clicked",
@@ -48,10 +49,12 @@ MAX_TEXT: Final = 100
 
 
 class RecentEvent(msgspec.Struct, frozen=True, array_like=True):
-    """`products` are (product id, quantity) pairs; `text` is the words searched for, the category of a list, or the order id.
+    """`products` are (product id, quantity) pairs; `text` is the words searched for, the category of a list,
+    or the order id.
 
-    `customer_id` is the customer whom the event itself names. `occurred_at` is in Unix seconds and stands outside of the stored form, as
-    the score: a resend of the event may have another correction of its clock, and is still the same.
+    `customer_id` is the customer whom the event itself names. `occurred_at` is in Unix seconds and stands
+    outside of the stored form, as the score: a resend of the event may have another correction of its clock,
+    and is still the same.
     """
 
     event_id: str
@@ -67,9 +70,16 @@ class RecentEvent(msgspec.Struct, frozen=True, array_like=True):
 
 
 def recent_event(
-    *, message_id: str, name: str, product_id: str, properties: Mapping[str, Any], occurred_at: float, customer_id: int | None
+    *,
+    message_id: str,
+    name: str,
+    product_id: str,
+    properties: Mapping[str, Any],
+    occurred_at: float,
+    customer_id: int | None,
 ) -> RecentEvent | None:
-    """The event of the log as a profile sees it, None for one that says nothing about taste, cart or purchases."""
+    """The event of the log as a profile sees it, None for one that says nothing about taste, cart or
+    purchases."""
     code = _CODES.get(name)
     if code is None:
         return None

@@ -11,9 +11,6 @@ from types import MappingProxyType
 from typing import Final
 
 from profiles.events import (
-    CART_ADDED,
-    CART_REMOVED,
-    CART_VIEWED,
     INTERACTIONS,
     LIST_VIEWED,
     ORDER_REFUNDED,
@@ -48,9 +45,10 @@ class Interaction:
 class Profile:
     """What is known of a shopper from their recent events.
 
-    `interactions`: oldest first; `session_start`: index in it where the open session begins (its length: none is open).
-    `cart`: product → quantity, last added last. `purchased`: product → Unix seconds of the last purchase that was not cancelled.
-    `wishlist`, `searches`, `categories`: newest first, each once. `source`: `valkey`, `log`, or `none` where nothing could be read.
+    `interactions`: oldest first; `session_start`: index in it where the open session begins (its length: none
+    is open). `cart`: product → quantity, last added last. `purchased`: product → Unix seconds of the last
+    purchase that was not cancelled. `wishlist`, `searches`, `categories`: newest first, each once. `source`:
+    `valkey`, `log`, or `none` where nothing could be read.
     """
 
     interactions: tuple[Interaction, ...] = ()
@@ -74,8 +72,7 @@ EMPTY: Final = Profile()
 
 def fold(events: Iterable[RecentEvent], now: float, source: str = "none") -> Profile:
     """The profile at `now` (Unix seconds). Events after `now` do not count yet."""
-    known = {event.event_id: event for event in sorted(events, key=_moment) if event.occurred_at <= now}
-    ordered = sorted(known.values(), key=_moment)
+    ordered = _each_once(event for event in sorted(events, key=_moment) if event.occurred_at <= now)
     if not ordered:
         return Profile(source=source)
     interactions = tuple(
@@ -96,6 +93,15 @@ def fold(events: Iterable[RecentEvent], now: float, source: str = "none") -> Pro
         last_event_at=ordered[-1].occurred_at,
         source=source,
     )
+
+
+def _each_once(events: Iterable[RecentEvent]) -> list[RecentEvent]:
+    """Each event once, and each order's completion once: the browser and the shop's server may both tell it."""
+    known: dict[str, RecentEvent] = {}
+    for event in events:
+        is_order = event.name == PURCHASE and event.text
+        known.setdefault(f"order {event.text}" if is_order else event.event_id, event)
+    return list(known.values())
 
 
 def _moment(event: RecentEvent) -> tuple[float, str]:
@@ -136,7 +142,9 @@ def _cart(ordered: list[RecentEvent]) -> Mapping[str, float]:
 def _purchased(ordered: list[RecentEvent]) -> Mapping[str, float]:
     undone = {event.text for event in ordered if event.name == ORDER_UNDONE and event.text}
     # A refund without lines gives the whole order back.
-    undone |= {event.text for event in ordered if event.name == ORDER_REFUNDED and event.text and not event.products}
+    undone |= {
+        event.text for event in ordered if event.name == ORDER_REFUNDED and event.text and not event.products
+    }
     purchased: dict[str, float] = {}
     for event in ordered:
         if event.name == PURCHASE and event.text not in undone:
@@ -156,17 +164,6 @@ def _wishlist(ordered: list[RecentEvent]) -> tuple[str, ...]:
 
 
 def _texts(ordered: list[RecentEvent], name: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(event.text for event in reversed(ordered) if event.name == name and event.text))
-
-
-__all__ = [
-    "CART_ADDED",
-    "CART_REMOVED",
-    "CART_VIEWED",
-    "EMPTY",
-    "SESSION_GAP_SECONDS",
-    "Interaction",
-    "Profile",
-    "RecentEvent",
-    "fold",
-]
+    return tuple(
+        dict.fromkeys(event.text for event in reversed(ordered) if event.name == name and event.text)
+    )

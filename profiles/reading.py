@@ -1,6 +1,7 @@
 """A shopper's profile, for whoever may see it. Ask the gate first: nothing here looks at permissions.
 
-From Valkey where it is there and complete, else from the log through the reader that tracking registers, else empty.
+From Valkey where it is there and complete, else from the log through the reader that tracking registers, else
+empty.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whose events make the profile: those that name the customer, and those of the stretches that name nobody else."""
+    """Whose events make the profile: those that name the customer, and those of the stretches that name
+    nobody else."""
 
     customer_id: int | None
     stretches: tuple[Stretch, ...]
@@ -43,7 +45,8 @@ class Who:
         if event.customer_id is not None and self.customer_id is not None:
             return event.customer_id == self.customer_id
         return any(
-            stretch.visitor_id == visitor_id and stretch.since <= event.occurred_at < stretch.until for stretch in self.stretches
+            stretch.visitor_id == visitor_id and stretch.since <= event.occurred_at < stretch.until
+            for stretch in self.stretches
         )
 
 
@@ -66,10 +69,12 @@ def profile_for(
     now: float | None = None,
     deadline: float | None = None,
 ) -> Profile:
-    """The profile of a visitor, of a customer over all of their visitors, or of a customer at this visitor's browser.
+    """The profile of a visitor, of a customer over all of their visitors, or of a customer at this visitor's
+    browser.
 
-    `now` in Unix seconds (default: this moment). `deadline` is a `time.monotonic()` moment: what is left of it bounds the reading from the
-    log. Never raises for a server that cannot be reached: the profile is then empty, and its `source` is `none`.
+    `now` in Unix seconds (default: this moment). `deadline` is a `time.monotonic()` moment: what is left of
+    it bounds the reading from the log. Never raises for a server that cannot be reached: the profile is then
+    empty, and its `source` is `none`.
     """
     store_id = store if isinstance(store, int) else store.pk
     visitor_id = visitor.pk if isinstance(visitor, Visitor) else visitor
@@ -90,11 +95,20 @@ def profile_for(
 
 
 def who_is(store_id: int, visitor_id: int | None, customer_id: int | None) -> Who:
-    """The stretches of a shopper: a visitor's own time, or all that a customer is linked to. One query; none without a customer."""
+    """The stretches of a shopper: a visitor's own time, or all that a customer is linked to. One query; none
+    without a customer."""
     if customer_id is None:
         return Who(None, (Stretch(visitor_id),) if visitor_id is not None else ())
-    own = IdentityLink.objects.for_store(store_id).filter(customer_id=customer_id, undone_at=None).values("visitor_id")
-    links = IdentityLink.objects.for_store(store_id).filter(visitor_id__in=own, undone_at=None).order_by("valid_from", "pk")
+    own = (
+        IdentityLink.objects.for_store(store_id)
+        .filter(customer_id=customer_id, undone_at=None)
+        .values("visitor_id")
+    )
+    links = (
+        IdentityLink.objects.for_store(store_id)
+        .filter(visitor_id__in=own, undone_at=None)
+        .order_by("valid_from", "pk")
+    )
     rows = list(links.values_list("visitor_id", "customer_id", "valid_from", "valid_until"))
     owners: dict[int, set[int]] = {}
     for linked, owner, _, _ in rows:
@@ -116,8 +130,12 @@ def who_is(store_id: int, visitor_id: int | None, customer_id: int | None) -> Wh
 
 def _keys(who: Who) -> list[tuple[int | None, str]]:
     visitors = dict.fromkeys(stretch.visitor_id for stretch in who.stretches)
-    keys: list[tuple[int | None, str]] = [(visitor_id, profile_store.visitor_key(visitor_id)) for visitor_id in visitors]
-    return [*keys, (None, profile_store.customer_key(who.customer_id))] if who.customer_id is not None else keys
+    keys: list[tuple[int | None, str]] = [
+        (visitor_id, profile_store.visitor_key(visitor_id)) for visitor_id in visitors
+    ]
+    return (
+        [*keys, (None, profile_store.customer_key(who.customer_id))] if who.customer_id is not None else keys
+    )
 
 
 def _from_valkey(store_id: int, who: Who) -> list[RecentEvent] | None:

@@ -1,8 +1,10 @@
-"""Recent events of visitors and customers in Valkey: a capped sorted set each, scored by the time of the event.
+"""Recent events of visitors and customers in Valkey: a capped sorted set each, scored by the time of the
+event.
 
 Writing is idempotent: the member is the event without its time, so a resend only moves its score. Keys are
-`etalage:{store}:profile:v:{visitor}` and `etalage:{store}:profile:c:{customer}` (events that name a customer).
-Everything here may be lost and is rebuilt from the log; `is_complete` says whether it can be relied on.
+`etalage:{store}:profile:v:{visitor}` and `etalage:{store}:profile:c:{customer}` (events that name a
+customer). Everything here may be lost and is rebuilt from the log; `is_complete` says whether it can be
+relied on.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ CAPACITY: Final = 300
 TTL_SECONDS: Final = 180 * 86_400
 KEYS_PER_CALL: Final = 500
 
-# One call for many people: two commands a person would cost more in Python than all the rest of taking an event.
+# One call for many people: two commands a person would cost more in Python than all the rest of taking an
+# event.
 _REMEMBER: Final = """
 local capacity, ttl = ARGV[1], ARGV[2]
 local position = 3
@@ -52,13 +55,16 @@ def remember(store_id: int, visitor_key: str, events: Sequence[RecentEvent]) -> 
 
 
 def remember_many(store_id: int, events: Mapping[str, Sequence[RecentEvent]]) -> bool:
-    """Add events to profiles, by key (`v:12`, `c:5`). False where Valkey could not be reached: the sweep adds them later."""
+    """Add events to profiles, by key (`v:12`, `c:5`). False where Valkey could not be reached: the sweep adds
+    them later."""
     filled = [(key, newest(found)) for key, found in events.items() if found]
     for start in range(0, len(filled), KEYS_PER_CALL):
         part = filled[start : start + KEYS_PER_CALL]
         keys = [_name(store_id, key) for key, _ in part]
         arguments = [CAPACITY, TTL_SECONDS, *_arguments(part)]
-        if not valkey.call(lambda client, keys=keys, arguments=arguments: _run(client, keys, arguments), False):
+        if not valkey.call(
+            lambda client, keys=keys, arguments=arguments: _run(client, keys, arguments), False
+        ):
             return False
     return True
 
@@ -73,7 +79,9 @@ def _arguments(part: Iterable[tuple[str, Sequence[RecentEvent]]]) -> Iterator[fl
 
 def newest(events: Sequence[RecentEvent]) -> Sequence[RecentEvent]:
     """The newest CAPACITY events, in no particular order where there are no more."""
-    return events if len(events) <= CAPACITY else sorted(events, key=lambda event: event.occurred_at)[-CAPACITY:]
+    return (
+        events if len(events) <= CAPACITY else sorted(events, key=lambda event: event.occurred_at)[-CAPACITY:]
+    )
 
 
 def _run(client: redis.Redis, keys: list[str], arguments: list[float | bytes]) -> bool:
@@ -87,7 +95,8 @@ def recent(store_id: int, visitor_keys: Sequence[str]) -> list[RecentEvent]:
 
 
 def read(store_id: int, visitor_keys: Sequence[str]) -> tuple[list[list[RecentEvent]], bool]:
-    """The events of each profile, and whether the store's profiles are complete here, in one round trip. Raises ValkeyUnavailable."""
+    """The events of each profile, and whether the store's profiles are complete here, in one round trip.
+    Raises ValkeyUnavailable."""
 
     def ask(client: redis.Redis) -> list[object]:
         pipeline = client.pipeline(transaction=False)
@@ -124,11 +133,14 @@ def forget_customer_events(store_id: int, visitor_key: str, customer_id: int) ->
         for event in events
         if event.customer_id == customer_id
     ]
-    return int(valkey.call(lambda client: client.zrem(_name(store_id, visitor_key), *members))) if members else 0
+    return (
+        int(valkey.call(lambda client: client.zrem(_name(store_id, visitor_key), *members))) if members else 0
+    )
 
 
 def mark_complete(store_id: int, *, complete: bool = True) -> None:
-    """Say that all recent events of the store are here (or not any more). Without the mark, readers ask the log."""
+    """Say that all recent events of the store are here (or not any more). Without the mark, readers ask the
+    log."""
     if complete:
         valkey.call(lambda client: client.set(_complete(store_id), 1))
     else:

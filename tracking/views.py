@@ -1,7 +1,8 @@
 """The collecting endpoints, as the clients in `docs/events.md` expect them.
 
-`200 {"success": true}` says that every event of the request has been stored, quarantined, or discarded for want of permission, and
-that this is committed. Any other answer says that nothing is known to be stored, in JSON, never as a redirect.
+`200 {"success": true}` says that every event of the request has been stored, quarantined, or discarded for
+want of permission, and that this is committed. Any other answer says that nothing is known to be stored, in
+JSON, never as a redirect.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from accounts.keys import key_of
 from accounts.models import ApiKey, Scope
 from accounts.throttling import admit_request
 from tracking.ingestion import committer
-from tracking.ingestion.decoding import Batch, RefusedRequest, inflate, read_batch, read_single, too_large
+from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, read_single, too_large
 from tracking.ingestion.drafts import Arrival, Source
 from tracking.ingestion.limits import MAX_BODY_BYTES
 from tracking.ingestion.validation import draft_of_bytes
@@ -39,7 +40,9 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     if request.method == "OPTIONS":
         return HttpResponse(status=204, headers={"Allow": "POST, OPTIONS"})
     if request.method != "POST":
-        return _refuse(RefusedRequest(405, "method_not_allowed", "Send events with POST."), {"Allow": "POST, OPTIONS"})
+        return _refuse(
+            RefusedRequest(405, "method_not_allowed", "Send events with POST."), {"Allow": "POST, OPTIONS"}
+        )
     kind = SHORT_FORMS.get(kind, kind)
     received_at = timezone.now()
     try:
@@ -92,7 +95,9 @@ def _read(request: HttpRequest) -> bytes:
 
 class _Throttled(RefusedRequest):
     def __init__(self, retry_after_seconds: float) -> None:
-        super().__init__(429, "too_many_requests", "This key sends too many requests from this address. Batch the events.")
+        super().__init__(
+            429, "too_many_requests", "This key sends too many requests from this address. Batch the events."
+        )
         self.retry_after_seconds = retry_after_seconds
 
 
@@ -107,7 +112,10 @@ def _throttle(request: HttpRequest, key: ApiKey) -> None:
 
 def _refuse(refusal: RefusedRequest, headers: dict[str, str] | None = None) -> HttpResponse:
     response = error_response(
-        refusal.status, refusal.message, code=refusal.code, retry_after_seconds=getattr(refusal, "retry_after_seconds", None)
+        refusal.status,
+        refusal.message,
+        code=refusal.code,
+        retry_after_seconds=getattr(refusal, "retry_after_seconds", None),
     )
     for name, value in (headers or {}).items():
         response[name] = value

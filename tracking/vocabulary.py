@@ -1,7 +1,7 @@
 """The events that we know, by the Segment e-commerce specification v2, and what each must carry.
 
-An event outside of the vocabulary is stored too: a shop may measure what it likes. What is in it is checked, since
-everything that is learned from the log relies on these properties.
+An event outside of the vocabulary is stored too: a shop may measure what it likes. What is in it is checked,
+since everything that is learned from the log relies on these properties.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from typing import Final
 
 from tracking.models.event import ORDER_EVENTS, EventType
 
-__all__ = ["EVENT_TYPES", "KNOWN_EVENTS", "ORDER_EVENTS", "OTHER_EVENT", "RULES", "SHORT_FORMS", "Rule", "countable_name"]
+__all__ = [
+    "EVENT_TYPES",
+    "KNOWN_EVENTS",
+    "ORDER_EVENTS",
+    "OTHER_EVENT",
+    "RULES",
+    "SHORT_FORMS",
+    "Rule",
+    "countable_name",
+]
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,8 @@ OTHER_EVENT: Final = "(other)"
 
 
 def countable_name(message_type: str, event_name: str) -> str:
-    """A name fit for a count of discarded events: a word of ours, never one of a client, which might say who it was."""
+    """A name fit for a count of discarded events: a word of ours, never one of a client, which might say who
+    it was."""
     if message_type == "track":
         return event_name if event_name in KNOWN_EVENTS else OTHER_EVENT
     return message_type if message_type in EVENT_TYPES else OTHER_EVENT

@@ -22,9 +22,12 @@ def store(db: None) -> Store:
 
 
 def make_key(store: Store, *scopes: str, **values: Any) -> tuple[ApiKey, str]:
-    """By default a key whose shop has declared that it has consent for everything: most tests are not about the gate."""
+    """By default a key whose shop has declared that it has consent for everything: most tests are not about
+    the gate."""
     declared = {"legal_basis": "consent", "consent_source": "declared", "declared_purposes": EVERYTHING}
-    return api_key_create(store=store, name="test", scopes=scopes or (Scope.WRITE_SECRET,), **{**declared, **values})
+    return api_key_create(
+        store=store, name="test", scopes=scopes or (Scope.WRITE_SECRET,), **{**declared, **values}
+    )
 
 
 @pytest.fixture
@@ -44,7 +47,9 @@ class Sender:
         self.client = client
         self.key = key
 
-    def post(self, path: str, body: Any, content_type: str = "application/json", **headers: str) -> HttpResponse:
+    def post(
+        self, path: str, body: Any, content_type: str = "application/json", **headers: str
+    ) -> HttpResponse:
         data = body if isinstance(body, bytes) else json.dumps({"writeKey": self.key, **body}).encode()
         return self.client.post(path, data, content_type=content_type, headers=headers)
 
@@ -66,7 +71,12 @@ def browser_sender(client: Client, public_key: str) -> Sender:
 
 def viewed(product_id: str = "p1", anonymous_id: str | None = "anon-1", **fields: Any) -> dict[str, Any]:
     """A Product Viewed with an id of its own only if the test gives it one."""
-    message = {"type": "track", "event": "Product Viewed", "anonymousId": anonymous_id, "properties": {"product_id": product_id}}
+    message = {
+        "type": "track",
+        "event": "Product Viewed",
+        "anonymousId": anonymous_id,
+        "properties": {"product_id": product_id},
+    }
     return {**message, **fields}
 
 

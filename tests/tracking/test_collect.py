@@ -1,4 +1,4 @@
-from tests.tracking.conftest import Sender, viewed
+from tests.tracking.conftest import viewed
 from tracking.models import Event, QuarantinedEvent
 
 

@@ -1,7 +1,7 @@
 """What must be known before the answer: a shelf that is asked for next has to see the last event.
 
-Runs after the commit. Nothing here may fail a request whose events are stored: what does not reach Valkey is brought
-there by the sweep that follows the log.
+Runs after the commit. Nothing here may fail a request whose events are stored: what does not reach Valkey is
+brought there by the sweep that follows the log.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The group commit: requests that arrive together are written by one thread in one transaction.
 
-A request's thread hands in its drafts and waits, holding no connection. The committer takes all that is waiting, writes
-it, and answers everybody after the commit. While it waits for the database, the next group gathers. The queue is
-bounded, and so is the wait: beyond either the request is refused, so that its client tries again.
+A request's thread hands in its drafts and waits, holding no connection. The committer takes all that is
+waiting, writes it, and answers everybody after the commit. While it waits for the database, the next group
+gathers. The queue is bounded, and so is the wait: beyond either the request is refused, so that its client
+tries again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,15 @@ from typing import Final
 
 import structlog
 from django.conf import settings
-from django.db import DataError, Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import (
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    transaction,
+)
 
 from tracking.ingestion import after_commit
 from tracking.ingestion.drafts import Draft, Reason, Tally
@@ -32,7 +41,8 @@ _REFUSALS: Final = (DataError, IntegrityError, ValueError, TypeError)
 
 
 class Unavailable(Exception):
-    """The events were not stored, and nobody knows that they would be soon: try again after `retry_after_seconds`."""
+    """The events were not stored, and nobody knows that they would be soon: try again after
+    `retry_after_seconds`."""
 
     def __init__(self, message: str, retry_after_seconds: float = 1.0) -> None:
         super().__init__(message)
@@ -42,8 +52,9 @@ class Unavailable(Exception):
 def commit(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
     """Write several requests' drafts; each inner sequence is of one store. Gives what became of each.
 
-    All in one transaction. Where the database refuses a value, one transaction a request, and of a request that is refused
-    one an event, so that only the faulty event goes to quarantine. Raises django.db.Error where the database cannot be used.
+    All in one transaction. Where the database refuses a value, one transaction a request, and of a request
+    that is refused one an event, so that only the faulty event goes to quarantine. Raises django.db.Error
+    where the database cannot be used.
     """
     try:
         tallies = _commit_together(groups)
@@ -83,7 +94,9 @@ def _commit_singly(drafts: Sequence[Draft]) -> Tally:
         try:
             total.add(_commit_together([[draft]])[0])
         except _REFUSALS as error:
-            draft.reject(Reason.DATABASE_REFUSED, str(error).splitlines()[0] if str(error) else type(error).__name__)
+            draft.reject(
+                Reason.DATABASE_REFUSED, str(error).splitlines()[0] if str(error) else type(error).__name__
+            )
             total.add(_commit_together([[draft]])[0])
     return total
 
@@ -99,7 +112,11 @@ def _with_retries(run: Callable[[], list[Tally]], attempts: int = 3) -> list[Tal
             if is_lost:
                 connection.close()
             state = getattr(error.__cause__, "sqlstate", None)
-            if is_outer or attempt == attempts or not (state in _RETRIED_STATES or (is_lost and attempt == 1)):
+            if (
+                is_outer
+                or attempt == attempts
+                or not (state in _RETRIED_STATES or (is_lost and attempt == 1))
+            ):
                 raise
     raise AssertionError("unreachable")
 
@@ -115,7 +132,9 @@ class _Submission:
 class Committer:
     """One thread and one connection of its own. `submit` may be called from any thread."""
 
-    def __init__(self, *, max_pending_events: int, timeout_seconds: float, max_group_events: int = MAX_GROUP_EVENTS) -> None:
+    def __init__(
+        self, *, max_pending_events: int, timeout_seconds: float, max_group_events: int = MAX_GROUP_EVENTS
+    ) -> None:
         self.max_pending_events = max_pending_events
         self.timeout_seconds = timeout_seconds
         self.max_group_events = max_group_events
@@ -191,9 +210,15 @@ class Committer:
             connection.close_if_unusable_or_obsolete()
             commit([submission.drafts for submission in group])
         except Error as cause:
-            log.warning("ingestion.unavailable", error=str(cause).strip(), events=sum(len(one.drafts) for one in group))
+            log.warning(
+                "ingestion.unavailable",
+                error=str(cause).strip(),
+                events=sum(len(one.drafts) for one in group),
+            )
             connection.close()
-            error = Unavailable("The database cannot be reached or does not accept writes.", retry_after_seconds=2.0)
+            error = Unavailable(
+                "The database cannot be reached or does not accept writes.", retry_after_seconds=2.0
+            )
         except Exception:
             log.exception("ingestion.failed")
             connection.close()
@@ -225,7 +250,8 @@ def committer() -> Committer:
 def submit(drafts: Sequence[Draft]) -> None:
     """Have drafts stored before returning. Raises Unavailable.
 
-    Inside of a caller's transaction they are written in it, on the caller's connection: nobody else could see its rows.
+    Inside of a caller's transaction they are written in it, on the caller's connection: nobody else could see
+    its rows.
     """
     if connection.in_atomic_block:
         commit([drafts])

@@ -1,7 +1,7 @@
 """From a request's bytes to the raw bytes of each event in it.
 
-Events are split without being read, so that one that cannot be read leaves its neighbours alone and can be kept byte
-for byte.
+Events are split without being read, so that one that cannot be read leaves its neighbours alone and can be
+kept byte for byte.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class RefusedRequest(Exception):
 
 
 class Batch(msgspec.Struct):
-    """`events` are raw JSON values; what else a batch says counts for those of its events that do not say it themselves."""
+    """`events` are raw JSON values; what else a batch says counts for those of its events that do not say it
+    themselves."""
 
     events: list[msgspec.Raw] = msgspec.field(name="batch")
     sent_at: Any = msgspec.field(name="sentAt", default=None)
@@ -68,7 +69,11 @@ def inflate(body: bytes) -> bytes:
 
 
 def too_large() -> RefusedRequest:
-    return RefusedRequest(413, "too_large", f"A request may hold {MAX_BODY_BYTES // 1024 ** 2} MiB, also when unpacked. Send smaller batches.")
+    return RefusedRequest(
+        413,
+        "too_large",
+        f"A request may hold {MAX_BODY_BYTES // 1024**2} MiB, also when unpacked. Send smaller batches.",
+    )
 
 
 def read_batch(body: bytes) -> Batch:
@@ -76,11 +81,17 @@ def read_batch(body: bytes) -> Batch:
     try:
         batch = _decode_batch(body)
     except msgspec.ValidationError as error:
-        raise RefusedRequest(400, "invalid_batch", f'A batch is {{"batch": [message, …]}}: {error}.') from error
+        raise RefusedRequest(
+            400, "invalid_batch", f'A batch is {{"batch": [message, …]}}: {error}.'
+        ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         batch = _read_leniently(body, error)
     if len(batch.events) > MAX_EVENTS_PER_BATCH:
-        raise RefusedRequest(413, "too_many_events", f"A batch may hold {MAX_EVENTS_PER_BATCH:,} events; this one has {len(batch.events):,}.")
+        raise RefusedRequest(
+            413,
+            "too_many_events",
+            f"A batch may hold {MAX_EVENTS_PER_BATCH:,} events; this one has {len(batch.events):,}.",
+        )
     return batch
 
 
@@ -97,7 +108,8 @@ def read_single(body: bytes) -> Batch:
 
 
 def _read_leniently(body: bytes, cause: Exception) -> Batch:
-    """A batch with an event that our parser refuses to pass over, such as one with half of a surrogate pair in it.
+    """A batch with an event that our parser refuses to pass over, such as one with half of a surrogate pair
+    in it.
 
     Python's own parser takes those: the faulty event can be told from its neighbours.
     """

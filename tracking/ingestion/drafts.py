@@ -77,8 +77,8 @@ class Arrival:
 class Draft:
     """An event on its way. With a `rejection` it goes to quarantine, unless the gate discards it before.
 
-    `raw` gives its bytes back (a function where they would have to be made). `purposes` is what it could serve, `granted`
-    what the gate permits of that: 0 discards it, for the `discard_reason`.
+    `raw` gives its bytes back (a function where they would have to be made). `purposes` is what it could
+    serve, `granted` what the gate permits of that: 0 discards it, for the `discard_reason`.
     """
 
     arrival: Arrival

@@ -1,4 +1,5 @@
-"""Events that do not come over HTTP: imports, replays from quarantine, the simulator. The same way as every other event."""
+"""Events that do not come over HTTP: imports, replays from quarantine, the simulator. The same way as every
+other event."""
 
 from __future__ import annotations
 
@@ -27,15 +28,18 @@ def ingest_messages(
     progress: Callable[[int], object] | None = None,
     batch_events: int = BATCH_EVENTS,
 ) -> IngestResult:
-    """Take messages of the tracking contract, through validation, gate and quarantine, in transactions of `batch_events`.
+    """Take messages of the tracking contract, through validation, gate and quarantine, in transactions of
+    `batch_events`.
 
-    A message is a dict (times as datetimes, ISO texts or Unix seconds) or its JSON bytes, and may say `receivedAt`; else it was received
-    when it was sent, else when it happened. `received_at` overrules that for all. `progress` is called with the number of each batch.
-    The key declares legal basis and consent source. Folds (sessions, orders) are run by `tracking.folding`, not here.
+    A message is a dict (times as datetimes, ISO texts or Unix seconds) or its JSON bytes, and may say
+    `receivedAt`; else it was received when it was sent, else when it happened. `received_at` overrules that
+    for all. `progress` is called with the number of each batch. The key declares legal basis and consent
+    source. Folds (sessions, orders) are run by `tracking.folding`, not here.
 
-    Returns the counts `stored, duplicates, quarantined, discarded`, which add up to the number of messages (a resent faulty one counts
-    as quarantined again). Raises ValueError where the key is of another store, django.db.Error where the database cannot be used:
-    batches before are stored, and sending all again is harmless.
+    Returns the counts `stored, duplicates, quarantined, discarded`, which add up to the number of messages (a
+    resent faulty one counts as quarantined again). Raises ValueError where the key is of another store,
+    django.db.Error where the database cannot be used: batches before are stored, and sending all again is
+    harmless.
     """
     if api_key.store_id != store.pk:
         raise ValueError(f"The key {api_key.prefix}… belongs to another store than {store.slug}.")
@@ -55,10 +59,14 @@ def ingest_messages(
 
 
 def _draft(message: Mapping[str, Any] | bytes, arrival: Arrival) -> Draft:
-    return draft_of_bytes(message, arrival) if isinstance(message, bytes) else draft_of_fields(message, arrival)
+    return (
+        draft_of_bytes(message, arrival) if isinstance(message, bytes) else draft_of_fields(message, arrival)
+    )
 
 
-def _batches(messages: Iterable[Mapping[str, Any] | bytes], size: int) -> Iterator[list[Mapping[str, Any] | bytes]]:
+def _batches(
+    messages: Iterable[Mapping[str, Any] | bytes], size: int
+) -> Iterator[list[Mapping[str, Any] | bytes]]:
     remaining = iter(messages)
     while batch := list(islice(remaining, size)):
         yield batch

@@ -87,7 +87,8 @@ def derived_message_id(message: Message) -> str:
 
 
 def read_time(value: object) -> datetime | None:
-    """A moment: ISO 8601 text (without a zone: UTC), Unix seconds or milliseconds, or a datetime; None for none.
+    """A moment: ISO 8601 text (without a zone: UTC), Unix seconds or milliseconds, or a datetime; None for
+    none.
 
     Raises ValueError for anything else.
     """

@@ -1,5 +1,5 @@
-"""What is left out of an event before it is stored: direct identifiers, e-mail addresses and card numbers in free text,
-query strings, whole IP addresses, and every part of `context` that nobody here reads.
+"""What is left out of an event before it is stored: direct identifiers, e-mail addresses and card numbers in
+free text, query strings, whole IP addresses, and every part of `context` that nobody here reads.
 """
 
 from __future__ import annotations
@@ -53,26 +53,37 @@ _CAMPAIGN_KEYS: Final = ("name", "source", "medium", "term", "content")
 
 
 def needs_scrubbing(encoded: bytes) -> bool:
-    """Whether JSON bytes may hold an e-mail address or a card number: no false negatives, some false positives."""
+    """Whether JSON bytes may hold an e-mail address or a card number: no false negatives, some false
+    positives."""
     return _SUSPICIOUS.search(encoded) is not None
 
 
 def scrub(value: Any, key: str = "") -> Any:
-    """The value with every e-mail address and card number in its texts replaced. Ids (`order_id`, `sku`) keep their digits."""
+    """The value with every e-mail address and card number in its texts replaced. Ids (`order_id`, `sku`) keep
+    their digits."""
     if isinstance(value, str):
         return scrub_text(value, keep_digits=bool(_ID_KEY.search(key)))
     if isinstance(value, dict):
         return {scrub_text(name): scrub(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [scrub(inner, key) for inner in value]
-    if isinstance(value, int) and not isinstance(value, bool) and not _ID_KEY.search(key) and _is_card(str(value)):
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and not _ID_KEY.search(key)
+        and _is_card(str(value))
+    ):
         return CARD_MARK
     return value
 
 
 def scrub_text(text: str, *, keep_digits: bool = False) -> str:
     cleaned = _EMAIL.sub(EMAIL_MARK, text)
-    return cleaned if keep_digits else _CARD.sub(lambda match: CARD_MARK if _is_card(match.group()) else match.group(), cleaned)
+    return (
+        cleaned
+        if keep_digits
+        else _CARD.sub(lambda match: CARD_MARK if _is_card(match.group()) else match.group(), cleaned)
+    )
 
 
 def _is_card(text: str) -> bool:
@@ -85,7 +96,8 @@ def _is_card(text: str) -> bool:
 
 
 def without_identifiers(properties: dict[str, Any]) -> dict[str, Any]:
-    """The properties without keys that hold a name, an address, a password: they belong into the vault or nowhere."""
+    """The properties without keys that hold a name, an address, a password: they belong into the vault or
+    nowhere."""
     if IDENTIFIER_KEYS.isdisjoint(properties):
         return properties
     return {key: value for key, value in properties.items() if key not in IDENTIFIER_KEYS}
@@ -99,7 +111,8 @@ def without_query(url: Any) -> str:
 
 
 def minimised_context(context: Mapping[str, Any], user_agent: str, address: str) -> dict[str, Any]:
-    """What is kept of `context`: page, campaign, locale, time zone, library, screen, kind of device, user agent, network."""
+    """What is kept of `context`: page, campaign, locale, time zone, library, screen, kind of device, user
+    agent, network."""
     kept: dict[str, Any] = {}
     if page := _texts(context.get("page"), _PAGE_KEYS):
         for key in page.keys() & {"url", "referrer"}:
@@ -113,7 +126,9 @@ def minimised_context(context: Mapping[str, Any], user_agent: str, address: str)
     if library := _texts(context.get("library"), ("name", "version")):
         kept["library"] = library
     if isinstance(screen := context.get("screen"), dict):
-        kept["screen"] = {key: screen[key] for key in ("width", "height") if isinstance(screen.get(key), int | float)}
+        kept["screen"] = {
+            key: screen[key] for key in ("width", "height") if isinstance(screen.get(key), int | float)
+        }
     if user_agent:
         kept["userAgent"] = user_agent[:MAX_USER_AGENT_LENGTH]
     if network := truncated_address(address):
@@ -129,7 +144,8 @@ def _texts(value: Any, keys: tuple[str, ...]) -> dict[str, str]:
 
 @lru_cache(maxsize=4096)
 def truncated_address(address: str) -> str:
-    """The network of an IP address, its last octet (IPv4) or its last 80 bits (IPv6) zero; "" for what is no address."""
+    """The network of an IP address, its last octet (IPv4) or its last 80 bits (IPv6) zero; "" for what is no
+    address."""
     try:
         parsed = ip_address(address)
     except ValueError:

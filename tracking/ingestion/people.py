@@ -1,4 +1,5 @@
-"""Who the events of a group are about: visitors, customers, the links between them and what was told about them."""
+"""Who the events of a group are about: visitors, customers, the links between them and what was told about
+them."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from typing import Any
 import structlog
 from django.core.exceptions import ValidationError
 
-from accounts import vault
+from accounts import shopper_changes, vault
 from accounts.models import Customer, IdentityLink, ProfileSource, Store
 from accounts.services.customers import customer_upsert, customers_get_or_create
 from accounts.services.identity import Identification, identities_link
@@ -24,7 +25,8 @@ _LINK_SOURCES = {"identify": IdentityLink.Source.IDENTIFY, "alias": IdentityLink
 
 
 def refuse_merges(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> None:
-    """Reject each alias whose `previousId` is a customer: two people who both identified themselves are never merged."""
+    """Reject each alias whose `previousId` is a customer: two people who both identified themselves are never
+    merged."""
     aliases = [draft for draft in drafts if draft.message_type == "alias" and draft.rejection is None]
     if not aliases:
         return
@@ -42,35 +44,60 @@ def refuse_merges(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> None:
 
 
 def resolve(cursor: Any, store: Store, drafts: Sequence[Draft]) -> None:
-    """Set `visitor_id` and `customer_id` of drafts that will be stored, and link those who identified themselves.
+    """Set `visitor_id` and `customer_id` of drafts that will be stored, and link those who identified
+    themselves.
 
     Without permission to recognise, an event has no visitor.
     """
     recognised = [draft for draft in drafts if draft.anonymous_id and draft.granted & _RECOGNITION]
     visitors = visitors_get_or_create(cursor, store.pk, map(_seen, recognised))
-    customers = customers_get_or_create(cursor, store.pk, {draft.user_id for draft in drafts if draft.user_id})
+    customers = customers_get_or_create(
+        cursor, store.pk, {draft.user_id for draft in drafts if draft.user_id}
+    )
     for draft in recognised:
         draft.visitor_id = visitors[draft.anonymous_id]
     for draft in drafts:
         if draft.user_id:
             draft.customer_id = customers[draft.user_id]
-    identities_link(
-        store.pk,
-        [
-            Identification(draft.visitor_id, draft.customer_id, draft.occurred_at, _LINK_SOURCES[draft.message_type])
-            for draft in drafts
-            if draft.message_type in _LINK_SOURCES and draft.visitor_id is not None and draft.customer_id is not None
-        ],
-    )
+    _link(store, drafts)
     _apply_traits(store, [draft for draft in drafts if draft.traits and draft.customer_id is not None])
 
 
+def _link(store: Store, drafts: Sequence[Draft]) -> None:
+    identified = [
+        draft
+        for draft in drafts
+        if draft.message_type in _LINK_SOURCES
+        and draft.visitor_id is not None
+        and draft.customer_id is not None
+    ]
+    made = identities_link(
+        store.pk,
+        [
+            Identification(
+                draft.visitor_id, draft.customer_id, draft.occurred_at, _LINK_SOURCES[draft.message_type]
+            )
+            for draft in identified
+            if draft.visitor_id is not None and draft.customer_id is not None
+        ],
+    )
+    if made:
+        shopper_changes.changed(
+            store.pk,
+            anonymous_ids={draft.anonymous_id for draft in identified},
+            customer_ids={draft.user_id for draft in identified},
+        )
+
+
 def _seen(draft: Draft) -> SeenVisitor:
-    return SeenVisitor(draft.anonymous_id, draft.occurred_at, draft.occurred_at, draft.country, draft.device, draft.is_bot)
+    return SeenVisitor(
+        draft.anonymous_id, draft.occurred_at, draft.occurred_at, draft.country, draft.device, draft.is_bot
+    )
 
 
 def _apply_traits(store: Store, drafts: Sequence[Draft]) -> None:
-    """Traits of `identify`, newest last: profile fields to the customer, direct identifiers (from servers only) to the vault."""
+    """Traits of `identify`, newest last: profile fields to the customer, direct identifiers (from servers
+    only) to the vault."""
     if not drafts:
         return
     ids = [draft.customer_id for draft in drafts if draft.customer_id is not None]
@@ -101,7 +128,9 @@ def _put_identifiers(store: Store, identifiers: dict[int, dict[str, str]]) -> No
         return
     stored = vault.get_many(store, identifiers)
     changed = {
-        customer_id: {field: value for field, value in fields.items() if stored.get(customer_id, {}).get(field) != value}
+        customer_id: {
+            field: value for field, value in fields.items() if stored.get(customer_id, {}).get(field) != value
+        }
         for customer_id, fields in identifiers.items()
     }
     if changed := {customer_id: fields for customer_id, fields in changed.items() if fields}:

@@ -28,7 +28,8 @@ def product_id_of(properties: Mapping[str, Any]) -> str:
 
 
 def check_properties(properties: Mapping[str, Any], rule: Rule | None) -> str:
-    """The id of the product that the event is about, "" for none. Raises Faulty where the rule of its event does not hold."""
+    """The id of the product that the event is about, "" for none. Raises Faulty where the rule of its event
+    does not hold."""
     product_id = product_id_of(properties)
     if rule is None:
         return product_id if len(product_id) <= MAX_PRODUCT_ID_LENGTH else ""
@@ -48,11 +49,16 @@ def check_properties(properties: Mapping[str, Any], rule: Rule | None) -> str:
 def _check_order(properties: Mapping[str, Any]) -> None:
     order_id = as_text(properties.get("order_id"))
     if not order_id or len(order_id) > MAX_PRODUCT_ID_LENGTH:
-        raise Faulty(Reason.MISSING_ORDER_ID, f"`properties.order_id` must be an id of at most {MAX_PRODUCT_ID_LENGTH} characters.")
+        raise Faulty(
+            Reason.MISSING_ORDER_ID,
+            f"`properties.order_id` must be an id of at most {MAX_PRODUCT_ID_LENGTH} characters.",
+        )
     for key in _ORDER_AMOUNTS:
         check_amount(properties.get(key), f"properties.{key}")
     currency = properties.get("currency")
-    if currency is not None and not (isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isalpha()):
+    if currency is not None and not (
+        isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isalpha()
+    ):
         raise Faulty(Reason.INVALID_AMOUNT, "`properties.currency` must be three letters (ISO 4217).")
 
 
@@ -62,7 +68,10 @@ def _check_lines(lines: Any, are_needed: bool) -> None:
     if not isinstance(lines, list) or (are_needed and not lines):
         raise Faulty(Reason.INVALID_PRODUCTS, "`properties.products` must be a list of products.")
     if len(lines) > MAX_PRODUCT_LINES:
-        raise Faulty(Reason.INVALID_PRODUCTS, f"`properties.products` has {len(lines)} entries; {MAX_PRODUCT_LINES} at most.")
+        raise Faulty(
+            Reason.INVALID_PRODUCTS,
+            f"`properties.products` has {len(lines)} entries; {MAX_PRODUCT_LINES} at most.",
+        )
     for position, line in enumerate(lines):
         where = f"properties.products[{position}]"
         product_id = product_id_of(line) if isinstance(line, dict) else ""
@@ -90,4 +99,6 @@ def check_amount(value: Any, where: str) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` must be a number.")
     if not isfinite(value) or not 0 <= value <= _LARGEST_AMOUNT:
-        raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` is {value}: neither negative nor beyond a trillion, please.")
+        raise Faulty(
+            Reason.INVALID_AMOUNT, f"`{where}` is {value}: neither negative nor beyond a trillion, please."
+        )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from consent.pseudonyms import IdentifierKind, pseudonym
 from tracking.ingestion.drafts import Draft
+from tracking.ingestion.messages import as_text, readable_fields
 from tracking.models import QuarantinedEvent
 
 
@@ -14,7 +15,9 @@ def quarantine(store_id: int, drafts: Iterable[Draft]) -> int:
     """Keep rejected drafts, in the caller's transaction. Gives their number, resent ones included."""
     rows = {(row := _row(store_id, draft)).digest: row for draft in drafts}
     # Sorted, so that two batches that overlap wait for each other instead of deadlocking.
-    QuarantinedEvent.all_stores.bulk_create((rows[digest] for digest in sorted(rows)), ignore_conflicts=True, batch_size=500)
+    QuarantinedEvent.all_stores.bulk_create(
+        (rows[digest] for digest in sorted(rows)), ignore_conflicts=True, batch_size=500
+    )
     return len(rows)
 
 
@@ -24,7 +27,7 @@ def _row(store_id: int, draft: Draft) -> QuarantinedEvent:
         store_id=store_id,
         message_id=_storable(draft.message_id, 100),
         event_name=_storable(draft.name or draft.message_type, 100),
-        subject_pseudonyms=subject_pseudonyms(store_id, draft.anonymous_id, draft.user_id),
+        subject_pseudonyms=subject_pseudonyms(store_id, raw),
         raw=raw,
         digest=hashlib.sha256(draft.message_id.encode("utf-8", "surrogatepass") or raw).hexdigest(),
         reason=str(draft.rejection),
@@ -34,9 +37,15 @@ def _row(store_id: int, draft: Draft) -> QuarantinedEvent:
     )
 
 
-def subject_pseudonyms(store_id: int, anonymous_id: str, user_id: str) -> list[str]:
-    found = [pseudonym(store_id, IdentifierKind.ANONYMOUS_ID, anonymous_id)] if anonymous_id else []
-    return [*found, pseudonym(store_id, IdentifierKind.USER_ID, user_id)] if user_id else found
+def subject_pseudonyms(store_id: int, raw: bytes) -> list[str]:
+    """Of every id that the bytes name, also of one that was not believed: whoever is erased is erased here
+    too."""
+    fields = readable_fields(raw)
+    named = [(IdentifierKind.USER_ID, as_text(fields.get("userId")))]
+    named += [
+        (IdentifierKind.ANONYMOUS_ID, as_text(fields.get(key))) for key in ("anonymousId", "previousId")
+    ]
+    return sorted({pseudonym(store_id, kind, value) for kind, value in named if value})
 
 
 def _storable(text: str, limit: int) -> str:

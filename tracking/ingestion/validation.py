@@ -1,7 +1,7 @@
 """From a message to a draft of an event: checked, normalised, and with whatever must not be stored left out.
 
-Nothing is dropped here. What is wrong with a draft becomes its `rejection`; whether it may be kept at all, even in
-quarantine, is the gate's to say.
+Nothing is dropped here. What is wrong with a draft becomes its `rejection`; whether it may be kept at all,
+even in quarantine, is the gate's to say.
 """
 
 from __future__ import annotations
@@ -17,9 +17,32 @@ from accounts.services.signatures import verify_signature
 from consent import client_consent
 from consent.purposes import EVENT_PURPOSES, UNKNOWN_EVENT_PURPOSES
 from tracking.ingestion.drafts import Arrival, Draft, Reason
-from tracking.ingestion.limits import MAX_EVENT_BYTES, MAX_EVENT_NAME_LENGTH, MAX_FUTURE_SECONDS, MAX_MESSAGE_ID_LENGTH, MAX_PRODUCT_ID_LENGTH
-from tracking.ingestion.messages import Message, UnreadableMessage, as_text, derived_message_id, message_of, read_message, read_time
-from tracking.ingestion.minimising import country_of, device_of, is_bot, minimised_context, needs_scrubbing, scrub, without_identifiers, without_query
+from tracking.ingestion.limits import (
+    MAX_EVENT_BYTES,
+    MAX_EVENT_NAME_LENGTH,
+    MAX_FUTURE_SECONDS,
+    MAX_MESSAGE_ID_LENGTH,
+    MAX_PRODUCT_ID_LENGTH,
+)
+from tracking.ingestion.messages import (
+    Message,
+    UnreadableMessage,
+    as_text,
+    derived_message_id,
+    message_of,
+    read_message,
+    read_time,
+)
+from tracking.ingestion.minimising import (
+    country_of,
+    device_of,
+    is_bot,
+    minimised_context,
+    needs_scrubbing,
+    scrub,
+    without_identifiers,
+    without_query,
+)
 from tracking.ingestion.properties import Faulty, check_properties
 from tracking.vocabulary import EVENT_TYPES, RULES
 
@@ -50,7 +73,10 @@ def draft_of_bytes(raw: bytes, arrival: Arrival) -> Draft:
     if len(raw) > MAX_EVENT_BYTES:
         return draft.reject(Reason.TOO_LARGE, f"{len(raw):,} bytes; an event may have {MAX_EVENT_BYTES:,}.")
     if b"\\u0000" in raw and _holds_nul(msgspec.to_builtins(message)):
-        return draft.reject(Reason.NUL_CHARACTER, "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out.")
+        return draft.reject(
+            Reason.NUL_CHARACTER,
+            "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out.",
+        )
     return draft
 
 
@@ -66,9 +92,15 @@ def draft_of_fields(fields: Mapping[str, Any], arrival: Arrival) -> Draft:
         return _unreadable(raw, arrival, error)
     draft = _draft(message, raw, arrival)
     if b"\\u0000" in draft.encoded_properties or b"\\u0000" in draft.encoded_context:
-        return draft.reject(Reason.NUL_CHARACTER, "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out.")
+        return draft.reject(
+            Reason.NUL_CHARACTER,
+            "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out.",
+        )
     if len(draft.encoded_properties) > MAX_EVENT_BYTES:
-        return draft.reject(Reason.TOO_LARGE, f"{len(draft.encoded_properties):,} bytes; an event may have {MAX_EVENT_BYTES:,}.")
+        return draft.reject(
+            Reason.TOO_LARGE,
+            f"{len(draft.encoded_properties):,} bytes; an event may have {MAX_EVENT_BYTES:,}.",
+        )
     return draft
 
 
@@ -150,21 +182,32 @@ def _encodes(text: str) -> bool:
 
 
 def _identify(draft: Draft, message: Message, context: Mapping[str, Any]) -> None:
-    """Who it was. An id that names nobody, or that a public key may not say, is ignored where another one is left."""
+    """Who it was. An id that names nobody, or that a public key may not say, is ignored where another one is
+    left."""
     anonymous_id, user_id = as_text(message.anonymous_id), as_text(message.user_id)
     if draft.message_type == "alias":
         anonymous_id = as_text(message.previous_id) or anonymous_id
     fault: _Rejected | None = None
     if anonymous_id and is_forbidden_id(anonymous_id):
-        fault = _Rejected(Reason.FORBIDDEN_ID, f"{anonymous_id[:40]!r} names nobody: send an id of the visitor's own.")
+        fault = _Rejected(
+            Reason.FORBIDDEN_ID, f"{anonymous_id[:40]!r} names nobody: send an id of the visitor's own."
+        )
         anonymous_id = ""
     if user_id and is_forbidden_id(user_id):
-        fault = _Rejected(Reason.FORBIDDEN_ID, f"{user_id[:40]!r} names nobody: leave `userId` out until somebody has logged in.")
+        fault = _Rejected(
+            Reason.FORBIDDEN_ID,
+            f"{user_id[:40]!r} names nobody: leave `userId` out until somebody has logged in.",
+        )
         user_id = ""
-    elif user_id and not draft.arrival.source.is_trusted and not verify_signature(draft.arrival.source.store, user_id, context.get("signature")):
+    elif (
+        user_id
+        and not draft.arrival.source.is_trusted
+        and not verify_signature(draft.arrival.source.store, user_id, context.get("signature"))
+    ):
         fault = _Rejected(
             Reason.UNSIGNED_USER_ID,
-            "A public key may name a customer only with `context.signature`: HMAC-SHA256 of `userId` with the store's signing secret, made by the shop's server.",
+            "A public key may name a customer only with `context.signature`: HMAC-SHA256 of `userId` with "
+            "the store's signing secret, made by the shop's server.",
         )
         user_id = ""
     draft.anonymous_id, draft.user_id = anonymous_id, user_id
@@ -175,28 +218,40 @@ def _identify(draft: Draft, message: Message, context: Mapping[str, Any]) -> Non
 def _check_shape(draft: Draft, message: Message) -> None:
     if not draft.type_code:
         given = repr(draft.message_type[:40]) if draft.message_type else "nothing"
-        raise _Rejected(Reason.UNKNOWN_TYPE, f"`type` is {given}; it must be one of {', '.join(EVENT_TYPES)}.")
+        raise _Rejected(
+            Reason.UNKNOWN_TYPE, f"`type` is {given}; it must be one of {', '.join(EVENT_TYPES)}."
+        )
     if draft.message_type == "track" and not draft.name:
         raise _Rejected(Reason.MISSING_EVENT_NAME, "A `track` needs `event`, the name of what happened.")
     if len(draft.name) > MAX_EVENT_NAME_LENGTH:
-        raise _Rejected(Reason.MISSING_EVENT_NAME, f"The name has {len(draft.name)} characters; {MAX_EVENT_NAME_LENGTH} at most.")
+        raise _Rejected(
+            Reason.MISSING_EVENT_NAME,
+            f"The name has {len(draft.name)} characters; {MAX_EVENT_NAME_LENGTH} at most.",
+        )
     if "\0" in draft.name:
         raise _Rejected(Reason.NUL_CHARACTER, "The name holds the character U+0000. Leave it out.")
     if draft.message_type == "alias" and not (draft.user_id and draft.anonymous_id):
         raise _Rejected(Reason.MISSING_USER_ID, "An `alias` needs `previousId` and `userId`.")
     if len(draft.message_id) > MAX_MESSAGE_ID_LENGTH or "\0" in draft.message_id:
-        raise _Rejected(Reason.INVALID_MESSAGE_ID, f"`messageId` may have {MAX_MESSAGE_ID_LENGTH} characters.")
+        raise _Rejected(
+            Reason.INVALID_MESSAGE_ID, f"`messageId` may have {MAX_MESSAGE_ID_LENGTH} characters."
+        )
     if not draft.message_id:
         draft.message_id = derived_message_id(message)
 
 
 def _set_times(draft: Draft, message: Message) -> None:
-    """timestamp = receivedAt − (sentAt − original): the client's clock may be wrong, its differences are right."""
+    """timestamp = receivedAt − (sentAt − original): the client's clock may be wrong, its differences are
+    right."""
     received_at = draft.received_at
     try:
-        original = read_time(message.original_timestamp if message.original_timestamp is not None else message.timestamp)
+        original = read_time(
+            message.original_timestamp if message.original_timestamp is not None else message.timestamp
+        )
     except ValueError as error:
-        raise _Rejected(Reason.INVALID_TIME, f"`timestamp` cannot be read: {error}. Send ISO 8601.") from error
+        raise _Rejected(
+            Reason.INVALID_TIME, f"`timestamp` cannot be read: {error}. Send ISO 8601."
+        ) from error
     sent_at = _read_time_or_none(message.sent_at if message.sent_at is not None else draft.arrival.sent_at)
     if draft.arrival.keeps_received_at:
         received_at = _read_time_or_none(message.received_at) or sent_at or original or received_at
@@ -208,9 +263,13 @@ def _set_times(draft: Draft, message: Message) -> None:
     else:
         occurred_at = received_at - (sent_at - original)
     if occurred_at > received_at + _FUTURE:
-        raise _Rejected(Reason.FUTURE_TIME, f"It happened at {occurred_at.isoformat()}, more than 24 hours after it came.")
+        raise _Rejected(
+            Reason.FUTURE_TIME, f"It happened at {occurred_at.isoformat()}, more than 24 hours after it came."
+        )
     if occurred_at < _EARLIEST:
-        raise _Rejected(Reason.INVALID_TIME, f"It happened at {occurred_at.isoformat()}, before the year 1990.")
+        raise _Rejected(
+            Reason.INVALID_TIME, f"It happened at {occurred_at.isoformat()}, before the year 1990."
+        )
     draft.occurred_at = occurred_at
 
 
@@ -265,11 +324,16 @@ def _properties(draft: Draft, message: Message) -> dict[str, Any]:
 def _check_properties(draft: Draft) -> None:
     properties = draft.properties
     try:
-        draft.product_id = check_properties(properties, RULES.get(draft.name) if draft.message_type == "track" else None)
+        draft.product_id = check_properties(
+            properties, RULES.get(draft.name) if draft.message_type == "track" else None
+        )
     except Faulty as fault:
         raise _Rejected(fault.reason, fault.detail) from fault
     if len(draft.product_id) > MAX_PRODUCT_ID_LENGTH:
-        raise _Rejected(Reason.MISSING_PRODUCT_ID, f"A product id may have {MAX_PRODUCT_ID_LENGTH} characters; this one has {len(draft.product_id)}.")
+        raise _Rejected(
+            Reason.MISSING_PRODUCT_ID,
+            f"A product id may have {MAX_PRODUCT_ID_LENGTH} characters; this one has {len(draft.product_id)}.",
+        )
 
 
 def _holds_nul(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """A group of drafts of one store into the database, in the caller's transaction.
 
 Gate first: what is not permitted is counted and forgotten, also when it is faulty. Then the faulty ones go to
-quarantine and the rest into the log: binary COPY into a temporary table, and from there, in order of the key, with
-ON CONFLICT DO NOTHING. Unordered, two overlapping inserts can deadlock.
+quarantine and the rest into the log: binary COPY into a temporary table, and from there, in order of the key,
+with ON CONFLICT DO NOTHING. Unordered, two overlapping inserts can deadlock.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ ON CONFLICT (store_id, message_id) DO NOTHING
 """
 _COUNT_DISCARDED: Final = """
 INSERT INTO tracking_discardcount (store_id, day, event_name, reason, count)
-SELECT %s, day, event_name, reason, count FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[]) AS discarded(day, event_name, reason, count)
+SELECT %s, day, event_name, reason, count
+  FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[]) AS discarded(day, event_name, reason, count)
 ORDER BY day, event_name, reason
 ON CONFLICT (store_id, day, event_name, reason) DO UPDATE SET count = tracking_discardcount.count + EXCLUDED.count
 """
@@ -70,7 +71,8 @@ class _EncodedJsonDumper(Dumper):
 
 
 def write(drafts: Sequence[Draft]) -> Tally:
-    """Raises django.db.Error where the database refuses. All drafts are of one store; each gets its verdict and its people set.
+    """Raises django.db.Error where the database refuses. All drafts are of one store; each gets its verdict
+    and its people set.
 
     Running it again after a rollback is harmless.
     """
@@ -93,7 +95,9 @@ def write(drafts: Sequence[Draft]) -> Tally:
 
 
 def _pass_gate(drafts: Sequence[Draft], tally: Tally) -> list[Draft]:
-    verdicts = permissions_for_batch(connection, drafts[0].arrival.source.store_id, [_gate_event(draft) for draft in drafts])  # type: ignore[arg-type]
+    verdicts = permissions_for_batch(
+        connection, drafts[0].arrival.source.store_id, [_gate_event(draft) for draft in drafts]
+    )  # type: ignore[arg-type]
     permitted = []
     for draft, verdict in zip(drafts, verdicts, strict=True):
         draft.granted = verdict.purposes
@@ -108,7 +112,13 @@ def _pass_gate(drafts: Sequence[Draft], tally: Tally) -> list[Draft]:
 def _gate_event(draft: Draft) -> GateEvent:
     arrival = draft.arrival
     return GateEvent(
-        draft.anonymous_id, draft.user_id, draft.purposes, draft.occurred_at, arrival.source.policy, draft.client_consent, arrival.gpc
+        draft.anonymous_id,
+        draft.user_id,
+        draft.purposes,
+        draft.occurred_at,
+        arrival.source.policy,
+        draft.client_consent,
+        arrival.gpc,
     )
 
 
@@ -157,4 +167,6 @@ def _count_discarded(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> Non
     )
     if counts:
         days, names, reasons = zip(*counts, strict=True)
-        cursor.execute(_COUNT_DISCARDED, [store_id, list(days), list(names), list(reasons), list(counts.values())])
+        cursor.execute(
+            _COUNT_DISCARDED, [store_id, list(days), list(names), list(reasons), list(counts.values())]
+        )

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
 from django.db.models.fields.json import KeyTextTransform
 from django.utils import timezone
@@ -23,38 +23,58 @@ class EventType(models.IntegerChoices):
 class Event(StoreScoped):
     """The log. Appended by the committer, never updated; rows leave it by erasure and retention only.
 
-    `id` is a UUIDv7, so that rows arrive in index order. `purposes` is the bit mask of what the event may be used for,
-    as permitted when it happened and when it came. `xact_id` lets readers follow the log without missing late commits.
-    The foreign keys have no database constraint: a check for each of 100 million rows, of rows that only erasure deletes, and
-    that deletes its events first.
+    `id` is a UUIDv7, so that rows arrive in index order. `purposes` is the bit mask of what the event may be
+    used for, as permitted when it happened and when it came. `xact_id` lets readers follow the log without
+    missing late commits. The foreign keys have no database constraint: a check for each of 100 million rows,
+    of rows that only erasure deletes, and that deletes its events first.
     """
 
-    store = models.ForeignKey("accounts.Store", on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    store = models.ForeignKey(
+        "accounts.Store", on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     id = models.UUIDField(primary_key=True)
     message_id = models.CharField(max_length=100)
     type = models.SmallIntegerField(choices=EventType.choices)
     name = models.CharField(max_length=100, blank=True)
-    visitor = models.ForeignKey("accounts.Visitor", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+")
-    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+")
+    visitor = models.ForeignKey(
+        "accounts.Visitor", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
+    customer = models.ForeignKey(
+        "accounts.Customer", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )
     product_id = models.CharField(max_length=120, blank=True, help_text="Of an event about one product.")
     occurred_at = models.DateTimeField()
     received_at = models.DateTimeField(default=timezone.now)
     purposes = models.PositiveSmallIntegerField()
     is_bot = models.BooleanField(default=False)
-    is_trusted = models.BooleanField(default=False, help_text="Sent with a secret key: the shop's server says so, not a browser.")
+    is_trusted = models.BooleanField(
+        default=False, help_text="Sent with a secret key: the shop's server says so, not a browser."
+    )
     properties = models.JSONField(default=dict)
     context = models.JSONField(default=dict)
-    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="+")
+    api_key = models.ForeignKey(
+        "accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="+"
+    )
     xact_id = models.BigIntegerField(help_text="Transaction that wrote the row.")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "message_id"], name="event_message_id_per_store")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "message_id"], name="event_message_id_per_store")
+        ]
         indexes = [
             models.Index(fields=["store", "visitor", "occurred_at"], name="event_by_visitor"),
-            models.Index(fields=["store", "customer", "occurred_at"], name="event_by_customer", condition=models.Q(customer__isnull=False)),
-            models.Index(fields=["store", "xact_id"], name="event_by_transaction"),
             models.Index(
-                "store", KeyTextTransform("order_id", "properties"), name="event_by_order", condition=models.Q(name__in=ORDER_EVENTS)
+                fields=["store", "customer", "occurred_at"],
+                name="event_by_customer",
+                condition=models.Q(customer__isnull=False),
+            ),
+            models.Index(fields=["store", "xact_id"], name="event_by_transaction"),
+            BrinIndex(fields=["received_at"], name="event_by_receipt", autosummarize=True),
+            models.Index(
+                "store",
+                KeyTextTransform("order_id", "properties"),
+                name="event_by_order",
+                condition=models.Q(name__in=ORDER_EVENTS),
             ),
         ]
 
@@ -73,10 +93,16 @@ class QuarantinedEvent(StoreScoped):
     message_id = models.CharField(max_length=100, blank=True)
     event_name = models.CharField(max_length=100, blank=True)
     subject_pseudonyms = ArrayField(
-        models.CharField(max_length=64), default=list, blank=True, help_text="Keyed hashes of the ids inside, so that erasure finds it."
+        models.CharField(max_length=64),
+        default=list,
+        blank=True,
+        help_text="Keyed hashes of the ids inside, so that erasure finds it.",
     )
     raw = models.BinaryField()
-    digest = models.CharField(max_length=64, help_text="SHA-256 of the message id, else of the raw bytes: a resend is still one row.")
+    digest = models.CharField(
+        max_length=64,
+        help_text="SHA-256 of the message id, else of the raw bytes: a resend is still one row.",
+    )
     reason = models.CharField(max_length=60)
     detail = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
@@ -103,4 +129,8 @@ class DiscardCount(StoreScoped):
     count = models.BigIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "day", "event_name", "reason"], name="one_count_per_reason")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "day", "event_name", "reason"], name="one_count_per_reason"
+            )
+        ]

@@ -16,8 +16,12 @@ class Order(StoreScoped):
         CANCELLED = "cancelled", "Cancelled"
 
     order_id = models.CharField(max_length=120)
-    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="orders")
-    visitor = models.ForeignKey("accounts.Visitor", null=True, on_delete=models.SET_NULL, related_name="orders")
+    customer = models.ForeignKey(
+        "accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="orders"
+    )
+    visitor = models.ForeignKey(
+        "accounts.Visitor", null=True, on_delete=models.SET_NULL, related_name="orders"
+    )
     status = models.CharField(max_length=16, choices=Status.choices)
     placed_at = models.DateTimeField()
     currency = models.CharField(max_length=3)
@@ -29,13 +33,20 @@ class Order(StoreScoped):
     refunded_minor_units = models.BigIntegerField(default=0)
     payment_method = models.CharField(max_length=40, blank=True)
     coupon = models.CharField(max_length=80, blank=True)
-    purposes = models.PositiveSmallIntegerField(default=1, help_text="Bit mask of what the order may be used for.")
-    is_blocked = models.BooleanField(default=False, help_text="Kept by law only, after an erasure: unlinked, used for nothing.")
+    purposes = models.PositiveSmallIntegerField(
+        default=1, help_text="Bit mask of what the order may be used for."
+    )
+    is_blocked = models.BooleanField(
+        default=False, help_text="Kept by law only, after an erasure: unlinked, used for nothing."
+    )
     blocked_until = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["store", "order_id"], name="order_id_per_store")]
-        indexes = [models.Index(fields=["store", "placed_at"]), models.Index(fields=["customer", "placed_at"])]
+        indexes = [
+            models.Index(fields=["store", "placed_at"]),
+            models.Index(fields=["customer", "placed_at"]),
+        ]
 
     def __str__(self) -> str:
         return self.order_id

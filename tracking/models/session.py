@@ -10,7 +10,9 @@ class Session(StoreScoped):
 
     id = models.UUIDField(primary_key=True)
     visitor = models.ForeignKey("accounts.Visitor", on_delete=models.CASCADE, related_name="sessions")
-    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="sessions")
+    customer = models.ForeignKey(
+        "accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="sessions"
+    )
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
     event_count = models.PositiveIntegerField(default=0)
@@ -25,7 +27,9 @@ class Session(StoreScoped):
     is_bot = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "visitor", "started_at"], name="one_session_per_start")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "visitor", "started_at"], name="one_session_per_start")
+        ]
         indexes = [models.Index(fields=["store", "started_at"])]
 
 

@@ -1,0 +1,256 @@
+"""Sessions: a visitor's events with gaps of at most 30 minutes, 24 hours at most.
+
+A late event may lengthen a session, bridge two, or stand alone. So for each visitor whom new events touch,
+the chain of events around them (no gap above 30 minutes inside, none below at its ends) is cut into sessions
+anew; the rest of the visitor's history stays as it is.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import connection
+
+from accounts.models import Store, Visitor
+from consent.purposes import Purpose
+from tracking.folding import Fold, LoggedEvent
+from tracking.folds.amounts import currency_of, first_amount
+from tracking.models import Event, EventType, Session
+
+GAP: Final = timedelta(minutes=30)
+CAP: Final = timedelta(hours=24)
+_ANALYTICS: Final = int(Purpose.ANALYTICS)
+_NAMESPACE: Final = uuid.UUID("9c0a2a52-2f4b-5b0a-9f27-2d4c9f6a3d10")
+_MAX_DWELL_SECONDS: Final = CAP.total_seconds()
+_TYPES: Final = (
+    EventType.TRACK.value,
+    EventType.PAGE.value,
+    EventType.SCREEN.value,
+    EventType.IDENTIFY.value,
+)
+# Told by the shop's server days later: nobody was visiting.
+_AFTERWARDS: Final = ("Order Updated", "Order Refunded", "Order Cancelled")
+
+_SESSIONS_AROUND: Final = """
+SELECT touched.visitor_id, min(session.started_at), max(session.ended_at)
+  FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS touched(visitor_id, first_at, last_at)
+  JOIN tracking_session session
+    ON session.store_id = %s AND session.visitor_id = touched.visitor_id
+   AND session.ended_at >= touched.first_at - %s AND session.started_at <= touched.last_at + %s
+ GROUP BY touched.visitor_id
+"""
+_EVENTS_WITHIN: Final = """
+SELECT event.visitor_id, event.occurred_at, event.name, event.type, event.customer_id, event.is_bot, event.is_trusted,
+       CASE WHEN event.name IN ('Page Left', 'Order Completed') THEN event.properties END
+  FROM unnest(%(visitors)s::bigint[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[]) AS touched(visitor_id, first_at, last_at)
+  JOIN tracking_event event
+    ON event.store_id = %(store)s AND event.visitor_id = touched.visitor_id
+   AND event.occurred_at BETWEEN touched.first_at AND touched.last_at
+ WHERE event.purposes & %(analytics)s <> 0 AND event.type = ANY(%(types)s) AND event.name <> ALL(%(afterwards)s)
+ ORDER BY event.visitor_id, event.occurred_at, event.message_id
+"""
+_DELETE_WITHIN: Final = """
+DELETE FROM tracking_session session
+ USING unnest(%(visitors)s::bigint[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[]) AS touched(visitor_id, first_at, last_at)
+ WHERE session.store_id = %(store)s AND session.visitor_id = touched.visitor_id
+   AND session.started_at BETWEEN touched.first_at AND touched.last_at
+"""
+# Who it was at the end of the session; before the first link, the only customer whom the visitor ever was.
+_NAME_CUSTOMERS: Final = """
+UPDATE tracking_session session SET customer_id = named.customer_id
+  FROM (
+    SELECT session.id,
+           coalesce(
+             (SELECT link.customer_id FROM accounts_identitylink link
+               WHERE link.visitor_id = session.visitor_id AND link.undone_at IS NULL
+                 AND link.valid_from <= session.ended_at AND (link.valid_until IS NULL OR link.valid_until > session.started_at)
+               ORDER BY link.valid_from DESC, link.id DESC LIMIT 1),
+             (SELECT min(link.customer_id) FROM accounts_identitylink link
+               WHERE link.visitor_id = session.visitor_id AND link.undone_at IS NULL
+              HAVING count(DISTINCT link.customer_id) = 1 AND min(link.valid_from) > session.ended_at)
+           ) AS customer_id
+      FROM tracking_session session WHERE session.store_id = %s AND session.visitor_id = ANY(%s)
+  ) named
+ WHERE session.id = named.id AND session.customer_id IS DISTINCT FROM named.customer_id AND named.customer_id IS NOT NULL
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What the fold reads of an event."""
+
+    occurred_at: datetime
+    name: str
+    type: int = EventType.TRACK.value
+    customer_id: int | None = None
+    is_bot: bool = False
+    is_trusted: bool = False
+    properties: dict[str, Any] | None = None
+
+
+def split_into_sessions(visits: Iterable[Visit]) -> Iterator[list[Visit]]:
+    """Visits in order of time, cut where a gap exceeds 30 minutes and where 24 hours are full."""
+    current: list[Visit] = []
+    for visit in visits:
+        if current and (
+            visit.occurred_at - current[-1].occurred_at > GAP
+            or visit.occurred_at - current[0].occurred_at >= CAP
+        ):
+            yield current
+            current = []
+        current.append(visit)
+    if current:
+        yield current
+
+
+def session_of(store: Store, visitor_id: int, visits: Sequence[Visit]) -> Session:
+    """The row for one session's visits (at least one), in order of time."""
+    names = [visit.name for visit in visits]
+    orders = [visit for visit in visits if visit.name == "Order Completed" and visit.is_trusted]
+    started_at = visits[0].occurred_at
+    return Session(
+        id=uuid.uuid5(_NAMESPACE, f"{store.pk} {visitor_id} {started_at.isoformat()}"),
+        store=store,
+        visitor_id=visitor_id,
+        customer_id=next(
+            (visit.customer_id for visit in reversed(visits) if visit.customer_id is not None), None
+        ),
+        started_at=started_at,
+        ended_at=visits[-1].occurred_at,
+        event_count=len(visits),
+        product_view_count=names.count("Product Viewed"),
+        search_count=names.count("Products Searched"),
+        cart_add_count=names.count("Product Added") + names.count("Wishlist Product Added to Cart"),
+        order_count=len(orders),
+        revenue_minor_units=sum(_revenue(store, visit.properties or {}) for visit in orders),
+        dwell_seconds=sum(
+            _dwell_seconds(visit.properties or {}) for visit in visits if visit.name == "Page Left"
+        ),
+        is_bot=any(visit.is_bot for visit in visits),
+    )
+
+
+def _revenue(store: Store, properties: dict[str, Any]) -> int:
+    currency = currency_of(properties, store.currency)
+    return first_amount(properties, ("total", "revenue", "value"), currency) or 0
+
+
+def _dwell_seconds(properties: dict[str, Any]) -> float:
+    value = properties.get("dwell_seconds")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return min(max(float(value), 0.0), _MAX_DWELL_SECONDS)
+
+
+Ranges = dict[int, tuple[datetime, datetime]]
+
+
+def apply(store_id: int, events: Sequence[LoggedEvent]) -> None:
+    """Cut anew what the events touch."""
+    ranges: Ranges = {}
+    for event in events:
+        if event.visitor_id is not None and _counts(event):
+            first, last = ranges.get(event.visitor_id, (event.occurred_at, event.occurred_at))
+            ranges[event.visitor_id] = (min(first, event.occurred_at), max(last, event.occurred_at))
+    if ranges:
+        store = Store.objects.get(pk=store_id)
+        _refold(store, _widen(store_id, ranges))
+    _name_customers(store_id, {event.visitor_id for event in events if event.visitor_id is not None})
+
+
+def _counts(event: LoggedEvent) -> bool:
+    return bool(event.purposes & _ANALYTICS) and event.type in _TYPES and event.name not in _AFTERWARDS
+
+
+def _widen(store_id: int, ranges: Ranges) -> Ranges:
+    """Each visitor's range with every session that a chain of 30 minute steps connects to it."""
+    widened = dict(ranges)
+    pending = dict(ranges)
+    while pending:
+        visitors, firsts, lasts = _columns(pending)
+        with connection.cursor() as cursor:
+            cursor.execute(_SESSIONS_AROUND, [visitors, firsts, lasts, store_id, GAP, GAP])
+            around = cursor.fetchall()
+        pending = {}
+        for visitor_id, started_at, ended_at in around:
+            first, last = widened[visitor_id]
+            if started_at < first or ended_at > last:
+                widened[visitor_id] = pending[visitor_id] = (min(first, started_at), max(last, ended_at))
+    return widened
+
+
+def _columns(ranges: Ranges) -> tuple[list[int], list[datetime], list[datetime]]:
+    return list(ranges), [first for first, _ in ranges.values()], [last for _, last in ranges.values()]
+
+
+def _refold(store: Store, ranges: Ranges) -> None:
+    visits = _visits_within(store.pk, ranges)
+    devices = dict(Visitor.objects.for_store(store).filter(pk__in=ranges).values_list("pk", "device"))
+    countries = dict(Visitor.objects.for_store(store).filter(pk__in=ranges).values_list("pk", "country"))
+    sessions = [
+        session_of(store, visitor_id, together)
+        for visitor_id, found in visits.items()
+        for together in split_into_sessions(found)
+    ]
+    # A visitor who was erased meanwhile leaves no session.
+    sessions = [session for session in sessions if session.visitor_id in devices]
+    for session in sessions:
+        session.device, session.country = devices[session.visitor_id], countries[session.visitor_id]
+    visitors, firsts, lasts = _columns(ranges)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _DELETE_WITHIN, {"store": store.pk, "visitors": visitors, "firsts": firsts, "lasts": lasts}
+        )
+    Session.all_stores.bulk_create(sessions, batch_size=2000)
+
+
+def _visits_within(store_id: int, ranges: Ranges) -> dict[int, list[Visit]]:
+    visitors, firsts, lasts = _columns(ranges)
+    from_json = Event._meta.get_field("properties").from_db_value  # type: ignore[attr-defined]
+    parameters = {
+        "store": store_id, "visitors": visitors, "firsts": firsts, "lasts": lasts,
+        "analytics": _ANALYTICS, "types": list(_TYPES), "afterwards": list(_AFTERWARDS),
+    }  # fmt: skip
+    found: dict[int, list[Visit]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENTS_WITHIN, parameters)
+        for (
+            visitor_id,
+            occurred_at,
+            name,
+            kind,
+            customer_id,
+            is_bot,
+            is_trusted,
+            properties,
+        ) in cursor.fetchall():
+            found[visitor_id].append(
+                Visit(
+                    occurred_at,
+                    name,
+                    kind,
+                    customer_id,
+                    is_bot,
+                    is_trusted,
+                    from_json(properties, None, connection),
+                )
+            )
+    return found
+
+
+def _name_customers(store_id: int, visitor_ids: set[int]) -> None:
+    if visitor_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_NAME_CUSTOMERS, [store_id, sorted(visitor_ids)])
+
+
+def reset(store_id: int) -> None:
+    Session.objects.for_store(store_id).delete()
+
+
+SESSIONS: Final = Fold(name="sessions", apply=apply, reset=reset, reads_properties=False, stage=10)

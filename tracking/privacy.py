@@ -1,0 +1,217 @@
+"""What the log holds about a person, how they get it, and how it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Q, QuerySet
+
+from accounts.personal_data import (
+    Classification,
+    ErasureReport,
+    ExportTable,
+    Kept,
+    Processor,
+    Subject,
+    classify,
+    register,
+)
+from consent.pseudonyms import IdentifierKind, pseudonyms
+from consent.purposes import Purpose, slugs
+from tracking.models import DiscardCount, Event, LogPosition, Order, OrderLine, QuarantinedEvent, Session
+from tracking.retention import (
+    DISCARD_COUNT_DAYS,
+    QUARANTINE_DAYS,
+    expire_blocked_orders,
+    expire_discard_counts,
+    expire_events,
+    expire_quarantine,
+    expire_sessions,
+    retention_days,
+)
+
+PROCESSOR: Final = "tracking"
+_KEPT_BY_LAW: Final = "Commercial and tax law make the shop keep its records of sales."
+
+
+def export(subject: Subject) -> Iterable[ExportTable]:
+    yield ExportTable(
+        "events", "Everything the shop told us about your visits, as we keep it.", _event_rows(subject)
+    )
+    yield ExportTable("sessions", "Your visits, put together from the events.", _session_rows(subject))
+    yield ExportTable("orders", "Your orders, as told by events.", _order_rows(subject))
+    yield ExportTable("order_lines", "What was in your orders.", _order_line_rows(subject))
+    yield ExportTable(
+        "quarantined_events",
+        "Events about you that were faulty and wait for a person to look at them.",
+        _quarantine_rows(subject),
+    )
+
+
+def erase(subject: Subject) -> ErasureReport:
+    """Events, sessions and quarantined events go; confirmed orders are unlinked and blocked, others go. May
+    be run again."""
+    with transaction.atomic():
+        kept, orders = _release_orders(subject)
+        deleted = {
+            "events": _delete(_events(subject)),
+            "sessions": _delete(_sessions(subject)),
+            "orders": orders,
+            "quarantined events": _delete(_quarantined(subject)),
+        }
+    return ErasureReport(deleted=deleted, kept=kept)
+
+
+def _delete(rows: QuerySet[Any]) -> int:
+    # Nothing hangs on these rows: no need to collect them first.
+    return int(rows._raw_delete(rows.db))
+
+
+def _release_orders(subject: Subject) -> tuple[tuple[Kept, ...], int]:
+    orders = _orders(subject)
+    unconfirmed = orders.filter(status=Order.Status.UNCONFIRMED)
+    count = unconfirmed.count()
+    unconfirmed.delete()
+    term = timedelta(days=retention_days(subject.store)[Purpose.NECESSARY])
+    kept = list(orders.exclude(status=Order.Status.UNCONFIRMED).select_for_update())
+    for order in kept:
+        order.customer = order.visitor = None
+        order.is_blocked = True
+        order.blocked_until = order.placed_at + term
+        order.purposes = int(Purpose.NECESSARY)
+    Order.all_stores.bulk_update(
+        kept, ["customer", "visitor", "is_blocked", "blocked_until", "purposes"], batch_size=500
+    )
+    if not kept:
+        return (), count
+    until = max(order.blocked_until for order in kept if order.blocked_until is not None)
+    return (Kept("orders", len(kept), _KEPT_BY_LAW, until),), count
+
+
+def _theirs(subject: Subject, time_field: str) -> Q:
+    """Rows of the customer, of devices that were only theirs, and of their own stretches of shared ones."""
+    theirs = Q(visitor_id__in=subject.visitor_ids)
+    if subject.customer_id is not None:
+        theirs |= Q(customer_id=subject.customer_id)
+    for visit in subject.shared_visits:
+        stretch = Q(visitor_id=visit.visitor_id, **{f"{time_field}__gte": visit.valid_from})
+        if visit.valid_until is not None:
+            stretch &= Q(**{f"{time_field}__lt": visit.valid_until})
+        theirs |= stretch & (Q(customer_id=None) | Q(customer_id=subject.customer_id))
+    return theirs
+
+
+def _events(subject: Subject) -> QuerySet[Event]:
+    return Event.objects.for_store(subject.store).filter(_theirs(subject, "occurred_at"))
+
+
+def _sessions(subject: Subject) -> QuerySet[Session]:
+    return Session.objects.for_store(subject.store).filter(_theirs(subject, "started_at"))
+
+
+def _orders(subject: Subject) -> QuerySet[Order]:
+    return Order.objects.for_store(subject.store).filter(_theirs(subject, "placed_at"), is_blocked=False)
+
+
+def _quarantined(subject: Subject) -> QuerySet[QuarantinedEvent]:
+    named = [(IdentifierKind.ANONYMOUS_ID, value) for value in subject.anonymous_ids]
+    named += [(IdentifierKind.USER_ID, value) for value in subject.user_ids]
+    digests = [digest for kind, value in named for digest in pseudonyms(subject.store.pk, kind, value)]
+    rows = QuarantinedEvent.objects.for_store(subject.store)
+    return rows.filter(subject_pseudonyms__overlap=digests) if digests else rows.none()
+
+
+def _event_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    for event in _events(subject).order_by("occurred_at", "id").iterator(chunk_size=2000):
+        yield {
+            "id": event.id,
+            "message_id": event.message_id,
+            "type": event.get_type_display(),
+            "event": event.name,
+            "occurred_at": event.occurred_at,
+            "received_at": event.received_at,
+            "product_id": event.product_id,
+            "purposes": slugs(event.purposes),
+            "properties": event.properties,
+            "context": event.context,
+        }
+
+
+_SESSION_FIELDS: Final = (
+    "started_at", "ended_at", "event_count", "product_view_count", "search_count", "cart_add_count", "order_count",
+    "revenue_minor_units", "dwell_seconds", "device", "country",
+)  # fmt: skip
+_ORDER_FIELDS: Final = (
+    "order_id", "status", "placed_at", "currency", "total_minor_units", "subtotal_minor_units", "shipping_minor_units", "tax_minor_units",
+    "discount_minor_units", "refunded_minor_units", "payment_method", "coupon",
+)  # fmt: skip
+_LINE_FIELDS: Final = (
+    "position", "product_id", "name", "quantity", "refunded_quantity", "unit_price_minor_units", "discount_minor_units",
+)  # fmt: skip
+
+
+def _session_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    yield from _sessions(subject).order_by("started_at").values(*_SESSION_FIELDS).iterator(chunk_size=2000)
+
+
+def _order_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    yield from _orders(subject).order_by("placed_at").values(*_ORDER_FIELDS).iterator(chunk_size=2000)
+
+
+def _order_line_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    lines = (
+        OrderLine.objects.for_store(subject.store)
+        .filter(order__in=_orders(subject))
+        .order_by("order__placed_at", "position")
+    )
+    for row in lines.values("order__order_id", *_LINE_FIELDS).iterator(chunk_size=2000):
+        yield {"order_id": row.pop("order__order_id"), **row}
+
+
+def _quarantine_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    for event in _quarantined(subject).order_by("received_at", "pk").iterator(chunk_size=500):
+        yield {
+            "event": event.event_name,
+            "received_at": event.received_at,
+            "reason": event.reason,
+            "state": event.state,
+            "raw": bytes(event.raw).decode("utf-8", "replace"),
+        }
+
+
+def register_all() -> None:
+    register(Processor(PROCESSOR, "Tracking: events, visits, orders", export, erase))
+    ours = Classification.PROCESSED_BY(PROCESSOR)
+
+    def ours_for(days: int) -> Classification:
+        return Classification.PROCESSED_BY(PROCESSOR, expires_days=days)
+
+    terms: list[tuple[type[Any], Classification, str, Callable[..., int] | None]] = [
+        (Event, ours, "What a visitor or customer did, for as long as the notice says.", expire_events),
+        (Session, ours, "A visitor's visits, folded from the events; they leave with them.", expire_sessions),
+        (
+            Order,
+            ours,
+            "A customer's orders; kept without them where the law wants the sale on record.",
+            expire_blocked_orders,
+        ),
+        (OrderLine, ours, "What was in a customer's order; goes with it.", None),
+        (
+            QuarantinedEvent,
+            ours_for(QUARANTINE_DAYS),
+            "Raw events that could not be stored, found by keyed hashes of their ids.",
+            expire_quarantine,
+        ),
+        (
+            DiscardCount,
+            Classification.EXPIRES(DISCARD_COUNT_DAYS),
+            "Counts a day of what was not stored, by names of our own vocabulary: nobody can be told from them.",
+            expire_discard_counts,
+        ),
+        (LogPosition, Classification.NO_PERSONAL_DATA, "How far readers have followed the log.", None),
+    ]
+    for model, classification, why, expire in terms:
+        classify(model._meta.label, classification, why, expire=expire)
