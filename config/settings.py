@@ -253,19 +253,16 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 30
 CELERY_TIMEZONE = "UTC"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
-# Schedules that nobody has to edit; beat writes them into the database again at each start. Those of
-# trainings and segments are rows of their own.
+# What nobody has to schedule; beat writes it into the database again at each start. Trainings and segments have
+# rows of their own, which the admin edits. A run that is late by more than its interval is left out.
+_every = {
+    "storefront.tasks.send_outbox": 15,
+    "tracking.tasks.fold_all_stores": 15,
+    "recommendations.watch_training": 60,
+}
 CELERY_BEAT_SCHEDULE = {
-    "tracking: follow the event log": {
-        "task": "tracking.tasks.fold_all_stores",
-        "schedule": 10.0,
-        "options": {"expires": 10.0},
-    },
-    "storefront: send the outbox": {
-        "task": "storefront.tasks.send_outbox",
-        "schedule": 15.0,
-        "options": {"expires": 15.0},
-    },
+    task: {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
+    for task, seconds in _every.items()
 }
 
 # --- Interfaces ---------------------------------------------------------------------------------------------

@@ -40,7 +40,11 @@ urlpatterns = [
 @pytest.mark.page_errors_expected
 @pytest.mark.parametrize(
     "address, fault",
-    [("inline/", "Content Security Policy"), ("missing/", "no/such/file.js"), ("foreign/", "Content Security Policy")],
+    [
+        ("inline/", "Content Security Policy"),
+        ("missing/", "no/such/file.js"),
+        ("foreign/", "Content Security Policy"),
+    ],
 )
 def test_faults_are_seen(
     page: Page, live_server: LiveServer, settings: object, address: str, fault: str
