@@ -37,7 +37,7 @@ def test_tasks_wait_under_our_own_prefix(valkey: Redis) -> None:
     app.send_task("config.nothing", queue="etalage")
     (queue,) = valkey.keys("etalage:celery:etalage")
     assert json.loads(valkey.lindex(queue, 0))["headers"]["task"] == "config.nothing"
-    assert [key for key in valkey.keys() if not key.startswith(b"etalage:")] == []
+    assert [key for key in valkey.scan_iter() if not key.startswith(b"etalage:")] == []
 
 
 def test_worker_reports_more_often_than_it_is_given_up(valkey: Redis) -> None:
