@@ -7,6 +7,9 @@ JSON, never as a redirect.
 
 from __future__ import annotations
 
+import hashlib
+from functools import lru_cache
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -14,7 +17,7 @@ from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import condition, require_GET, require_safe
 
 from accounts.api_errors import error_response
 from accounts.authentication import InvalidKey, authenticate_write_key
@@ -120,6 +123,26 @@ def _refuse(refusal: RefusedRequest, headers: dict[str, str] | None = None) -> H
     for name, value in (headers or {}).items():
         response[name] = value
     return response
+
+
+_TRACKER: Final = Path(__file__).parent / "static" / "etalage" / "tracker.js"
+
+
+@condition(etag_func=lambda request: _tracker()[1])
+@require_safe
+def tracker_script(request: HttpRequest) -> HttpResponse:
+    """`/etalage/tracker.js`: a short, lasting address for the pages of shops, on other origins too."""
+    return HttpResponse(
+        _tracker()[0],
+        content_type="text/javascript; charset=utf-8",
+        headers={"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"},
+    )
+
+
+@lru_cache(maxsize=1)
+def _tracker() -> tuple[bytes, str]:
+    source = _TRACKER.read_bytes()
+    return source, f'"{hashlib.sha256(source).hexdigest()[:16]}"'
 
 
 @require_GET
