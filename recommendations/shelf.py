@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from accounts.models import Store
+from consent.policy import LEDGER, SourcePolicy
 
 MAX_LIMIT = 100
 
@@ -24,6 +25,9 @@ class Shopper:
     customer_id: str | None = None
     sends_gpc: bool = False
     has_paused: bool = False
+    source: SourcePolicy = (
+        LEDGER  # where consent is looked up: the ledger, unless the caller's API key declares otherwise
+    )
 
     @property
     def is_nobody(self) -> bool:

@@ -1,6 +1,6 @@
 """A trained version on disk: a folder of `.npy` arrays with a manifest. Written aside and renamed, so that it is whole or absent.
 
-    <model dir>/<store id>/<number>/
+    <model dir>/<store id>/<number>[r<revision>]/
         model.json                      manifest (`manifest.py`)
         item_ids.npy item_offsets.npy   external ids in model order, UTF-8, one after the other
         <strategy>/<array>.npy          what `Strategy.arrays()` gave
@@ -48,8 +48,9 @@ def model_dir() -> Path:
     return Path(settings.ETALAGE_MODEL_DIR)
 
 
-def relative_folder(store_id: int, number: int) -> str:
-    return f"{store_id}/{number}"
+def relative_folder(store_id: int, number: int, revision: int = 0) -> str:
+    """Relative to the model directory: `3/12`, or `3/12r1` once it was written anew."""
+    return f"{store_id}/{number}r{revision}" if revision else f"{store_id}/{number}"
 
 
 def save(
@@ -60,7 +61,7 @@ def save(
     owners: Sequence[int],
 ) -> Path:
     """Write a version and give its folder. `manifest` comes without strategies and hashes. Raises FileExistsError."""
-    final = model_dir() / relative_folder(manifest.store_id, manifest.number)
+    final = model_dir() / relative_folder(manifest.store_id, manifest.number, manifest.revision)
     if final.exists():
         raise FileExistsError(f"{final} exists: version numbers are used once.")
     partial = final.with_name(f".{final.name}.partial-{os.getpid()}")
@@ -100,6 +101,13 @@ def forget(folder: Path, hashes: Sequence[int]) -> int:
     if not (folder / "erasure").exists():
         return 0
     return SessionFiles(folder).forget(hashes)
+
+
+def count_sessions(folder: Path, hashes: Sequence[int]) -> int:
+    """How many sessions of these people a version still knows as theirs. 0 where the folder is gone."""
+    if not (folder / "erasure").exists():
+        return 0
+    return int(np.isin(SessionFiles(folder).owners(), np.array(hashes, np.uint64)).sum())
 
 
 def _without_forgotten(folder: Path, strategies: dict[str, Strategy]) -> dict[str, Strategy]:

@@ -39,6 +39,7 @@ class Manifest:
     settings: dict[str, Any] = field(default_factory=dict)
     user_features: tuple[str, ...] = ()
     hashes: dict[str, str] = field(default_factory=dict)
+    revision: int = 0  # how often it was written anew because somebody was erased
     format: int = FORMAT
 
     def write(self, folder: Path) -> None:

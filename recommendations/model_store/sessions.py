@@ -39,7 +39,7 @@ class SessionFiles:
 
     def write(self, data: TrainingData, owners: Sequence[int]) -> None:
         """`owners` has an `owner_hash` per session. Raises ValueError for another length."""
-        if len(owners) != data.n_sessions:
+        if len(owners) < data.n_sessions:
             raise ValueError(f"{len(owners)} owners for {data.n_sessions} sessions: give one each")
         sessions = self.folder / "sessions"
         sessions.mkdir()
@@ -49,11 +49,15 @@ class SessionFiles:
         erasure = self.folder / "erasure"
         erasure.mkdir()
         np.save(erasure / "owners.npy", np.array(owners, np.uint64))
-        np.save(erasure / "tombstones.npy", np.zeros(data.n_sessions, np.bool_))
+        np.save(erasure / "tombstones.npy", np.zeros(len(owners), np.bool_))
 
     def tombstones(self) -> Bool:
         """(n_sessions,) a copy."""
         return np.asarray(np.load(self.folder / "erasure" / "tombstones.npy"))
+
+    def owners(self) -> UInt64:
+        """(n_sessions,) a copy; 0 = nobody, or erased."""
+        return np.asarray(np.load(self.folder / "erasure" / "owners.npy"))
 
     def data(self) -> TrainingData:
         """Memory-mapped; forgotten sessions included."""

@@ -29,7 +29,11 @@ def read_known_shopper(store_id: int, shopper: Shopper) -> KnownShopper:
     if visitor is None and customer is None:
         return NOBODY_KNOWN
     permitted = may_personalise(
-        store_id, anonymous_id=shopper.anonymous_id, customer=customer, gpc=shopper.sends_gpc
+        store_id,
+        anonymous_id=shopper.anonymous_id,
+        customer=customer,
+        source=shopper.source,
+        gpc=shopper.sends_gpc,
     )
     if not permitted:
         return NOBODY_KNOWN

@@ -66,23 +66,33 @@ def know(store_id: int, shopper: Shopper, arrival: Arrival) -> KnownShopper:
 
 def invalidate(store_id: int, *, anonymous_ids: Iterable[str] = (), customer_ids: Iterable[str] = ()) -> None:
     """Void every card of these people once the transaction has committed. `customer_ids` are external ids."""
-    stamp_keys = [_stamp_key(store_id, "v", value) for value in anonymous_ids]
-    stamp_keys += [_stamp_key(store_id, "c", value) for value in customer_ids]
+    stamp_keys = _stamp_keys(store_id, anonymous_ids, customer_ids)
     if stamp_keys:
         transaction.on_commit(partial(_stamp, stamp_keys))
 
 
+def shopper_changed(store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> None:
+    """Listener of `accounts.shopper_changes`: called after the commit."""
+    stamp_keys = _stamp_keys(store_id, anonymous_ids, customer_ids)
+    if stamp_keys:
+        _stamp(stamp_keys)
+
+
 def forget(store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> None:
-    """Void and delete, now: for erasure. Raises ValkeyUnavailable, so that the erasure is tried again."""
-    anonymous, customers = [*anonymous_ids, None], [*customer_ids, None]
-    pairs = [Shopper(a, c, gpc) for a in anonymous for c in customers for gpc in (False, True) if a or c]
-    card_keys = [_keys(store_id, pair)[0] for pair in pairs]
-    stamp_keys = [_stamp_key(store_id, "v", a) for a in anonymous if a] + [
-        _stamp_key(store_id, "c", c) for c in customers if c
-    ]
-    if card_keys:
+    """Void, now: for erasure. Raises ValkeyUnavailable, so that the erasure is tried again.
+
+    A void card is never read again and goes within CARD_SECONDS; it holds keys of rows, no id of the shop's.
+    """
+    stamp_keys = _stamp_keys(store_id, anonymous_ids, customer_ids)
+    if stamp_keys:
         _stamp(stamp_keys, strict=True)
-        valkey.call(lambda client: client.delete(*card_keys))
+
+
+def _stamp_keys(store_id: int, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> list[str]:
+    return [
+        *(_stamp_key(store_id, "v", value) for value in anonymous_ids),
+        *(_stamp_key(store_id, "c", value) for value in customer_ids),
+    ]
 
 
 def _stamp(stamp_keys: list[str], *, strict: bool = False) -> None:
@@ -114,13 +124,23 @@ def _text(stamp: bytes | None) -> str | None:
 
 def _keys(store_id: int, shopper: Shopper) -> list[str]:
     """The card's key, then the stamps that can void it."""
-    pair = _digest(f"{shopper.anonymous_id or ''}\x00{shopper.customer_id or ''}\x00{shopper.sends_gpc}")
+    pair = _pair_digest(shopper)
     keys = [valkey.key(store_id, "shopper", "card", pair)]
     if shopper.anonymous_id is not None:
         keys.append(_stamp_key(store_id, "v", shopper.anonymous_id))
     if shopper.customer_id is not None:
         keys.append(_stamp_key(store_id, "c", shopper.customer_id))
     return keys
+
+
+def _pair_digest(shopper: Shopper) -> str:
+    parts = (
+        shopper.anonymous_id or "",
+        shopper.customer_id or "",
+        str(shopper.sends_gpc),
+        repr(tuple(shopper.source)),
+    )
+    return _digest("\x00".join(parts))
 
 
 def _stamp_key(store_id: int, kind: str, value: str) -> str:

@@ -40,6 +40,16 @@ def trained_shop(busy_shop: Shop, model_dir: Path) -> Shop:
     """With a live version of quick strategies."""
     from recommendations.training.run import train
 
-    quick = ("popular", "trending", "popular_in_category", "session_knn", "viewed_next", "item_knn", "bought_together", "content", "recently_viewed")
+    quick = (
+        "popular",
+        "trending",
+        "popular_in_category",
+        "session_knn",
+        "viewed_next",
+        "item_knn",
+        "bought_together",
+        "content",
+        "recently_viewed",
+    )
     train(busy_shop.store, recipe={name: {} for name in quick})
     return busy_shop

@@ -18,7 +18,14 @@ from recommendations.services.store_defaults import store_defaults_create
 from recommendations.serving import versions
 from recommendations.serving.versions import Part
 from recommendations.shelf import Shopper
-from tests.factories import BrandFactory, CategoryFactory, CustomerFactory, ProductFactory, StoreFactory, VisitorFactory
+from tests.factories import (
+    BrandFactory,
+    CategoryFactory,
+    CustomerFactory,
+    ProductFactory,
+    StoreFactory,
+    VisitorFactory,
+)
 from tracking.models import Event, EventType, Order, OrderLine
 
 CATEGORIES = ("tents", "boots", "lamps", "kettles")
@@ -35,15 +42,24 @@ class Shop:
     def in_category(self, slug: str) -> list[Product]:
         return [product for product in self.products.values() if product.category == self.categories[slug]]
 
-    def views(self, visitor: Visitor, *product_ids: str, minutes_ago: float = 5, customer: Customer | None = None) -> None:
+    def views(
+        self, visitor: Visitor, *product_ids: str, minutes_ago: float = 5, customer: Customer | None = None
+    ) -> None:
         """Product Viewed of each, a minute apart, the last so long ago; in the log only."""
         end = datetime.now(UTC) - timedelta(minutes=minutes_ago)
         moments = [end - timedelta(minutes=len(product_ids) - n - 1) for n in range(len(product_ids))]
         Event.all_stores.bulk_create(
-            event(self.store, product_id, at, visitor, customer) for product_id, at in zip(product_ids, moments, strict=True)
+            event(self.store, product_id, at, visitor, customer)
+            for product_id, at in zip(product_ids, moments, strict=True)
         )
 
-    def buys(self, visitor: Visitor | None, *product_ids: str, days_ago: float = 2, customer: Customer | None = None) -> Order:
+    def buys(
+        self,
+        visitor: Visitor | None,
+        *product_ids: str,
+        days_ago: float = 2,
+        customer: Customer | None = None,
+    ) -> Order:
         placed_at = datetime.now(UTC) - timedelta(days=days_ago)
         order = Order.objects.create(
             store=self.store,
@@ -57,12 +73,21 @@ class Shop:
             purposes=PERMITTED,
         )
         OrderLine.all_stores.bulk_create(
-            OrderLine(store=self.store, order=order, position=n, product_id=p, quantity=1, unit_price_minor_units=1000)
+            OrderLine(
+                store=self.store,
+                order=order,
+                position=n,
+                product_id=p,
+                quantity=1,
+                unit_price_minor_units=1000,
+            )
             for n, p in enumerate(product_ids)
         )
         return order
 
-    def set_weights(self, placement: str, weights: dict[str, float], *, segment: object = None, density: str = Density.ANY) -> None:
+    def set_weights(
+        self, placement: str, weights: dict[str, float], *, segment: object = None, density: str = Density.ANY
+    ) -> None:
         """Of the published version, at once."""
         version = Placement.objects.for_store(self.store).get(slug=placement).versions.get(state="published")
         if segment is None and density == Density.ANY:
@@ -75,7 +100,9 @@ class Shop:
 
 def make_shop(per_category: int = 10) -> Shop:
     store = StoreFactory()
-    categories = {slug: CategoryFactory(store=store, slug=slug, name=slug.title(), path=slug) for slug in CATEGORIES}
+    categories = {
+        slug: CategoryFactory(store=store, slug=slug, name=slug.title(), path=slug) for slug in CATEGORIES
+    }
     brands = [BrandFactory(store=store, slug=f"brand-{n}", name=f"Brand {n}") for n in range(4)]
     products = {}
     for c, slug in enumerate(CATEGORIES):
@@ -108,14 +135,22 @@ def fill_log(shop: Shop, shoppers: int = 120, seed: int = 7) -> None:
             start = chance.randrange(per_category)
             at = datetime.now(UTC) - timedelta(days=chance.uniform(0.1, 60))
             seen = [f"{slug}-{(start + step) % per_category}" for step in range(4)]
-            events += [event(shop.store, product, at + timedelta(minutes=m), visitor) for m, product in enumerate(seen)]
+            events += [
+                event(shop.store, product, at + timedelta(minutes=m), visitor)
+                for m, product in enumerate(seen)
+            ]
         if n % 3 == 0:
             shop.buys(visitor, seen[0], seen[1], days_ago=chance.uniform(0.1, 50))
     Event.all_stores.bulk_create(events)
 
 
 def event(
-    store: Store, product_id: str, at: datetime, visitor: Visitor | None, customer: Customer | None = None, name: str = "Product Viewed"
+    store: Store,
+    product_id: str,
+    at: datetime,
+    visitor: Visitor | None,
+    customer: Customer | None = None,
+    name: str = "Product Viewed",
 ) -> Event:
     return Event(
         store=store,
@@ -151,5 +186,9 @@ def decide(store: Store, subject: str, granted: int) -> None:
         store=store, sequence=sequence, commitment="0" * 64, previous_digest="0" * 64, digest="0" * 64
     )
     ConsentState.objects.create(
-        store=store, subject=subject, granted=granted, valid_from=datetime.now(UTC) - timedelta(days=90), record=record
+        store=store,
+        subject=subject,
+        granted=granted,
+        valid_from=datetime.now(UTC) - timedelta(days=90),
+        record=record,
     )

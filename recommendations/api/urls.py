@@ -1,0 +1,7 @@
+from django.urls import path
+
+from recommendations.api import views
+
+urlpatterns = [
+    path("recommendations/<slug:placement>/", views.Recommendations.as_view(), name="recommendations")
+]
