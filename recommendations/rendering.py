@@ -31,7 +31,9 @@ def render_shelf(
                 "asked": asked,
                 "is_static": is_static,
                 "token": "" if is_static else impression_token(asked.store.pk, shelf),
-                "may_forget": not is_static and shelf.variant != "non_personal",
+                # Elsewhere than on the shop's own pages there is nowhere to send it.
+                "may_forget": request is not None and not is_static and shelf.variant != "non_personal",
+                "is_own_page": request is not None,
                 "dom_id": f"etalage-{shelf.placement}-{shelf.request_id.hex[:8]}",
             },
             request=request,

@@ -11,7 +11,7 @@ A tag never breaks or delays its page: where a shelf cannot be made the place st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from django import template
@@ -122,6 +122,13 @@ def etalage_taste(context: Context) -> str:
     except NoStorefront:
         return ""
     return SafeString(render_to_string("recommendations/taste.html", {"taste": taste}, request=request))
+
+
+@register.simple_tag(takes_context=True)
+def etalage_shown(context: Context, product_ids: Iterable[str]) -> str:
+    """Say what the page itself shows already, before its shelves: `{% etalage_shown listed_ids %}`. They leave it out."""
+    PageRegistry.of(context.get("request")).add(product_ids)
+    return ""
 
 
 @register.filter

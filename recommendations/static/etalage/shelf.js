@@ -1,0 +1,166 @@
+// <etalage-shelf placement="home">: exchanges the shelf that everybody gets for the shopper's own before it is scrolled
+// into view, or fetches one where the page has none. A slow or dead Etalage changes nothing on the page.
+
+import { enhance } from "./carousel.js";
+
+const PATIENCE_MS = 3000;
+const AHEAD = "75%"; // of the window's height: how long before it comes into view a shelf is asked for
+const ANONYMOUS_ID = "etalage_anonymous_id";
+
+class EtalageShelf extends HTMLElement {
+  #asked = false;
+
+  connectedCallback() {
+    this.querySelectorAll(".etalage-shelf").forEach(enhance);
+    this.addEventListener("submit", (event) => this.#forget(event));
+    if (this.hasAttribute("final")) return;
+    near.observe(this);
+  }
+
+  disconnectedCallback() {
+    near.unobserve(this);
+  }
+
+  /** Asks again: after a change of consent, or when the browser brings the page back from its cache. */
+  refresh() {
+    this.#asked = false;
+    near.unobserve(this);
+    near.observe(this);
+  }
+
+  /** Waits for its turn: a shelf leaves out what those above it show. */
+  ask() {
+    if (this.#asked || this.hasAttribute("final") || !this.#mayAsk()) return;
+    this.#asked = true;
+    turn = turn.then(() => this.#exchange()).catch(() => {});
+  }
+
+  #mayAsk() {
+    return this.hasAttribute("key") || this.hasAttribute("known") || Boolean(cookie(ANONYMOUS_ID));
+  }
+
+  async #exchange() {
+    if (!this.isConnected) return;
+    const response = await fetch(this.#address(), {
+      headers: this.#headers(),
+      credentials: this.hasAttribute("key") ? "omit" : "same-origin",
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+    if (response.status !== 200) return;
+    const parsed = new DOMParser().parseFromString(await response.text(), "text/html");
+    const section = parsed.querySelector(".etalage-shelf");
+    if (section) this.#show(section);
+  }
+
+  #address() {
+    const placement = encodeURIComponent(this.getAttribute("placement") ?? "");
+    const endpoint = this.getAttribute("endpoint") ?? `/etalage/shelf/${placement}/`;
+    const address = new URL(endpoint, document.baseURI);
+    const asked = {
+      limit: this.getAttribute("limit"),
+      category: this.getAttribute("category"),
+      product_id: this.getAttribute("product"),
+      cart: this.getAttribute("cart"),
+      exclude: shownBefore(this).join(","),
+    };
+    if (this.hasAttribute("key")) {
+      Object.assign(asked, {
+        view: "html",
+        visitor_id: cookie(ANONYMOUS_ID),
+        customer_id: this.getAttribute("customer"),
+        signature: this.getAttribute("signature"),
+      });
+    }
+    for (const [name, value] of Object.entries(asked)) if (value) address.searchParams.set(name, value);
+    return address;
+  }
+
+  #headers() {
+    const key = this.getAttribute("key");
+    return key ? { "X-Api-Key": key } : {};
+  }
+
+  #show(section) {
+    const isNew = !this.querySelector(".etalage-shelf");
+    // A shelf that was not there would push down what is being read: it appears below the fold or not at all.
+    if (isNew && !this.hasAttribute("key") && this.getBoundingClientRect().top < innerHeight && scrollY > 0) return;
+    this.replaceChildren(document.adoptNode(section));
+    this.removeAttribute("waits");
+    enhance(section);
+    removeRepeats(this);
+    section.dispatchEvent(new CustomEvent("etalage:shelf", { bubbles: true, detail: { ...section.dataset } }));
+  }
+
+  async #forget(event) {
+    const form = event.target.closest(".etalage-card__forget");
+    if (!form) return;
+    event.preventDefault();
+    const card = form.closest(".etalage-card");
+    try {
+      const response = await fetch(form.action, {
+        method: "POST",
+        body: new URLSearchParams(new FormData(form)),
+        headers: { "X-Requested-With": "etalage" },
+        credentials: "same-origin",
+      });
+      if (!response.ok) return;
+    } catch {
+      return;
+    }
+    const neighbour = card.nextElementSibling ?? card.previousElementSibling;
+    const id = card.dataset.productId;
+    document.querySelectorAll(`.etalage-card[data-product-id="${CSS.escape(id)}"]`).forEach((same) => same.remove());
+    neighbour?.querySelector(".etalage-card__link")?.focus();
+  }
+}
+
+// One shelf after the other, in the order of the page.
+let turn = Promise.resolve();
+
+const near = new IntersectionObserver(
+  (entries) => {
+    const due = entries.filter((entry) => entry.isIntersecting).map((entry) => entry.target);
+    due.sort((a, b) => (a.compareDocumentPosition(b) & Node.DOCUMENT_POSITION_FOLLOWING ? -1 : 1));
+    for (const shelf of due) {
+      near.unobserve(shelf);
+      shelf.ask();
+    }
+  },
+  { rootMargin: `${AHEAD} 0px` },
+);
+
+function shownBefore(element) {
+  const ids = new Set();
+  for (const other of document.querySelectorAll("etalage-shelf, [data-etalage-shown]")) {
+    if (other === element || !(other.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
+    other.querySelectorAll("[data-product-id]").forEach((card) => ids.add(card.dataset.productId));
+  }
+  return [...ids].slice(0, 200);
+}
+
+/** What the exchanged shelf shows goes from the shelves below it, with its variants. */
+function removeRepeats(element) {
+  const ids = new Set();
+  const families = new Set();
+  for (const card of element.querySelectorAll(".etalage-card")) {
+    ids.add(card.dataset.productId);
+    if (card.dataset.family) families.add(card.dataset.family);
+  }
+  for (const other of document.querySelectorAll("etalage-shelf")) {
+    if (other === element || !(element.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
+    for (const card of other.querySelectorAll(".etalage-card")) {
+      if (ids.has(card.dataset.productId) || families.has(card.dataset.family)) card.remove();
+    }
+  }
+}
+
+function cookie(name) {
+  const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`));
+  return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
+}
+
+customElements.define("etalage-shelf", EtalageShelf);
+
+const refreshAll = () => document.querySelectorAll("etalage-shelf").forEach((shelf) => shelf.refresh());
+addEventListener("pageshow", (event) => event.persisted && refreshAll());
+document.addEventListener("etalage:consent", refreshAll);
