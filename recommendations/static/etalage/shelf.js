@@ -9,6 +9,7 @@ const ANONYMOUS_ID = "etalage_anonymous_id";
 
 class EtalageShelf extends HTMLElement {
   #asked = false;
+  #isPersonal = false;
 
   connectedCallback() {
     this.querySelectorAll(".etalage-shelf").forEach(enhance);
@@ -36,7 +37,8 @@ class EtalageShelf extends HTMLElement {
   }
 
   #mayAsk() {
-    return this.hasAttribute("key") || this.hasAttribute("known") || Boolean(cookie(ANONYMOUS_ID));
+    // Who has withdrawn gets the shelf of everybody back.
+    return this.#isPersonal || this.hasAttribute("key") || this.hasAttribute("known") || Boolean(cookie(ANONYMOUS_ID));
   }
 
   async #exchange() {
@@ -86,6 +88,7 @@ class EtalageShelf extends HTMLElement {
     if (isNew && !this.hasAttribute("key") && this.getBoundingClientRect().top < innerHeight && scrollY > 0) return;
     this.replaceChildren(document.adoptNode(section));
     this.removeAttribute("waits");
+    this.#isPersonal = section.dataset.variant !== "non_personal";
     enhance(section);
     removeRepeats(this);
     section.dispatchEvent(new CustomEvent("etalage:shelf", { bubbles: true, detail: { ...section.dataset } }));
@@ -163,4 +166,11 @@ customElements.define("etalage-shelf", EtalageShelf);
 
 const refreshAll = () => document.querySelectorAll("etalage-shelf").forEach((shelf) => shelf.refresh());
 addEventListener("pageshow", (event) => event.persisted && refreshAll());
-document.addEventListener("etalage:consent", refreshAll);
+
+// The event tells of the page's loading too; only a change asks again.
+let recognised = Boolean(cookie(ANONYMOUS_ID));
+document.addEventListener("etalage:consent", () => {
+  const before = recognised;
+  recognised = Boolean(cookie(ANONYMOUS_ID));
+  if (before !== recognised) refreshAll();
+});

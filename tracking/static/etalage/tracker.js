@@ -179,6 +179,7 @@ function shelfProperties(item) {
     rank: Number(item.dataset.rank),
     strategy: read("strategy"),
     variant: read("variant"),
+    token: read("token"),
   };
 }
 
