@@ -4,20 +4,61 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldBooleanSwitchWidget
 
+from accounts import auditing
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import may
-from accounts.display.charts import Bar, BarChart
+from accounts.current_store import may, require
+from accounts.display.charts import Bar, BarChart, LineChart, Series
 from accounts.display.columns import duration, when
+from accounts.models import Store
 from accounts.permissions import Ability
 from recommendations.models import TrainingRun
+from recommendations.selectors.training_outlook import training_outlook
+from recommendations.services.schedule_update import schedule_update
+from recommendations.services.training_request import run_acknowledge, training_request
 from recommendations.training.watch import find_killed_runs
+
+
+def _list_url() -> str:
+    return reverse("admin:recommendations_trainingrun_changelist")
+
+
+class ScheduleForm(forms.Form):
+    every_hours = forms.IntegerField(
+        label="Hours between trainings", min_value=1, max_value=720, widget=UnfoldAdminIntegerFieldWidget
+    )
+    is_enabled = forms.BooleanField(
+        label="Train by schedule", required=False, widget=UnfoldBooleanSwitchWidget
+    )
+
+
+def _duration_chart(store: Store) -> LineChart | None:
+    """Seconds of the last runs that went well, oldest first; None with fewer than two."""
+    done = TrainingRun.objects.for_store(store).filter(
+        state=TrainingRun.State.DONE, finished_at__isnull=False
+    )
+    runs = list(done.order_by("-started_at")[:30])[::-1]
+    if len(runs) < 2:
+        return None
+    labels = [date_format(timezone.localtime(run.started_at), "j M, H:i") for run in runs]
+    return LineChart(
+        "How long a training takes",
+        labels,
+        [Series("Seconds", [seconds_of(run) for run in runs])],
+        unit="s",
+        decimals=1,
+    )
 
 
 def seconds_of(run: TrainingRun) -> float:
@@ -41,6 +82,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     ordering = ("-started_at",)
     list_select_related = ("version",)
     change_form_template = "admin/recommendations/training_run.html"
+    change_list_template = "admin/recommendations/training_runs.html"
     export_columns = {
         "started_at": "started_at",
         "finished_at": "finished_at",
@@ -55,7 +97,64 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         # Whoever looks at the runs must not see one as running whose process is gone.
         find_killed_runs()
-        return super().changelist_view(request, extra_context)
+        store = require(request, Ability.READ_MODELS)
+        outlook = training_outlook(store)
+        context = {
+            "outlook": outlook,
+            "schedule_form": ScheduleForm(
+                initial={"every_hours": outlook.every_hours or 24, "is_enabled": outlook.is_enabled}
+            ),
+            "may_manage": may(request, Ability.MANAGE_MODELS),
+            "weekly_chart": _duration_chart(store),
+            **(extra_context or {}),
+        }
+        return super().changelist_view(request, context)
+
+    def train_view(self, request: HttpRequest) -> HttpResponse:
+        """POST: a worker trains as soon as one is free. Nothing goes live that the publish gate refuses."""
+        store = require(request, Ability.MANAGE_MODELS)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        training_request(store=store, user=request.user)  # type: ignore[arg-type]
+        messages.success(
+            request,
+            "A worker trains as soon as one is free. The run appears here; the live version serves until then.",
+        )
+        return HttpResponseRedirect(_list_url())
+
+    def schedule_view(self, request: HttpRequest) -> HttpResponse:
+        store = require(request, Ability.MANAGE_MODELS)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        form = ScheduleForm(request.POST)
+        if not form.is_valid():
+            messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
+            return HttpResponseRedirect(_list_url())
+        with transaction.atomic():
+            schedule_update(store=store, **form.cleaned_data)
+            auditing.record(
+                store=store,
+                actor=request.user,  # type: ignore[arg-type]
+                action="training_schedule.changed",
+                target=f"store:{store.slug}",
+                details=dict(form.cleaned_data),
+            )
+        hours = form.cleaned_data["every_hours"]
+        messages.success(
+            request,
+            f"Trained every {hours} hours."
+            if form.cleaned_data["is_enabled"]
+            else "Training by schedule is off.",
+        )
+        return HttpResponseRedirect(_list_url())
+
+    def acknowledge_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        run = self.object_for(request, object_id, Ability.MANAGE_MODELS)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        run_acknowledge(run=run, user=request.user)  # type: ignore[arg-type]
+        messages.success(request, "The warning is taken away. The run stays in the list.")
+        return HttpResponseRedirect(_list_url())
 
     def changeform_view(
         self,
@@ -75,6 +174,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             "length": duration(seconds_of(run)),
             "chart": BarChart("Where the time went", bars, "Step", "Time") if bars else None,
             "may_manage": may(request, Ability.MANAGE_MODELS),
+            "acknowledge_url": reverse("admin:recommendations_trainingrun_acknowledge", args=[run.pk]),
             **(extra_context or {}),
         }
         return super().changeform_view(request, object_id, form_url, context)

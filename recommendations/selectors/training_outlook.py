@@ -41,4 +41,3 @@ def training_outlook(store: Store) -> TrainingOutlook:
         is_enabled=bool(schedule and schedule.is_enabled),
         next_run_at=schedule_status(schedule).next_run if schedule else None,
     )
-

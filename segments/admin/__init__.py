@@ -1,0 +1,3 @@
+from segments.admin import panels, segments
+
+__all__ = ["panels", "segments"]
