@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.models import Store
@@ -10,7 +11,7 @@ from accounts.models import Store
 
 def add_store_argument(parser: CommandParser) -> None:
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--store", help="the store's slug; may be left out where there is one store only")
+    which.add_argument("--store", help="the store's slug; default: the only one, or that of the demo shop")
     which.add_argument("--all", action="store_true", help="every store")
 
 
@@ -22,6 +23,8 @@ def stores_named(options: Mapping[str, Any]) -> list[Store]:
     slug = options["store"]
     if slug is None and len(stores) == 1:
         return stores
+    if slug is None and any(store.slug == settings.ETALAGE_STOREFRONT_STORE for store in stores):
+        slug = settings.ETALAGE_STOREFRONT_STORE
     found = [store for store in stores if store.slug == slug]
     if not found:
         known = ", ".join(store.slug for store in stores) or "none: run manage.py seed_demo"
