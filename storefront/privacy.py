@@ -39,7 +39,7 @@ def export(subject: Subject) -> Iterable[ExportTable]:
 def erase(subject: Subject) -> ErasureReport:
     """Cart, account and waiting messages go; orders are unlinked and stripped of how they were paid. May be run again."""
     with transaction.atomic():
-        orders = _orders(subject).select_for_update()
+        orders = _orders(subject).select_for_update(of=("self",))
         kept = [_unlinked(order) for order in orders]
         ShopOrder.all_stores.bulk_update(kept, ["customer", "account", "payment_reference", "access_token"], batch_size=500)
         deleted = {
