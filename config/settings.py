@@ -257,7 +257,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # rows of their own, which the admin edits. A run that is late by more than its interval is left out.
 _every = {
     "storefront.tasks.send_outbox": 15,
-    "tracking.tasks.fold_all_stores": 15,
+    "tracking.tasks.fold_all_stores": 10,
     "recommendations.watch_training": 60,
 }
 CELERY_BEAT_SCHEDULE = {

@@ -8,9 +8,24 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("DATABASE_POOL_SIZE", "16")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+import structlog
 from django.core.wsgi import get_wsgi_application
-
-from config.checks import require_keys
+from django.db import DatabaseError
 
 application = get_wsgi_application()
+
+from accounts.models import Store
+from config.checks import require_keys
+from recommendations.serving.store_state import warm_up
+
+
+def _warm_up() -> None:
+    """Compile what has to be compiled and read the models now: the first shopper must not wait for it."""
+    try:
+        warm_up(list(Store.objects.order_by("pk").values_list("pk", flat=True)))
+    except DatabaseError as error:
+        structlog.get_logger(__name__).warning("not_warmed_up", error=str(error))
+
+
 require_keys()
+_warm_up()

@@ -8,6 +8,7 @@ import redis
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from accounts.models import Store
 from accounts.valkey import ValkeyUnavailable
 from config.backups import restoring
 from config.backups import suppressions as suppression_list
@@ -15,6 +16,7 @@ from config.backups.errors import BackupError
 from config.backups.manifest import verify
 from config.backups.owner import drop_database
 from consent.services.suppression_replay import suppression_replay
+from tracking.folding import fold_new_events, renumber_after_restore
 
 EXAMPLE = """
 examples:
@@ -80,6 +82,7 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         if suppressions is not None:
             suppression_list.read_of(suppressions)
+        renumber_after_restore()
         erased = suppression_replay()
         try:
             restoring.forget_cached_profiles()
@@ -87,6 +90,8 @@ class Command(BaseCommand):
             self.stderr.write(
                 f"Valkey could not be emptied ({error}): delete its keys etalage:* before you open the shop."
             )
+        for store in Store.objects.order_by("pk"):
+            fold_new_events(store.pk)
         if not keep_former:
             drop_database(former)
         self.stdout.write(f"Restored. {erased} people who had been erased since were erased again.")

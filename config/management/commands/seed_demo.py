@@ -63,7 +63,9 @@ class Memory:
         for login in logins:
             login["password"] = self.passwords[login["email"]]
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-        write_private(settings.DATA_DIR / "demo.json", json.dumps({**self.keys, "logins": logins}, indent=2) + "\n")
+        write_private(
+            settings.DATA_DIR / "demo.json", json.dumps({**self.keys, "logins": logins}, indent=2) + "\n"
+        )
 
 
 class Command(BaseCommand):
@@ -80,7 +82,9 @@ class Command(BaseCommand):
         memory = Memory.read()
         with transaction.atomic():
             store = _store()
-            with tqdm(total=catalogue.SIZE, desc="Products", unit="product", disable=None, leave=False) as bar:
+            with tqdm(
+                total=catalogue.SIZE, desc="Products", unit="product", disable=None, leave=False
+            ) as bar:
                 stocked = stock_the_shelves(
                     store=store, media_dir=settings.ETALAGE_MEDIA_DIR, now=timezone.now(), progress=bar.update
                 )
@@ -133,7 +137,12 @@ def _staff(store: Store, login: StaffLogin, memory: Memory) -> None:
         user = user or User.objects.create_superuser(login.email, password, name=login.name)
     else:
         user = membership_grant(
-            store=store, email=login.email, role=login.role, granted_by=None, name=login.name, password=password
+            store=store,
+            email=login.email,
+            role=login.role,
+            granted_by=None,
+            name=login.name,
+            password=password,
         ).user
     _keep_password(user, password, is_new=is_new)
 
@@ -166,7 +175,10 @@ def _shopper(store: Store, shopper: ShopperLogin, memory: Memory) -> None:
     if shopper.interests:
         interests = [{"kind": kind, "value": value} for kind, value in shopper.interests]
         customer = customer_upsert(
-            store=store, external_id=external_id, profile={"interests": interests}, source=ProfileSource.DECLARED
+            store=store,
+            external_id=external_id,
+            profile={"interests": interests},
+            source=ProfileSource.DECLARED,
         )
     vault.put_many(store, {customer.pk: {"email": shopper.email, "name": shopper.name}})
     ShopAccount.objects.create(store=store, user=user, customer=customer)
@@ -176,7 +188,10 @@ def _key(store: Store, name: str, memory: Memory) -> None:
     """A key whose secret is still known is kept; one whose secret was lost is replaced."""
     title, scopes = KEYS[name]
     known = memory.keys.get(name)
-    if known and ApiKey.objects.for_store(store).filter(digest=keys.digest_of(known), revoked_at=None).exists():
+    if (
+        known
+        and ApiKey.objects.for_store(store).filter(digest=keys.digest_of(known), revoked_at=None).exists()
+    ):
         return
     _, memory.keys[name] = api_key_create(
         store=store,
