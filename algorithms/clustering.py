@@ -44,9 +44,12 @@ class Clustering:
 
     def assign(self, features: Float64) -> Int64:
         """(m,): the nearest centre's label of each row of (m, f) features, in the units that were learned from."""
+        return np.asarray(self.distances(features).argmin(axis=1))
+
+    def distances(self, features: Float64) -> Float64:
+        """(m, k): Euclidean distance of each row of (m, f) features to each centre, in deviations."""
         scaled = self._scale(features)
-        distances = ((scaled[:, None, :] - self.centres[None]) ** 2).sum(axis=2)
-        return np.asarray(distances.argmin(axis=1))
+        return np.sqrt(((scaled[:, None, :] - self.centres[None]) ** 2).sum(axis=2))
 
     def _scale(self, features: Float64) -> Float64:
         return (_logged(features, self.logged) - self.mean) / self.deviation
@@ -54,7 +57,8 @@ class Clustering:
     def centres_in_units(self) -> Float64:
         """(k, f): centres in the units of the features, to describe clusters by."""
         scaled = self.centres * self.deviation + self.mean
-        return np.where(self.logged, np.expm1(scaled), scaled)
+        # Only what was logged: the others may be far beyond what exp can hold.
+        return np.where(self.logged, np.expm1(np.where(self.logged, scaled, 0.0)), scaled)
 
     def arrays(self) -> dict[str, Array]:
         return {

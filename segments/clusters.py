@@ -71,8 +71,7 @@ def find_clusters(table: FeatureTable, seed: int = 0) -> FoundClusters | None:
     found = cluster(features, np.random.default_rng(seed))
     if found.k < 2:
         return None
-    scaled = found._scale(features)
-    distances = np.linalg.norm(scaled - found.centres[found.labels], axis=1)
+    distances = found.distances(features)[np.arange(table.n), found.labels]
     centres = found.centres_in_units()
     names = unique_names([words_of(centre) for centre in found.centres])
     clusters = [

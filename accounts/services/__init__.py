@@ -1,5 +1,5 @@
 from accounts.services.api_keys import api_key_create, api_key_revoke
-from accounts.services.customers import customer_upsert, customers_get_or_create
+from accounts.services.customers import customer_upsert, customers_get_or_create, customers_upsert
 from accounts.services.identity import (
     Identification,
     identities_link,
@@ -19,6 +19,7 @@ __all__ = [
     "api_key_revoke",
     "customer_upsert",
     "customers_get_or_create",
+    "customers_upsert",
     "identities_link",
     "identity_end",
     "identity_link",

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from accounts import shopper_changes
 from accounts.identifiers import is_forbidden_id
 from accounts.models.customer import Customer, ProfileSource
 from accounts.models.store import Store
@@ -81,12 +82,42 @@ def customer_upsert(
     with connection.cursor() as cursor:
         customer_id = customers_get_or_create(cursor, store.pk, [external_id])[external_id]
     customer = Customer.objects.for_store(store).select_for_update(no_key=True).get(pk=customer_id)
-    if profile:
-        _apply(customer, profile, ProfileSource(source), at or timezone.now())
+    if taken := _apply(customer, profile or {}, ProfileSource(source), at or timezone.now()):
+        customer.save(update_fields=[*taken, "field_sources", "updated_at"])
+        shopper_changes.changed(store.pk, customer_ids=[external_id])
     return customer
 
 
-def _apply(customer: Customer, profile: Mapping[str, Any], source: ProfileSource, at: datetime) -> None:
+@transaction.atomic
+def customers_upsert(
+    *,
+    store: Store,
+    profiles: Mapping[str, Mapping[str, Any]],
+    source: ProfileSource = ProfileSource.CRM,
+    at: datetime | None = None,
+) -> int:
+    """`customer_upsert` for many, {external id: profile}, in a handful of queries. Gives how many profiles changed.
+
+    Raises as it does, for the first faulty profile; nothing is stored then.
+    """
+    moment = at or timezone.now()
+    with connection.cursor() as cursor:
+        ids = customers_get_or_create(cursor, store.pk, profiles)
+    rows = Customer.objects.for_store(store).filter(pk__in=ids.values()).order_by("pk")
+    changed = [
+        customer
+        for customer in rows.select_for_update(no_key=True)
+        if _apply(customer, profiles[customer.external_id], ProfileSource(source), moment)
+    ]
+    for customer in changed:
+        customer.updated_at = moment
+    Customer.all_stores.bulk_update(changed, [*PROFILE_FIELDS, "field_sources", "updated_at"], batch_size=500)
+    shopper_changes.changed(store.pk, customer_ids=[customer.external_id for customer in changed])
+    return len(changed)
+
+
+def _apply(customer: Customer, profile: Mapping[str, Any], source: ProfileSource, at: datetime) -> list[str]:
+    """Set the fields that may be set from this source, unsaved. Gives their names."""
     if unknown := set(profile) - set(PROFILE_FIELDS):
         raise ValueError(
             f"Unknown profile fields: {', '.join(sorted(unknown))}. Known: {', '.join(PROFILE_FIELDS)}."
@@ -97,7 +128,7 @@ def _apply(customer: Customer, profile: Mapping[str, Any], source: ProfileSource
         customer.field_sources[name] = {"source": source.value, "at": at.isoformat()}
     if taken:
         _check(customer, taken)
-        customer.save(update_fields=[*taken, "field_sources", "updated_at"])
+    return taken
 
 
 def _takes(known: Mapping[str, str] | None, source: ProfileSource, at: datetime) -> bool:

@@ -14,6 +14,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import shopper_changes
 from accounts.models.customer import Customer
 from accounts.models.identity import IdentityLink, Visitor
 from accounts.models.store import Store
@@ -148,7 +149,8 @@ def identity_link(
     if visitor.store_id != store.pk or customer.store_id != store.pk:
         raise ValueError("Visitor and customer must belong to the store that links them.")
     moment = at or timezone.now()
-    identities_link(store.pk, [Identification(visitor.pk, customer.pk, moment, source)])
+    if identities_link(store.pk, [Identification(visitor.pk, customer.pk, moment, source)]):
+        _announce(store.pk, visitor, customer)
     return (
         IdentityLink.objects.for_store(store)
         .filter(visitor=visitor, customer=customer, undone_at=None, valid_from__lte=moment)
@@ -164,6 +166,7 @@ def identity_unlink(*, link: IdentityLink, at: datetime | None = None) -> None:
         undone_at=at or timezone.now()
     )
     link.refresh_from_db()
+    _announce(link.store_id, link.visitor, link.customer)
 
 
 @transaction.atomic
@@ -173,4 +176,15 @@ def identity_end(*, store: Store, visitor: Visitor, at: datetime | None = None) 
     open_links = IdentityLink.objects.for_store(store).filter(
         visitor=visitor, undone_at=None, valid_from__lte=moment, valid_until=None
     )
-    return open_links.update(valid_until=moment)
+    ended = open_links.update(valid_until=moment)
+    if ended:
+        _announce(store.pk, visitor)
+    return ended
+
+
+def _announce(store_id: int, visitor: Visitor, *customers: Customer) -> None:
+    shopper_changes.changed(
+        store_id,
+        anonymous_ids=[visitor.anonymous_id],
+        customer_ids=[customer.external_id for customer in customers],
+    )
