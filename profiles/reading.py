@@ -87,11 +87,18 @@ def profile_for(
     except Error:
         log.warning("profile.links_unreadable", exc_info=True)
         who = Who(customer_id, (Stretch(visitor_id),) if visitor_id is not None else ())
+    return profile_of(store_id, who, now=moment, deadline=deadline)
+
+
+def profile_of(store_id: int, who: Who, *, now: float, deadline: float | None = None) -> Profile:
+    """The same for who has asked `who_is` before and kept the answer: no query where Valkey has the profile."""
+    if not who.stretches and who.customer_id is None:
+        return EMPTY
     events = _from_valkey(store_id, who)
     if events is not None:
-        return fold(events, moment, source="valkey")
+        return fold(events, now, source="valkey")
     events = _from_log(store_id, who, deadline)
-    return fold(events, moment, source="log") if events is not None else EMPTY
+    return fold(events, now, source="log") if events is not None else EMPTY
 
 
 def who_is(store_id: int, visitor_id: int | None, customer_id: int | None) -> Who:
