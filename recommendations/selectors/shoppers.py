@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts.models import Customer, IdentityLink, Visitor
+from accounts.models import Customer, Visitor
 from consent.gate import may_personalise
 from consent.purposes import Purpose
+from profiles.reading import who_is
 from recommendations.models import ForgottenProduct
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.shelf import Shopper
@@ -37,12 +39,16 @@ def read_known_shopper(store_id: int, shopper: Shopper) -> KnownShopper:
     )
     if not permitted:
         return NOBODY_KNOWN
-    visitor_ids = _visitor_ids(visitor, customer)
+    visitor_id = visitor.pk if visitor else None
+    who = who_is(store_id, visitor_id, customer.pk if customer else None)
+    # Of a device that others used too only the time that was this person's counts; segments and orders know persons, not times.
+    visitor_ids = tuple({stretch.visitor_id for stretch in who.stretches if math.isinf(stretch.since)})
     return KnownShopper(
         may_personalise=True,
-        key=f"c:{customer.pk}" if customer else f"v:{visitor_ids[0]}",
-        visitor_ids=visitor_ids,
+        key=f"c:{customer.pk}" if customer else f"v:{visitor_id}",
+        visitor_id=visitor_id,
         customer_pk=customer.pk if customer else None,
+        stretches=tuple((stretch.visitor_id, stretch.since, stretch.until) for stretch in who.stretches),
         segments=_segments(store_id, visitor_ids, customer),
         purchased=_purchased(store_id, visitor_ids, customer),
         forgotten=_forgotten(store_id, visitor_ids, customer),
@@ -68,18 +74,6 @@ def _customer(store_id: int, customer_id: str | None, visitor: Visitor | None) -
         .order_by("-links__valid_from")
         .first()
     )
-
-
-def _visitor_ids(visitor: Visitor | None, customer: Customer | None) -> tuple[int, ...]:
-    """The asking visitor first, then the others that are this customer now."""
-    own = () if visitor is None else (visitor.pk,)
-    if customer is None:
-        return own
-    links = IdentityLink.objects.for_store(customer.store_id).filter(
-        customer=customer, valid_until=None, undone_at=None
-    )
-    linked = links.order_by("-valid_from").values_list("visitor_id", flat=True)[:50]
-    return tuple(dict.fromkeys((*own, *linked)))
 
 
 def _is_person(visitor_ids: Iterable[int], customer: Customer | None) -> Q:

@@ -21,7 +21,7 @@ def product_forget(*, store: Store, shopper: Shopper, product_id: str) -> bool:
     person = (
         {"customer_id": known.customer_pk, "visitor_id": None}
         if known.customer_pk is not None
-        else {"customer_id": None, "visitor_id": known.visitor_ids[0]}
+        else {"customer_id": None, "visitor_id": known.visitor_id}
     )
     ForgottenProduct.all_stores.get_or_create(store=store, product_id=product_id, **person)
     subjects.invalidate(

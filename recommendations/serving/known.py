@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from profiles.reading import Stretch, Who
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,14 +13,16 @@ class KnownShopper:
     """What the database says of a shopper. Empty in everything where shelves may not be made for them.
 
     `key` names the person for good (`c:<customer>` or `v:<visitor>`, primary keys): the control group hangs on it.
+    `stretches` are the times (visitor, since, until) that visitors were this person, as `profiles.reading.Who` has them.
     `segments` are primary keys, the one that counts first. `purchased` and `forgotten` are products' external ids.
     `features` are the customer's features as training names them, `interests` (kind, value) pairs of their own statement.
     """
 
     may_personalise: bool = False
     key: str = ""
-    visitor_ids: tuple[int, ...] = ()
+    visitor_id: int | None = None
     customer_pk: int | None = None
+    stretches: tuple[tuple[int, float, float], ...] = ()
     segments: tuple[int, ...] = ()
     purchased: tuple[str, ...] = ()
     forgotten: tuple[str, ...] = ()
@@ -28,7 +33,20 @@ class KnownShopper:
     def from_json(cls, fields: Mapping[str, Any]) -> KnownShopper:
         lists = {name: tuple(value) for name, value in fields.items() if isinstance(value, list)}
         known = cls(**{**fields, **lists})
-        return replace(known, interests=tuple((kind, value) for kind, value in known.interests))
+        return replace(
+            known,
+            interests=tuple((kind, value) for kind, value in known.interests),
+            stretches=tuple((visitor, _moment(since, -1), _moment(until, 1)) for visitor, since, until in known.stretches),
+        )
+
+    @property
+    def who(self) -> Who:
+        return Who(self.customer_pk, tuple(Stretch(*stretch) for stretch in self.stretches))
+
+
+def _moment(value: float | None, open_end: int) -> float:
+    """JSON has no infinity: an open end comes back as null."""
+    return open_end * math.inf if value is None else float(value)
 
 
 NOBODY_KNOWN = KnownShopper()

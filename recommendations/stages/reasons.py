@@ -37,14 +37,22 @@ POPULAR: Final = frozenset({"popular", "trending", "popular_in_category"})
 
 def reason_for(context: Context, place: int, contributions: Mapping[str, float]) -> Reason:
     """`contributions` of the product by strategy, > 0; empty for a product that merely fills the shelf."""
-    loudest = max(contributions.values(), default=0.0)
-    for name in sorted(contributions, key=lambda name: -contributions[name]):
-        if contributions[name] < SPEAKING_SHARE * loudest:
-            break
+    for name in _speakers(contributions):
         reason = _of_strategy(context, place, name)
         if reason is not None:
             return reason
     return standing_reason(context, place)
+
+
+def _speakers(contributions: Mapping[str, float]) -> list[str]:
+    """Who may speak, in turn: the loudest first; but what the shopper did before what is popular, where together it gave more."""
+    loudest = max(contributions.values(), default=0.0)
+    audible = [name for name, given in contributions.items() if given >= SPEAKING_SHARE * loudest]
+    audible.sort(key=lambda name: -contributions[name])
+    popular = sum(contributions[name] for name in audible if name in POPULAR)
+    if 2 * popular <= sum(contributions[name] for name in audible):
+        audible.sort(key=lambda name: name in POPULAR)
+    return audible
 
 
 def _of_strategy(context: Context, place: int, name: str) -> Reason | None:

@@ -52,4 +52,6 @@ def trained_shop(busy_shop: Shop, model_dir: Path) -> Shop:
         "recently_viewed",
     )
     train(busy_shop.store, recipe={name: {} for name in quick})
+    store_state.warm_up([busy_shop.store.pk])
+    store_state.forget_all()
     return busy_shop

@@ -120,6 +120,8 @@ def make_shop(per_category: int = 10) -> Shop:
                 published_at=datetime.now(UTC) - timedelta(days=200),
             )
     store_defaults_create(store=store)
+    # A busy machine is no reason to fall back: tests of the deadline set their own.
+    Placement.objects.for_store(store).update(deadline_ms=30_000)
     return Shop(store, categories, brands, products)
 
 

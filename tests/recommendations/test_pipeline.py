@@ -11,7 +11,6 @@ def test_the_shelf_follows_what_was_just_looked_at(trained_shop: Shop) -> None:
     before = recommend(request)
     trained_shop.views(visitor, "tents-2", "tents-3")
     after = recommend(request)
-    print(before, after)
     assert {item.product.category_name for item in after.items[:4]} == {"Tents"}
     assert after.personalised
     assert after.items[0].reason.text.startswith("Because you viewed Tents")
