@@ -83,6 +83,10 @@ class Flag(IntFlag):
     OBJECTED = 2
 
 
+_RESTRICTED: Final = int(Flag.RESTRICTED)
+_OBJECTED: Final = int(Flag.OBJECTED)
+
+
 class StateAt(NamedTuple):
     """From `valid_from` on the subject grants `granted`, until the next state."""
 
@@ -152,9 +156,9 @@ class Person:
         purposes, reason = self._by_source(event, now)
         if event.gpc and not self._overrides_gpc and purposes & GPC_WITHHELD:
             purposes, reason = purposes & ~GPC_WITHHELD, DiscardReason.SIGNAL
-        if self._flags & Flag.RESTRICTED:
+        if self._flags & _RESTRICTED:
             purposes, reason = _NECESSARY, DiscardReason.RESTRICTED
-        elif self._flags & Flag.OBJECTED and purposes & _PROFILING:
+        elif self._flags & _OBJECTED and purposes & _PROFILING:
             purposes, reason = purposes & ~_PROFILING, DiscardReason.RESTRICTED
         return Verdict(purposes | _NECESSARY, reason)
 
@@ -182,6 +186,8 @@ class Person:
 
 def _merge(histories: Sequence[Sequence[StateAt]]) -> tuple[list[datetime], list[int]]:
     """One timeline on which every subject that has decided permits: moments, and the mask from each on."""
+    if not histories:
+        return [], []
     if len(histories) == 1:
         return [state.valid_from for state in histories[0]], [state.granted for state in histories[0]]
     changes = sorted((state.valid_from, index, state.granted) for index, history in enumerate(histories) for state in history)
