@@ -81,29 +81,34 @@ class RecentlyViewed(OwnHistory):
         return strategy
 
 
-AGES, COUNTS, VARIETIES = 12, 4, 4
-"""Sizes of the reminder's table: places back among the distinct items; times seen; repeated views of anything."""
+AGES, COUNTS, REPEATS = 12, 3, 4
+"""Sizes of the reminder's table: places back among the distinct items; times seen; repeated views in the open session."""
+LOOKBACK = 60  # interactions of a user that can be repeated
 
 
 class Reminder(OwnHistory):
-    """The probability that the next item is one already seen, as training sessions show it.
+    """How likely the next item is one already seen, as the training log shows it.
 
-    Depends on how many distinct items were seen since (0 for the newest), how often the item was seen, and how many
-    views of the session were repeats. A table of 12 × 4 × 4 cells, each shrunk towards its age's mean.
+    Depends on how many distinct items were seen since (0 for the newest), how often the item was seen, how many interactions of
+    the open session were repeats, and whether the item was seen in that session. One table of 12 × 3 × 4 × 2 probabilities, each
+    shrunk towards the mean of its age and session, in units of the mean probability of the two newest items of a session:
+    1 = as likely as those usually are. So a score means the same for every shopper (`blend.CALIBRATED`).
     """
 
     name: ClassVar[str] = "reminder"
 
-    table_: Float64  # (AGES, COUNTS, VARIETIES) probabilities
+    table_: Float64  # (AGES, COUNTS, REPEATS, 2); last axis: seen before the open session, in it
 
     def __init__(self, shrinkage: float = 50.0) -> None:
         self.shrinkage = shrinkage
 
     def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
-        shown, taken = _repeat_counts(data.item, data.session_offsets)
-        by_age = (taken.sum(axis=(1, 2)) + 1e-3) / (shown.sum(axis=(1, 2)) + 1.0)
-        table = (taken + self.shrinkage * by_age[:, None, None]) / (shown + self.shrinkage)
-        return self._learn(table, data.n_items)
+        order = np.lexsort((data.session, data.timestamp, data.user))
+        shown, taken = _repeat_counts(data.item[order], data.user[order], data.session[order])
+        mean = (taken.sum(axis=(1, 2)) + 1e-3) / (shown.sum(axis=(1, 2)) + 1.0)
+        table = (taken + self.shrinkage * mean[:, None, None]) / (shown + self.shrinkage)
+        usual = (taken[:2, :, :, 1].sum() + 1.0) / (shown[:2, :, :, 1].sum() + 5.0)
+        return self._learn(table / usual, data.n_items)
 
     def _learn(self, table: Float64, n_items: int) -> Self:
         self.table_, self.n_items_ = table, n_items
@@ -111,10 +116,12 @@ class Reminder(OwnHistory):
 
     def score(self, query: Query) -> Float32:
         scores = np.zeros(self.n_items_, np.float32)
-        history = query.items[self._known(query)]
-        items, ages, counts = _ages_and_counts(history, AGES)
-        repeats = min(len(history) - len(set(history.tolist())), VARIETIES - 1)
-        scores[items] = self.table_[ages, np.minimum(counts, COUNTS) - 1, repeats]
+        known = self._known(query)
+        in_session = np.arange(len(query.items)) >= query.session_start
+        items, counts, current, repeats = _candidates(
+            query.items[known][-LOOKBACK:], in_session[known][-LOOKBACK:]
+        )
+        scores[items] = self.table_[np.arange(len(items)), counts, repeats, current]
         return scores
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
@@ -132,40 +139,47 @@ class Reminder(OwnHistory):
 
 
 @numba.njit(nogil=True, cache=True)
-def _ages_and_counts(history: Int32, limit: int) -> tuple[Int32, Int64, Int64]:
-    """Distinct items, newest first, at most `limit`; how many distinct items are newer; how often each stands there."""
-    items = np.empty(min(limit, len(history)), np.int32)
-    counts = np.zeros(len(items), np.int64)
-    n = 0
+def _candidates(history: Int32, in_session: Bool) -> tuple[Int32, Int64, Int64, int]:
+    """The newest distinct items, newest first; for each its place on the table's axes of counts and sessions; the place of all on
+    the axis of repeats."""
+    items = np.empty(AGES, np.int32)
+    counts, current = np.zeros(AGES, np.int64), np.zeros(AGES, np.int64)
+    n, repeats = 0, 0
     for row in range(len(history) - 1, -1, -1):
-        found = False
+        place = n
         for a in range(n):
             if items[a] == history[row]:
-                counts[a] += 1
-                found = True
-                break
-        if not found and n < len(items):
-            items[n] = history[row]
-            counts[n] = 1
+                place = a
+        if place < n:
+            counts[place] = min(counts[place] + 1, COUNTS - 1)
+            repeats += in_session[row]
+        elif n < AGES:
+            items[n], current[n] = history[row], in_session[row]
             n += 1
-    return items[:n], np.arange(n), counts[:n]
+    return items[:n], counts[:n], current[:n], min(repeats, REPEATS - 1)
 
 
 @numba.njit(nogil=True, cache=True)
-def _repeat_counts(items: Int32, offsets: Int64) -> tuple[Float64, Float64]:
-    """How often each kind of candidate stood there when a next item was chosen, and how often it was the one."""
-    shown = np.zeros((AGES, COUNTS, VARIETIES))
-    taken = np.zeros((AGES, COUNTS, VARIETIES))
-    for s in range(len(offsets) - 1):
-        repeats = 0
-        start = max(offsets[s], offsets[s + 1] - 60)  # of a robot's endless session, the end is enough
-        for row in range(start + 1, offsets[s + 1]):
-            repeats += (items[start : row - 1] == items[row - 1]).any()
-            candidates, ages, counts = _ages_and_counts(items[start:row], AGES)
-            for a in range(len(candidates)):
-                cell = ages[a], min(counts[a], COUNTS) - 1, min(repeats, VARIETIES - 1)
-                shown[cell] += 1.0
-                taken[cell] += candidates[a] == items[row]
+def _repeat_counts(items: Int32, users: Int32, sessions: Int32) -> tuple[Float64, Float64]:
+    """How often each kind of candidate stood there when a next item was chosen, and how often it was the one.
+
+    Rows are sorted by user, then time.
+    """
+    shown = np.zeros((AGES, COUNTS, REPEATS, 2))
+    taken = np.zeros((AGES, COUNTS, REPEATS, 2))
+    start = 0
+    for row in range(1, len(items)):
+        if users[row] != users[row - 1]:
+            start = row
+        first = max(start, row - LOOKBACK)
+        if first == row:
+            continue
+        in_session = sessions[first:row] == sessions[row]
+        candidates, counts, current, repeats = _candidates(items[first:row], in_session)
+        for a in range(len(candidates)):
+            cell = a, counts[a], repeats, current[a]
+            shown[cell] += 1.0
+            taken[cell] += candidates[a] == items[row]
     return shown, taken
 
 

@@ -21,10 +21,10 @@ from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy,
 
 @dataclass(frozen=True)
 class SequentialParameters:
-    window: int = 15
-    back: float = 0.5  # how much "seen before" counts against "seen after"
-    source_power: float = 0.4
-    popularity_power: float = 0.08
+    window: int = 5
+    back: float = 0.7  # how much "seen before" counts against "seen after"
+    source_power: float = 0.5
+    popularity_power: float = 0.2
     query_decay: float = 0.65
     query_length: int = 20
 

@@ -28,11 +28,11 @@ from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, St
 class NeighbourhoodParameters:
     """Tuned on browsing logs (see benchmarks/RESULTS.md); a wide optimum: halving or doubling costs about 1 %."""
 
-    neighbours: int = 150
-    query_decay: float = 0.65
+    neighbours: int = 200
+    query_decay: float = 0.55
     neighbour_decay: float = 0.78
-    lookback: float = 0.4
-    idf_power: float = 1.5
+    lookback: float = 0.7
+    idf_power: float = 2.25
     length_power: float = 0.2
     popularity_power: float = 0.08
     query_length: int = 20

@@ -29,6 +29,7 @@ class ScoreBlocks:
     offsets: Int64  # (n_cases + 1,): candidates of case c are rows offsets[c]:offsets[c + 1]
     target_rows: Int64  # rows that are relevant
     target_cases: Int64  # their cases; a relevant item that no strategy lists still has a row
+    n_items: int  # how many items are ranked; those without a row have no opinion in their favour
 
     @property
     def n_cases(self) -> int:
@@ -46,7 +47,12 @@ class ScoreBlocks:
         case_of = np.full(self.n_cases, -1, np.int64)
         case_of[np.asarray(cases, np.int64)] = np.arange(len(spans))
         return ScoreBlocks(
-            self.names, self.scores[:, rows], offsets, target_rows[kept], case_of[self.target_cases[kept]]
+            self.names,
+            self.scores[:, rows],
+            offsets,
+            target_rows[kept],
+            case_of[self.target_cases[kept]],
+            self.n_items,
         )
 
 
@@ -109,6 +115,7 @@ def gather(
         np.array(sizes, np.int64),
         np.concatenate([empty, *target_rows]),
         np.concatenate([empty, *target_cases]),
+        n_items,
     )
 
 
@@ -119,7 +126,9 @@ def _scaled(name: str, scores: Float32, method: Method) -> Float32:
 def measure(blocks: ScoreBlocks, weights: Mapping[str, float], metric: str = "ndcg@10") -> Float64:
     """(n_cases,): `metric` ("ndcg@10", "mrr@20", "recall@10", "hit_rate@20") of the blend with these weights."""
     row = np.array([weights.get(name, 0.0) for name in blocks.names], np.float32)
-    ranks = _ranks_among(row @ blocks.scores, blocks.offsets, blocks.target_rows, blocks.target_cases)
+    ranks = _ranks_among(
+        row @ blocks.scores, blocks.offsets, blocks.target_rows, blocks.target_cases, blocks.n_items
+    )
     name, k = metric.split("@")
     measures = {
         "ndcg": metrics.ndcg,
@@ -135,7 +144,10 @@ def measure(blocks: ScoreBlocks, weights: Mapping[str, float], metric: str = "nd
 
 
 @numba.njit(nogil=True, cache=True)
-def _ranks_among(total: Float32, offsets: Int64, target_rows: Int64, target_cases: Int64) -> Float64:
+def _ranks_among(
+    total: Float32, offsets: Int64, target_rows: Int64, target_cases: Int64, n_items: int
+) -> Float64:
+    """Mean ranks among the candidates; one that no strategy with weight has an opinion of shares the places of all items left."""
     ranks = np.empty(len(target_rows), np.float64)
     for t in range(len(target_rows)):
         own = total[target_rows[t]]
@@ -144,7 +156,7 @@ def _ranks_among(total: Float32, offsets: Int64, target_rows: Int64, target_case
         for row in range(offsets[target_cases[t]], offsets[target_cases[t] + 1]):
             above += total[row] > own
             equal += total[row] == own
-        ranks[t] = above + (equal + 1) / 2
+        ranks[t] = above + ((n_items - above if own == 0.0 else equal) + 1) / 2
     return ranks
 
 

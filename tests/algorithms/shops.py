@@ -40,7 +40,9 @@ def sessions(*lists: list[int], n_items: int, weight: float = 1.0) -> TrainingDa
 def baskets(*lists: list[int], n_items: int) -> TrainingData:
     """One user and one order per list, all lines of an order at one moment."""
     rows = [
-        (b, item, NOW - 1000.0 * (len(lists) - b), 1.0, b, b) for b, items in enumerate(lists) for item in items
+        (b, item, NOW - 1000.0 * (len(lists) - b), 1.0, b, b)
+        for b, items in enumerate(lists)
+        for item in items
     ]
     return log(rows, len(lists), n_items)
 

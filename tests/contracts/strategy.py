@@ -88,7 +88,9 @@ class StrategyContract:
         np.testing.assert_array_equal(fitted.score(queries()[1]), kept)
 
     def test_items_it_does_not_know_are_ignored(self, fitted: Strategy) -> None:
-        stranger = Query.of([N_ITEMS, 3, N_ITEMS + 5], now=NOW, timestamps=np.array([NOW - 9, NOW - 8, NOW - 7]))
+        stranger = Query.of(
+            [N_ITEMS, 3, N_ITEMS + 5], now=NOW, timestamps=np.array([NOW - 9, NOW - 8, NOW - 7])
+        )
         known = Query.of([3], now=NOW, timestamps=np.array([NOW - 8]))
         np.testing.assert_array_equal(fitted.score(stranger), fitted.score(known))
         page = Query.of([], now=NOW, context_item=N_ITEMS, cart=np.array([N_ITEMS + 1], np.int32))
@@ -131,7 +133,9 @@ class StrategyContract:
             assert fitted.score(query).shape == (5,)
             assert np.isfinite(fitted.score(query)).all()
 
-    def test_a_pair_known_from_one_person_vanishes_with_them(self, fitted: Strategy, data: TrainingData) -> None:
+    def test_a_pair_known_from_one_person_vanishes_with_them(
+        self, fitted: Strategy, data: TrainingData
+    ) -> None:
         query = Query.of([LONELY], now=NOW, purchased=np.array([True]))
         if self.learns_nothing_from_sessions:
             unchanged = forget(fitted, data.session_user == SECRET_USER, data)
@@ -144,7 +148,9 @@ class StrategyContract:
         assert without.score(query)[COMPANION] <= by_chance
         assert without.n_items == N_ITEMS
 
-    def test_forgetting_leaves_the_trained_object_as_it_was(self, fitted: Strategy, data: TrainingData) -> None:
+    def test_forgetting_leaves_the_trained_object_as_it_was(
+        self, fitted: Strategy, data: TrainingData
+    ) -> None:
         before = {name: array.copy() for name, array in fitted.arrays().items()}
         forget(fitted, data.session_user == SECRET_USER, data)
         for name, array in fitted.arrays().items():
