@@ -14,25 +14,26 @@ from redis.exceptions import RedisError
 
 from consent.purposes import Purpose
 from profiles import store as profile_store
-from profiles.events import RecentEvent, recent_event
+from profiles.events import PROFILE_EVENTS, RecentEvent, recent_event
 from tracking.ingestion.drafts import Draft
+from tracking.models import EventType
 
 log = structlog.get_logger(__name__)
 
 _PERSONALISATION: Final = int(Purpose.PERSONALISATION)
+_PROFILE_EVENTS: Final = frozenset(PROFILE_EVENTS)
+_TRACK: Final = EventType.TRACK.value
 
 
 def announce(drafts: Iterable[Draft]) -> None:
     """Put into the profiles what was stored for personalisation."""
     stores: dict[int, dict[str, list[RecentEvent]]] = {}
     for draft in drafts:
-        if not draft.granted & _PERSONALISATION or draft.rejection is not None or draft.is_bot:
-            continue
-        if draft.visitor_id is None and draft.customer_id is None:
+        if not _concerns_profiles(draft):
             continue
         event = recent_event(
             message_id=draft.message_id,
-            name=draft.name if draft.message_type == "track" else "",
+            name=draft.name,
             product_id=draft.product_id,
             properties=draft.properties,
             occurred_at=draft.occurred_at.timestamp(),
@@ -47,6 +48,16 @@ def announce(drafts: Iterable[Draft]) -> None:
             profile_store.remember_many(store_id, profiles)
         except RedisError:
             log.exception("profiles.remember_failed")
+
+
+def _concerns_profiles(draft: Draft) -> bool:
+    return bool(
+        draft.granted & _PERSONALISATION
+        and draft.name in _PROFILE_EVENTS
+        and draft.type_code == _TRACK
+        and draft.rejection is None
+        and not draft.is_bot
+    )
 
 
 def profile_keys(visitor_id: int | None, customer_id: int | None) -> list[str]:

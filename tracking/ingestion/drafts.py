@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NUL_CHARACTER = "nul_character"
     UNKNOWN_TYPE = "unknown_type"
     MISSING_EVENT_NAME = "missing_event_name"
+    INVALID_EVENT_NAME = "invalid_event_name"
     MISSING_USER_ID = "missing_user_id"
     FORBIDDEN_ID = "forbidden_id"
     UNSIGNED_USER_ID = "unsigned_user_id"
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     INVALID_TIME = "invalid_time"
     FUTURE_TIME = "future_time"
     MISSING_PRODUCT_ID = "missing_product_id"
+    INVALID_PRODUCT_ID = "invalid_product_id"
     MISSING_ORDER_ID = "missing_order_id"
     MISSING_QUERY = "missing_query"
     INVALID_PRODUCTS = "invalid_products"
@@ -43,17 +45,14 @@ class Source:
     """The key that events come with, and what it may say."""
 
     store: Store
+    store_id: int
     api_key_id: int | None
     is_trusted: bool
     policy: SourcePolicy
 
     @classmethod
     def of(cls, api_key: ApiKey) -> Source:
-        return cls(api_key.store, api_key.pk, api_key.is_secret, SourcePolicy.of(api_key))
-
-    @property
-    def store_id(self) -> int:
-        return self.store.pk
+        return cls(api_key.store, api_key.store_id, api_key.pk, api_key.is_secret, SourcePolicy.of(api_key))
 
 
 @dataclass(frozen=True, slots=True)

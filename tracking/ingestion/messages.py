@@ -14,7 +14,10 @@ Identifier = str | int | float | None
 
 
 class Message(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
-    """A call of the contract. Ids may be numbers and are read as text; `None` and absent are the same."""
+    """A call of the contract. Ids may be numbers and are read as text; `None` and absent are the same.
+
+    `context` is left as it came: `contexts` reads each distinct one once.
+    """
 
     type: str | None = None
     event: str | None = None
@@ -27,7 +30,7 @@ class Message(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
     group_id: Identifier = None
     properties: dict[str, Any] | None = None
     traits: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
+    context: msgspec.Raw = msgspec.Raw(b"null")
     timestamp: Any = None
     original_timestamp: Any = None
     sent_at: Any = None
@@ -56,8 +59,10 @@ def read_message(raw: bytes) -> Message:
 def message_of(fields: Mapping[str, Any]) -> Message:
     """The same from Python values; times may be datetimes. Raises UnreadableMessage."""
     try:
+        if "context" in fields:
+            fields = {**fields, "context": msgspec.Raw(msgspec.json.encode(fields["context"], enc_hook=str))}
         return msgspec.convert(fields, Message)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, TypeError) as error:
         raise UnreadableMessage(str(error), fields) from error
 
 

@@ -1,22 +1,18 @@
 """What is left out of an event before it is stored: direct identifiers, e-mail addresses and card numbers in
-free text, query strings, whole IP addresses, and every part of `context` that nobody here reads.
+free text, query strings, whole IP addresses.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Any, Final
-
-import crawleruseragents
 
 from accounts.services.traits import IDENTIFIER_TRAITS
 
 EMAIL_MARK: Final = "[e-mail removed]"
 CARD_MARK: Final = "[card number removed]"
-MAX_USER_AGENT_LENGTH: Final = 300
 MAX_TEXT_LENGTH: Final = 500
 
 IDENTIFIER_KEYS: Final = frozenset(IDENTIFIER_TRAITS) | {
@@ -45,11 +41,6 @@ _CARD: Final = re.compile(r"(?<![\w.\-])[3-6]\d{3}(?:[ \-]?\d){10,15}(?![\w.\-])
 _ID_KEY: Final = re.compile(r"(?:^|_)(?:id|sku|gtin|ean|token)s?$|Id$")
 # One look over the encoded bytes tells whether the slow way is needed at all.
 _SUSPICIOUS: Final = re.compile(rb"@|%40|[3-6]\d{3}[ \-]?\d{4}[ \-]?\d{2}")
-_TABLET: Final = re.compile(r"iPad|Tablet|PlayBook|Silk/|Android(?!.*Mobile)")
-_MOBILE: Final = re.compile(r"Mobi|iPhone|iPod|Android.*Mobile|Windows Phone")
-
-_PAGE_KEYS: Final = ("path", "title", "url", "referrer")
-_CAMPAIGN_KEYS: Final = ("name", "source", "medium", "term", "content")
 
 
 def needs_scrubbing(encoded: bytes) -> bool:
@@ -110,38 +101,6 @@ def without_query(url: Any) -> str:
     return url.split("?", 1)[0].split("#", 1)[0][:MAX_TEXT_LENGTH]
 
 
-def minimised_context(context: Mapping[str, Any], user_agent: str, address: str) -> dict[str, Any]:
-    """What is kept of `context`: page, campaign, locale, time zone, library, screen, kind of device, user
-    agent, network."""
-    kept: dict[str, Any] = {}
-    if page := _texts(context.get("page"), _PAGE_KEYS):
-        for key in page.keys() & {"url", "referrer"}:
-            page[key] = without_query(page[key])
-        kept["page"] = page
-    if campaign := _texts(context.get("campaign"), _CAMPAIGN_KEYS):
-        kept["campaign"] = campaign
-    for key in ("locale", "timezone"):
-        if isinstance(value := context.get(key), str):
-            kept[key] = value[:64]
-    if library := _texts(context.get("library"), ("name", "version")):
-        kept["library"] = library
-    if isinstance(screen := context.get("screen"), dict):
-        kept["screen"] = {
-            key: screen[key] for key in ("width", "height") if isinstance(screen.get(key), int | float)
-        }
-    if user_agent:
-        kept["userAgent"] = user_agent[:MAX_USER_AGENT_LENGTH]
-    if network := truncated_address(address):
-        kept["ip"] = network
-    return kept
-
-
-def _texts(value: Any, keys: tuple[str, ...]) -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    return {key: text[:MAX_TEXT_LENGTH] for key in keys if isinstance(text := value.get(key), str) and text}
-
-
 @lru_cache(maxsize=4096)
 def truncated_address(address: str) -> str:
     """The network of an IP address, its last octet (IPv4) or its last 80 bits (IPv6) zero; "" for what is no
@@ -151,28 +110,3 @@ def truncated_address(address: str) -> str:
     except ValueError:
         return ""
     return str(ip_network(f"{parsed}/{24 if parsed.version == 4 else 48}", strict=False).network_address)
-
-
-@lru_cache(maxsize=8192)
-def is_bot(user_agent: str) -> bool:
-    """By the list of monperrus/crawler-user-agents. No user agent is no bot: servers send none."""
-    return bool(user_agent) and crawleruseragents.is_crawler(user_agent[:MAX_USER_AGENT_LENGTH])
-
-
-@lru_cache(maxsize=8192)
-def device_of(user_agent: str) -> str:
-    """desktop, mobile or tablet; "" without a user agent."""
-    if not user_agent:
-        return ""
-    if _TABLET.search(user_agent):
-        return "tablet"
-    return "mobile" if _MOBILE.search(user_agent) else "desktop"
-
-
-def country_of(context: Mapping[str, Any]) -> str:
-    """Two letters (ISO 3166) from `context.location.country` or `context.country`, "" where neither says it."""
-    location = context.get("location")
-    country = location.get("country") if isinstance(location, dict) else context.get("country")
-    if isinstance(country, str) and len(country) == 2 and country.isascii() and country.isalpha():
-        return country.upper()
-    return ""

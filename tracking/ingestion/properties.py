@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, Final
@@ -13,6 +14,8 @@ from tracking.vocabulary import Rule
 
 _ORDER_AMOUNTS: Final = ("total", "revenue", "value", "subtotal", "shipping", "tax", "discount")
 _LARGEST_AMOUNT: Final = 1e12
+_NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Faulty(Exception):
@@ -27,15 +30,28 @@ def product_id_of(properties: Mapping[str, Any]) -> str:
     return as_text(properties.get("product_id")) or as_text(properties.get("sku"))
 
 
+def is_usable_id(identifier: str) -> bool:
+    """Whether it can be the id of a product or an order: short, and without line breaks and other control
+    characters."""
+    return 0 < len(identifier) <= MAX_PRODUCT_ID_LENGTH and (
+        identifier.isprintable() or _CONTROL.search(identifier) is None
+    )
+
+
 def check_properties(properties: Mapping[str, Any], rule: Rule | None) -> str:
     """The id of the product that the event is about, "" for none. Raises Faulty where the rule of its event
     does not hold."""
     product_id = product_id_of(properties)
     if rule is None:
-        return product_id if len(product_id) <= MAX_PRODUCT_ID_LENGTH else ""
+        return product_id if is_usable_id(product_id) else ""
     if rule.product:
         if not product_id:
             raise Faulty(Reason.MISSING_PRODUCT_ID, "`properties.product_id` (or `sku`) is missing.")
+        if not is_usable_id(product_id):
+            raise Faulty(
+                Reason.INVALID_PRODUCT_ID,
+                f"A product id has at most {MAX_PRODUCT_ID_LENGTH} printable characters.",
+            )
         _check_line(properties, "properties")
     if rule.query and not isinstance(properties.get("query"), str):
         raise Faulty(Reason.MISSING_QUERY, "`properties.query` must be the words that were searched for.")
@@ -48,7 +64,7 @@ def check_properties(properties: Mapping[str, Any], rule: Rule | None) -> str:
 
 def _check_order(properties: Mapping[str, Any]) -> None:
     order_id = as_text(properties.get("order_id"))
-    if not order_id or len(order_id) > MAX_PRODUCT_ID_LENGTH:
+    if not is_usable_id(order_id):
         raise Faulty(
             Reason.MISSING_ORDER_ID,
             f"`properties.order_id` must be an id of at most {MAX_PRODUCT_ID_LENGTH} characters.",
@@ -75,7 +91,7 @@ def _check_lines(lines: Any, are_needed: bool) -> None:
     for position, line in enumerate(lines):
         where = f"properties.products[{position}]"
         product_id = product_id_of(line) if isinstance(line, dict) else ""
-        if not product_id or len(product_id) > MAX_PRODUCT_ID_LENGTH:
+        if not is_usable_id(product_id):
             raise Faulty(Reason.INVALID_PRODUCTS, f"`{where}` has no usable `product_id`.")
         _check_line(line, where)
 
@@ -92,10 +108,10 @@ def check_amount(value: Any, where: str) -> None:
     if value is None:
         return
     if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` is {value[:40]!r}, not a number.") from None
+        # Exactly what PostgreSQL reads as a number too.
+        if not _NUMBER.fullmatch(value):
+            raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` is {value[:40]!r}, not a number like 19.99.")
+        value = float(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Faulty(Reason.INVALID_AMOUNT, f"`{where}` must be a number.")
     if not isfinite(value) or not 0 <= value <= _LARGEST_AMOUNT:

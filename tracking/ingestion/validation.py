@@ -16,13 +16,13 @@ from accounts.identifiers import is_forbidden_id
 from accounts.services.signatures import verify_signature
 from consent import client_consent
 from consent.purposes import EVENT_PURPOSES, UNKNOWN_EVENT_PURPOSES
+from tracking.ingestion.contexts import NO_CONTEXT, ContextFacts, UnreadableContext, read_context
 from tracking.ingestion.drafts import Arrival, Draft, Reason
 from tracking.ingestion.limits import (
     MAX_EVENT_BYTES,
     MAX_EVENT_NAME_LENGTH,
     MAX_FUTURE_SECONDS,
     MAX_MESSAGE_ID_LENGTH,
-    MAX_PRODUCT_ID_LENGTH,
 )
 from tracking.ingestion.messages import (
     Message,
@@ -33,16 +33,7 @@ from tracking.ingestion.messages import (
     read_message,
     read_time,
 )
-from tracking.ingestion.minimising import (
-    country_of,
-    device_of,
-    is_bot,
-    minimised_context,
-    needs_scrubbing,
-    scrub,
-    without_identifiers,
-    without_query,
-)
+from tracking.ingestion.minimising import needs_scrubbing, scrub, without_identifiers, without_query
 from tracking.ingestion.properties import Faulty, check_properties
 from tracking.vocabulary import EVENT_TYPES, RULES
 
@@ -72,7 +63,7 @@ def draft_of_bytes(raw: bytes, arrival: Arrival) -> Draft:
     draft = _draft(message, raw, arrival)
     if len(raw) > MAX_EVENT_BYTES:
         return draft.reject(Reason.TOO_LARGE, f"{len(raw):,} bytes; an event may have {MAX_EVENT_BYTES:,}.")
-    if b"\\u0000" in raw and _holds_nul(msgspec.to_builtins(message)):
+    if b"\\u0000" in raw and _holds_nul(msgspec.json.decode(raw)):
         return draft.reject(
             Reason.NUL_CHARACTER,
             "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out.",
@@ -106,20 +97,33 @@ def draft_of_fields(fields: Mapping[str, Any], arrival: Arrival) -> Draft:
 
 def _draft(message: Message, raw: Any, arrival: Arrival) -> Draft:
     message_type = message.type or arrival.default_type
-    context = message.context or {}
     name = message.event if message_type == "track" else message.name
     draft = _blank(arrival, raw, message_type, name or "")
-    draft.client_consent = client_consent.read(context) if context else None
     draft.message_id = as_text(message.message_id)
     # What the gate must know is read first: it judges rejected events too.
     try:
+        context, fault = _read_context(draft, message)
         _identify(draft, message, context)
+        if fault is not None:
+            raise fault
         _check_shape(draft, message)
         _set_times(draft, message)
         _set_content(draft, message, context)
-    except _Rejected as fault:
-        draft.reject(fault.reason, fault.detail)
+    except _Rejected as rejected:
+        draft.reject(rejected.reason, rejected.detail)
     return draft
+
+
+def _read_context(draft: Draft, message: Message) -> tuple[ContextFacts, _Rejected | None]:
+    arrival = draft.arrival
+    # A shop's server has a user agent of its own, which says nothing about the shopper.
+    user_agent, address = ("", None) if arrival.source.is_trusted else (arrival.user_agent, arrival.address)
+    try:
+        context = read_context(bytes(message.context), user_agent, address)
+    except UnreadableContext as error:
+        return NO_CONTEXT, _Rejected(Reason.UNREADABLE, str(error)[:500])
+    draft.client_consent = context.client_consent
+    return context, None
 
 
 def _blank(arrival: Arrival, raw: Any, message_type: str, name: str) -> Draft:
@@ -181,7 +185,7 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _identify(draft: Draft, message: Message, context: Mapping[str, Any]) -> None:
+def _identify(draft: Draft, message: Message, context: ContextFacts) -> None:
     """Who it was. An id that names nobody, or that a public key may not say, is ignored where another one is
     left."""
     anonymous_id, user_id = as_text(message.anonymous_id), as_text(message.user_id)
@@ -202,7 +206,7 @@ def _identify(draft: Draft, message: Message, context: Mapping[str, Any]) -> Non
     elif (
         user_id
         and not draft.arrival.source.is_trusted
-        and not verify_signature(draft.arrival.source.store, user_id, context.get("signature"))
+        and not verify_signature(draft.arrival.source.store, user_id, context.signature)
     ):
         fault = _Rejected(
             Reason.UNSIGNED_USER_ID,
@@ -223,11 +227,12 @@ def _check_shape(draft: Draft, message: Message) -> None:
         )
     if draft.message_type == "track" and not draft.name:
         raise _Rejected(Reason.MISSING_EVENT_NAME, "A `track` needs `event`, the name of what happened.")
-    if len(draft.name) > MAX_EVENT_NAME_LENGTH:
+    if len(draft.name) > MAX_EVENT_NAME_LENGTH and draft.message_type == "track":
         raise _Rejected(
-            Reason.MISSING_EVENT_NAME,
-            f"The name has {len(draft.name)} characters; {MAX_EVENT_NAME_LENGTH} at most.",
+            Reason.INVALID_EVENT_NAME,
+            f"`event` has {len(draft.name)} characters; {MAX_EVENT_NAME_LENGTH} at most.",
         )
+    draft.name = draft.name[:MAX_EVENT_NAME_LENGTH]
     if "\0" in draft.name:
         raise _Rejected(Reason.NUL_CHARACTER, "The name holds the character U+0000. Leave it out.")
     if draft.message_type == "alias" and not (draft.user_id and draft.anonymous_id):
@@ -261,7 +266,10 @@ def _set_times(draft: Draft, message: Message) -> None:
     elif sent_at is None:
         occurred_at = original
     else:
-        occurred_at = received_at - (sent_at - original)
+        try:
+            occurred_at = received_at - (sent_at - original)
+        except OverflowError as error:
+            raise _Rejected(Reason.INVALID_TIME, "`timestamp` and `sentAt` are ages apart.") from error
     if occurred_at > received_at + _FUTURE:
         raise _Rejected(
             Reason.FUTURE_TIME, f"It happened at {occurred_at.isoformat()}, more than 24 hours after it came."
@@ -280,45 +288,36 @@ def _read_time_or_none(value: object) -> datetime | None:
         return None
 
 
-def _set_content(draft: Draft, message: Message, context: Mapping[str, Any]) -> None:
-    source = draft.arrival.source
-    user_agent = context.get("userAgent")
-    if not isinstance(user_agent, str) or not user_agent:
-        # A shop's server has a user agent of its own, which says nothing about the shopper.
-        user_agent = "" if source.is_trusted else draft.arrival.user_agent
-    address = context.get("ip") if source.is_trusted else draft.arrival.address
-    draft.is_bot = is_bot(user_agent)
-    draft.device = device_of(user_agent)
-    draft.country = country_of(context)
-    properties = _properties(draft, message)
+def _set_content(draft: Draft, message: Message, context: ContextFacts) -> None:
+    draft.is_bot, draft.device, draft.country = context.is_bot, context.device, context.country
+    draft.encoded_context = context.stored
+    properties = _properties(draft, message, context)
     encoded = _encode(properties)
-    kept = minimised_context(context, user_agent, address if isinstance(address, str) else "")
-    encoded_context = _encode(kept) if kept else _EMPTY
     if needs_scrubbing(encoded):
         properties = scrub(properties)
         encoded = _encode(properties)
-    if needs_scrubbing(encoded_context):
-        encoded_context = _encode(scrub(kept))
-    draft.properties, draft.encoded_properties, draft.encoded_context = properties, encoded, encoded_context
+    draft.properties, draft.encoded_properties = properties, encoded
     _check_properties(draft)
 
 
-def _properties(draft: Draft, message: Message) -> dict[str, Any]:
+def _properties(draft: Draft, message: Message, context: ContextFacts) -> dict[str, Any]:
     if draft.message_type == "identify":
-        traits = message.traits or (message.context or {}).get("traits")
-        draft.traits = traits if isinstance(traits, dict) else {}
+        draft.traits = message.traits or context.traits
         # Their values go to the customer's profile and the vault; the log only says which were told.
         return {"traits": sorted(draft.traits)[:100]}
     properties = without_identifiers(message.properties) if message.properties else {}
     if draft.message_type == "group":
         return {**properties, "groupId": as_text(message.group_id)[:200]}
     if draft.message_type in ("page", "screen"):
-        properties = {key: value for key, value in properties.items() if key != "search"}
-        for key in properties.keys() & {"url", "referrer"}:
-            properties[key] = without_query(properties[key])
-        if message.category:
-            properties.setdefault("category", message.category)
+        return _page_properties(properties, message.category)
     return properties
+
+
+def _page_properties(properties: Mapping[str, Any], category: str | None) -> dict[str, Any]:
+    kept = {key: value for key, value in properties.items() if key != "search"}
+    for key in kept.keys() & {"url", "referrer"}:
+        kept[key] = without_query(kept[key])
+    return {"category": category, **kept} if category else kept
 
 
 def _check_properties(draft: Draft) -> None:
@@ -329,11 +328,6 @@ def _check_properties(draft: Draft) -> None:
         )
     except Faulty as fault:
         raise _Rejected(fault.reason, fault.detail) from fault
-    if len(draft.product_id) > MAX_PRODUCT_ID_LENGTH:
-        raise _Rejected(
-            Reason.MISSING_PRODUCT_ID,
-            f"A product id may have {MAX_PRODUCT_ID_LENGTH} characters; this one has {len(draft.product_id)}.",
-        )
 
 
 def _holds_nul(value: Any) -> bool:

@@ -1,0 +1,154 @@
+"""The `context` of messages: what it says of browser, page and consent, and the little of it that is stored.
+
+Messages of one client carry the same context again and again, so each distinct one is read once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import crawleruseragents
+import msgspec
+
+from consent import client_consent
+from tracking.ingestion.minimising import (
+    MAX_TEXT_LENGTH,
+    needs_scrubbing,
+    scrub,
+    truncated_address,
+    without_query,
+)
+
+MAX_USER_AGENT_LENGTH: Final = 300
+_CACHED_BYTES: Final = 2_048
+_EMPTY: Final = b"{}"
+_TABLET: Final = re.compile(r"iPad|Tablet|PlayBook|Silk/|Android(?!.*Mobile)")
+_MOBILE: Final = re.compile(r"Mobi|iPhone|iPod|Android.*Mobile|Windows Phone")
+_PAGE_KEYS: Final = ("path", "title", "url", "referrer")
+_CAMPAIGN_KEYS: Final = ("name", "source", "medium", "term", "content")
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class UnreadableContext(ValueError):
+    """The context is no JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContextFacts:
+    """`client_consent`: mask that the sender says is permitted, None where it does not say. `stored`: JSON
+    for the log."""
+
+    client_consent: int | None
+    signature: Any
+    traits: Mapping[str, Any]
+    is_bot: bool
+    device: str
+    country: str
+    stored: bytes
+
+
+NO_CONTEXT: Final = ContextFacts(None, None, {}, False, "", "", _EMPTY)
+
+
+def read_context(raw: bytes, user_agent: str, address: str | None) -> ContextFacts:
+    """`user_agent` and `address` are the request's own, used where the context names no user agent; `address`
+    None: take the context's word for it (a shop's server speaks for its shopper). Raises UnreadableContext.
+    """
+    if len(raw) > _CACHED_BYTES:
+        return _read(raw, user_agent, address)
+    return _read_once(raw, user_agent, address)
+
+
+def _read(raw: bytes, user_agent: str, address: str | None) -> ContextFacts:
+    try:
+        context = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableContext(str(error)) from error
+    context = {} if context is None else context
+    if not isinstance(context, dict):
+        raise UnreadableContext(f"`context` must be an object, not {type(context).__name__}")
+    said = context.get("userAgent")
+    agent = said if isinstance(said, str) and said else user_agent
+    network = context.get("ip") if address is None else address
+    traits = context.get("traits")
+    return ContextFacts(
+        client_consent=client_consent.read(context),
+        signature=context.get("signature"),
+        traits=traits if isinstance(traits, dict) else {},
+        is_bot=is_bot(agent),
+        device=device_of(agent),
+        country=country_of(context),
+        stored=_stored(context, agent, network if isinstance(network, str) else ""),
+    )
+
+
+_read_once: Final = lru_cache(maxsize=4096)(_read)
+
+
+def _stored(context: Mapping[str, Any], user_agent: str, address: str) -> bytes:
+    kept = minimised_context(context, user_agent, address)
+    if not kept:
+        return _EMPTY
+    encoded = _encode(kept)
+    return _encode(scrub(kept)) if needs_scrubbing(encoded) else encoded
+
+
+def minimised_context(context: Mapping[str, Any], user_agent: str, address: str) -> dict[str, Any]:
+    """What is kept of `context`: page, campaign, locale, time zone, library, screen, kind of device, user
+    agent, network."""
+    kept: dict[str, Any] = {}
+    if page := _texts(context.get("page"), _PAGE_KEYS):
+        for key in page.keys() & {"url", "referrer"}:
+            page[key] = without_query(page[key])
+        kept["page"] = page
+    if campaign := _texts(context.get("campaign"), _CAMPAIGN_KEYS):
+        kept["campaign"] = campaign
+    for key in ("locale", "timezone"):
+        if isinstance(value := context.get(key), str):
+            kept[key] = value[:64]
+    if library := _texts(context.get("library"), ("name", "version")):
+        kept["library"] = library
+    if isinstance(screen := context.get("screen"), dict):
+        kept["screen"] = {
+            key: screen[key] for key in ("width", "height") if isinstance(screen.get(key), int | float)
+        }
+    if user_agent:
+        kept["userAgent"] = user_agent[:MAX_USER_AGENT_LENGTH]
+    if network := truncated_address(address):
+        kept["ip"] = network
+    return kept
+
+
+def _texts(value: Any, keys: tuple[str, ...]) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {key: text[:MAX_TEXT_LENGTH] for key in keys if isinstance(text := value.get(key), str) and text}
+
+
+@lru_cache(maxsize=8192)
+def is_bot(user_agent: str) -> bool:
+    """By the list of monperrus/crawler-user-agents. No user agent is no bot: servers send none."""
+    return bool(user_agent) and crawleruseragents.is_crawler(user_agent[:MAX_USER_AGENT_LENGTH])
+
+
+@lru_cache(maxsize=8192)
+def device_of(user_agent: str) -> str:
+    """desktop, mobile or tablet; "" without a user agent."""
+    if not user_agent:
+        return ""
+    if _TABLET.search(user_agent):
+        return "tablet"
+    return "mobile" if _MOBILE.search(user_agent) else "desktop"
+
+
+def country_of(context: Mapping[str, Any]) -> str:
+    """Two letters (ISO 3166) from `context.location.country` or `context.country`, "" where neither says it."""
+    location = context.get("location")
+    country = location.get("country") if isinstance(location, dict) else context.get("country")
+    if isinstance(country, str) and len(country) == 2 and country.isascii() and country.isalpha():
+        return country.upper()
+    return ""
