@@ -31,11 +31,12 @@ class CannotStart(Exception):
 
 @dataclass
 class Demo:
-    """One run of the demo. `say`: where lines for the person at the terminal go."""
+    """One run of the demo. `say`: where lines for the person at the terminal go; `simulation`: options of `simulate`."""
 
     host: str
     port: int
     say: Callable[[str], None]
+    simulation: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.data_dir: Path = settings.DATA_DIR
@@ -97,7 +98,7 @@ class Demo:
         self._manage("Migrating the database", "migrate", "--no-input", "-v", "0")
         self._manage("Collecting static files", "collectstatic", "--no-input", "-v", "0")
         self._manage("Furnishing the shop", "seed_demo")
-        self._manage("Letting shoppers shop for three months", "simulate")
+        self._manage("Letting shoppers shop", "simulate", *self.simulation)
         if not self._has_live_model():
             self._manage("Training the recommendations", "train")
             self._manage("Finding segments", "recompute_segments")

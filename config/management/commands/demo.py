@@ -38,9 +38,16 @@ class Command(BaseCommand):
             help="port to listen on (default: 8000, or PORT)",
         )
 
-    def handle(self, *, host: str, port: int, **options: Any) -> None:
+        parser.add_argument(
+            "--shoppers", type=int, help="how many people to simulate, when none are yet (default: 2000)"
+        )
+        parser.add_argument("--days", type=int, help="how many days of shopping to simulate (default: 90)")
+
+    def handle(self, *, host: str, port: int, shoppers: int | None, days: int | None, **options: Any) -> None:
+        sizes = {"--shoppers": shoppers, "--days": days}
+        simulation = tuple(part for name, value in sizes.items() if value for part in (name, str(value)))
         try:
-            Demo(host, port, self._say).run()
+            Demo(host, port, self._say, simulation).run()
         except (CannotStart, ServiceError, ChildFailed) as error:
             raise CommandError(str(error)) from error
 
