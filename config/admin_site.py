@@ -73,7 +73,14 @@ class EtalageAdminSite(UnfoldAdminSite):
         return _admin_page(super().login)(request, extra_context)  # type: ignore[return-value]
 
     def get_urls(self) -> list[URLPattern]:
-        return [path("store/", self.admin_view(self.switch_store), name="switch_store"), *super().get_urls()]
+        from recommendations.admin.experiments import experiments_view
+
+        experiments = self.admin_view(experiments_view)
+        return [
+            path("store/", self.admin_view(self.switch_store), name="switch_store"),
+            path("recommendations/experiments/", experiments, name="recommendations_experiments"),
+            *super().get_urls(),
+        ]
 
     def switch_store(self, request: HttpRequest) -> HttpResponse:
         """POST `store` (slug): work there from now on. Raises PermissionDenied for a store of others."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Store
 from consent.models import DataSubjectRequest
+from consent.request_states import OPEN
 from recommendations.models import TrainingRun
 from tracking.models import QuarantinedEvent
 
@@ -16,15 +18,6 @@ DUE_SOON = timedelta(days=7)
 
 # Past this nobody needs the exact number, and counting stops.
 _MOST = 1_000
-
-_OPEN_STATES = [
-    DataSubjectRequest.State.PENDING,
-    DataSubjectRequest.State.APPROVED,
-    DataSubjectRequest.State.PROCESSING,
-    DataSubjectRequest.State.REQUIRES_INPUT,
-    DataSubjectRequest.State.PENDING_EXTERNAL,
-    DataSubjectRequest.State.ERROR,
-]
 
 
 @dataclass(frozen=True)
@@ -44,7 +37,17 @@ def attention_for(store: Store) -> Attention:
         quarantine_open=QuarantinedEvent.objects.for_store(store)
         .filter(state=QuarantinedEvent.State.OPEN)[:_MOST]
         .count(),
-        requests_urgent=DataSubjectRequest.objects.for_store(store)
-        .filter(state__in=_OPEN_STATES, due_at__lte=timezone.now() + DUE_SOON)[:_MOST]
-        .count(),
+        requests_urgent=urgent_requests(store)[:_MOST].count(),
+    )
+
+
+def urgent_requests(store: Store) -> QuerySet[DataSubjectRequest]:
+    """Open requests that are overdue or due within seven days, the most urgent first."""
+    return (
+        DataSubjectRequest.objects.for_store(store)
+        .filter(state__in=OPEN, due_at__lte=timezone.now() + DUE_SOON)
+        .exclude(state=DataSubjectRequest.State.IDENTITY_UNVERIFIED)
+        .select_related("customer")
+        .defer("archive", "sealed")
+        .order_by("due_at")
     )

@@ -31,3 +31,9 @@ def money(minor_units: int | None, currency: str) -> str:
 register.filter("ago", columns.ago)
 register.filter("when", columns.when)
 register.filter("duration", columns.duration)
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    """0.1234 as `12.3 %`; None as a dash."""
+    return columns.DASH if value is None else f"{100 * value:.1f} %"

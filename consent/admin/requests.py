@@ -2,28 +2,47 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter
 from unfold.decorators import display
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+)
 
-from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import may
+from accounts import auditing
+from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
+from accounts.admin.scoped import ReadOnlyAdmin, ScopedAdmin
+from accounts.current_store import may, require, require_store
 from accounts.display.columns import DASH, age, when
+from accounts.models import Customer
 from accounts.permissions import Ability
-from consent.models import DataSubjectRequest, RequestPart
+from accounts.selectors.identity import subject_of
+from consent.admin.request_deeds import DEEDS, deeds_for
+from consent.models import AuditEntry, DataSubjectRequest, RequestPart, RequestPolicy
+from consent.request_states import FINAL
+from consent.services.requests import request_open
 
 State = DataSubjectRequest.State
 
-# Seven days are what a person needs to find out why a part fails, and to mend it.
+# What the store's policy says by default; a person needs some days to find out why a part fails, and to mend it.
 DUE_SOON = timedelta(days=7)
-CLOSED = (State.COMPLETE, State.DENIED, State.DUPLICATE, State.CANCELLED)
+CLOSED = tuple(FINAL)
 
 
 class DueFilter(DropdownFilter):
@@ -58,9 +77,32 @@ def deadline(request: DataSubjectRequest) -> tuple[str, str]:
     return f"Due {age(request.due_at)}", "warn" if left < DUE_SOON else ""
 
 
+class NewRequestForm(forms.Form):
+    customer = forms.CharField(
+        label="Customer id",
+        max_length=200,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Make sure that it is they who ask.",
+    )
+    kind = forms.ChoiceField(
+        label="They ask for",
+        choices=[
+            choice
+            for choice in DataSubjectRequest.Kind.choices
+            if choice[0] != DataSubjectRequest.Kind.RECTIFICATION
+        ],
+        widget=UnfoldAdminSelectWidget,
+        help_text="Corrections are made by the customer in their account, or by the shop's own server.",
+    )
+    message = forms.CharField(
+        label="What they said", required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3})
+    )
+
+
 @admin.register(DataSubjectRequest)
 class DataSubjectRequestAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_PRIVACY
+    add_ability = Ability.DECIDE_REQUESTS
     intro = "What people asked about their data, the most urgent first. The law gives one month (GDPR) or 45 days (CCPA)."
     empty_title = "No requests"
     empty_text = "When somebody asks for their data or for its erasure in the privacy centre, it appears here with its deadline."
@@ -98,9 +140,53 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
         return (
             super()
             .get_queryset(request)
-            .defer("archive")
+            .defer("archive", "sealed")
             .annotate(part_count=Count("parts"), done_count=done, failed_count=failed)
         )
+
+    def get_urls(self) -> list[URLPattern]:
+        act = self.admin_site.admin_view(self.act_view)
+        return [
+            path("<path:object_id>/do/<slug:verb>/", act, name="consent_datasubjectrequest_do"),
+            *super().get_urls(),
+        ]
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A request that came by letter or telephone, of a customer whom somebody has made sure of."""
+        store = require(request, Ability.DECIDE_REQUESTS)
+        form = NewRequestForm(request.POST or None)
+        if form.is_valid():
+            customer = (
+                Customer.objects.for_store(store)
+                .filter(external_id=form.cleaned_data["customer"].strip())
+                .first()
+            )
+            if customer is None:
+                form.add_error("customer", "There is no such customer in this store.")
+            else:
+                asked = request_open(
+                    subject=subject_of(customer),
+                    kind=form.cleaned_data["kind"],
+                    source=DataSubjectRequest.Source.STAFF,
+                    message=form.cleaned_data["message"],
+                    actor=request.user,  # type: ignore[arg-type]
+                )
+                messages.success(
+                    request,
+                    f"{asked} is in the queue, due {date_format(timezone.localtime(asked.due_at), 'j M Y')}.",
+                )
+                return HttpResponseRedirect(
+                    reverse("admin:consent_datasubjectrequest_change", args=[asked.pk])
+                )
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": "Enter a request",
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/consent/request_add.html", context)
 
     def changeform_view(
         self,
@@ -109,17 +195,72 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
+        """What the person wrote is opened for those who decide, and that is recorded."""
         asked = self.object_for(request, object_id or "", Ability.READ_PRIVACY)
+        may_decide = may(request, Ability.DECIDE_REQUESTS)
+        letter: dict[str, Any] = {}
+        if may_decide and asked.sealed is not None:
+            letter = {"message": asked.message, "corrections": asked.corrections}
+            with transaction.atomic():
+                auditing.record(
+                    store=asked.store,
+                    actor=request.user,
+                    action="request.read",
+                    target=f"request:{asked.public_id}",
+                )  # type: ignore[arg-type]
         text, tone = deadline(asked)
         context = {
             "asked": asked,
             "deadline": text,
             "tone": tone,
-            "parts": asked.parts.order_by("processor"),
-            "may_decide": may(request, Ability.DECIDE_REQUESTS),
+            "parts": asked.parts.order_by("stage", "processor"),
+            "letter": letter,
+            "is_sealed": asked.sealed is not None,
+            "deeds": deeds_for(asked) if may_decide else [],
+            "may_decide": may_decide,
+            "receipt": json.dumps(asked.receipt, indent=2, ensure_ascii=False, default=str)
+            if asked.receipt
+            else "",
+            "history": AuditEntry.objects.for_store(asked.store_id)
+            .filter(payload__target=f"request:{asked.public_id}")
+            .exclude(action="request.read")
+            .select_related("payload")
+            .order_by("sequence"),
             **(extra_context or {}),
         }
         return super().changeform_view(request, object_id, form_url, context)
+
+    def act_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
+        """Confirm a deed of `request_deeds`, then do it."""
+        asked = self.object_for(request, object_id, Ability.DECIDE_REQUESTS)
+        back = reverse("admin:consent_datasubjectrequest_change", args=[asked.pk])
+        deed = DEEDS.get(verb)
+        if deed is None or deed not in deeds_for(asked):
+            messages.error(
+                request, f"That is not possible for a request that is “{asked.get_state_display().lower()}”."
+            )
+            return HttpResponseRedirect(back)
+        form = (ReasonForm if deed.needs_reason else OptionalReasonForm)(request.POST or None)
+        if deed.reason_label:
+            form.fields["reason"].label = deed.reason_label
+            form.fields["reason"].help_text = deed.reason_help
+        if request.method == "POST" and form.is_valid():
+            try:
+                deed.do(asked, request.user, form.cleaned_data["reason"])  # type: ignore[arg-type]
+            except ValueError as error:
+                messages.error(request, str(error))
+            else:
+                messages.success(request, deed.done)
+            return HttpResponseRedirect(back)
+        confirmation = Confirmation(
+            title=f"{deed.label}: {asked}?",
+            consequences=deed.consequences(asked),
+            undo=deed.undo,
+            button=deed.label,
+            back_url=back,
+            is_dangerous=deed.is_dangerous,
+        )
+        return confirm_page(request, self, confirmation, form)
 
     @display(description="Request", ordering="received_at")
     def subject(self, asked: DataSubjectRequest) -> str:
@@ -164,3 +305,32 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
     @display(description="Received", ordering="received_at")
     def received(self, asked: DataSubjectRequest) -> str:
         return when(asked.received_at)
+
+
+@admin.register(RequestPolicy)
+class RequestPolicyAdmin(ScopedAdmin):
+    """One row a store."""
+
+    view_ability = Ability.READ_PRIVACY
+    change_ability = Ability.DECIDE_REQUESTS
+    list_display = ("__str__",)
+    fields = ("automatic_kinds", "archive_days", "due_soon_days")
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Straight to the store's row, made with the defaults where there is none yet."""
+        require(request, Ability.READ_PRIVACY)
+        policy, _ = RequestPolicy.all_stores.get_or_create(store=require_store(request))
+        return HttpResponseRedirect(reverse("admin:consent_requestpolicy_change", args=[policy.pk]))
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "automatic_kinds":
+            return forms.MultipleChoiceField(
+                label="Carried out without a decision",
+                choices=DataSubjectRequest.Kind.choices,
+                required=False,
+                widget=UnfoldAdminCheckboxSelectMultipleWidget,
+                help_text="When asked by somebody who is logged in. Corrections always wait for a decision.",
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
