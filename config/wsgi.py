@@ -1,5 +1,6 @@
 """The web application: `granian --interface wsgi config.wsgi:application`."""
 
+import gc
 import os
 
 # Before numpy and psycopg are imported. Threads share the process's cores, so linear algebra must not start
@@ -29,3 +30,9 @@ def _warm_up() -> None:
 
 require_keys()
 _warm_up()
+
+# What is loaded by now stays. Walking it again for every few thousand objects of a batch of events took a third
+# of the time of taking them.
+gc.collect()
+gc.freeze()
+gc.set_threshold(50_000, 20, 50)
