@@ -13,6 +13,7 @@ from typing import Any
 
 import environ
 import structlog
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -259,11 +260,17 @@ _every = {
     "storefront.tasks.send_outbox": 15,
     "tracking.tasks.fold_all_stores": 10,
     "recommendations.watch_training": 60,
+    "consent.tasks.sweep_requests": 60,
 }
 CELERY_BEAT_SCHEDULE = {
     task: {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
     for task, seconds in _every.items()
 }
+_nightly = {
+    "consent.tasks.anchor_ledgers": crontab(hour=1, minute=30),
+    "consent.tasks.expire_personal_data": crontab(hour=2, minute=0),
+}
+CELERY_BEAT_SCHEDULE |= {task: {"task": task, "schedule": at} for task, at in _nightly.items()}
 
 # --- Interfaces ---------------------------------------------------------------------------------------------
 

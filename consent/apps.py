@@ -7,6 +7,7 @@ class ConsentConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import auditing
-        from consent import audit
+        from consent import audit, privacy
 
         auditing.set_recorder(audit.record)
+        privacy.register_all()

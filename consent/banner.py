@@ -54,7 +54,9 @@ def purpose_rows(notice: Notice, granted: Purpose) -> list[PurposeRow]:
             is_necessary=text.purpose == Purpose.NECESSARY.slug,
             is_granted=Purpose.from_slug(text.purpose) in granted,
             retention=words["retention"].format(days=text.retention_days),
-            recipients=words["recipients"].format(names=", ".join(text.recipients)) if text.recipients else words["no_recipients"],
+            recipients=words["recipients"].format(names=", ".join(text.recipients))
+            if text.recipients
+            else words["no_recipients"],
             basis=words.get(f"basis_{text.legal_basis}", text.legal_basis),
         )
         for text in notice.purposes.all()
@@ -63,7 +65,9 @@ def purpose_rows(notice: Notice, granted: Purpose) -> list[PurposeRow]:
 
 def needs_choice(store: Store, choice: StoredChoice | None) -> bool:
     """Whether to ask: never asked, asked too long ago, or about a notice whose content has changed since."""
-    return choice is None or not choice.answers({notice.content_hash for notice in published_notices(store).values()})
+    return choice is None or not choice.answers(
+        {notice.content_hash for notice in published_notices(store).values()}
+    )
 
 
 def notice_context(request: HttpRequest, store: Store, granted: Purpose) -> dict[str, Any]:
@@ -95,5 +99,10 @@ def render_banner(request: HttpRequest, store: Store | None = None) -> SafeStrin
     context: dict[str, Any] = {"is_asked": False}
     if needs_choice(store, choice):
         hashes = " ".join(sorted({notice.content_hash for notice in published_notices(store).values()}))
-        context = {**notice_context(request, store, Purpose.NECESSARY), "is_asked": True, "next": request.path, "hashes": hashes}
+        context = {
+            **notice_context(request, store, Purpose.NECESSARY),
+            "is_asked": True,
+            "next": request.path,
+            "hashes": hashes,
+        }
     return mark_safe(render_to_string("consent/banner.html", context, request=request))

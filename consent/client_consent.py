@@ -13,15 +13,26 @@ from typing import Any, Final
 from consent.purposes import Purpose
 
 _NAMES: Final[Mapping[str, int]] = {
-    **dict.fromkeys(("analytics", "performance", "statistics", "measurement", "analytics_storage"), int(Purpose.ANALYTICS)),
+    **dict.fromkeys(
+        ("analytics", "performance", "statistics", "measurement", "analytics_storage"), int(Purpose.ANALYTICS)
+    ),
     **dict.fromkeys(
         ("personalisation", "personalization", "profiling", "preferences", "personalization_storage"),
         int(Purpose.PERSONALISATION),
     ),
-    **dict.fromkeys(("marketing", "advertising", "targeting", "ad_storage", "ad_personalization"), int(Purpose.MARKETING)),
+    **dict.fromkeys(
+        ("marketing", "advertising", "targeting", "ad_storage", "ad_personalization"), int(Purpose.MARKETING)
+    ),
     **dict.fromkeys(("sharing", "sale", "third_parties", "ad_user_data"), int(Purpose.SHARING)),
     **dict.fromkeys(
-        ("necessary", "essential", "strictly_necessary", "functional", "functionality_storage", "security_storage"),
+        (
+            "necessary",
+            "essential",
+            "strictly_necessary",
+            "functional",
+            "functionality_storage",
+            "security_storage",
+        ),
         int(Purpose.NECESSARY),
     ),
 }
@@ -47,9 +58,14 @@ def read(context: Mapping[str, Any] | None) -> int | None:
         consent = context.get("consentManagement")
     if not isinstance(consent, Mapping):
         return None
-    if isinstance(consent.get("allowedConsentIds"), list) or isinstance(consent.get("deniedConsentIds"), list):
+    if isinstance(consent.get("allowedConsentIds"), list) or isinstance(
+        consent.get("deniedConsentIds"), list
+    ):
         allowed, denied = consent.get("allowedConsentIds"), consent.get("deniedConsentIds")
-        yes, no = _bits(allowed if isinstance(allowed, list) else ()), _bits(denied if isinstance(denied, list) else ())
+        yes, no = (
+            _bits(allowed if isinstance(allowed, list) else ()),
+            _bits(denied if isinstance(denied, list) else ()),
+        )
     else:
         preferences = consent.get("categoryPreferences", consent)
         if not isinstance(preferences, Mapping):

@@ -39,7 +39,11 @@ class StoredChoice:
 
     def answers(self, content_hashes: set[str]) -> bool:
         """Whether the choice was about the notice as it stands now, in whichever language."""
-        return any(content_hash.startswith(self.notice) for content_hash in content_hashes) if self.notice else False
+        return (
+            any(content_hash.startswith(self.notice) for content_hash in content_hashes)
+            if self.notice
+            else False
+        )
 
 
 def read_choice(request: HttpRequest) -> StoredChoice | None:
@@ -74,7 +78,12 @@ def _set(response: HttpResponse, request: HttpRequest, name: str, value: str) ->
 
 
 def set_choice(response: HttpResponse, request: HttpRequest, choice: StoredChoice) -> None:
-    parts = (choice.receipt_id.hex, int(choice.granted), choice.notice[:HASH_PREFIX], int(choice.chosen_at.timestamp()))
+    parts = (
+        choice.receipt_id.hex,
+        int(choice.granted),
+        choice.notice[:HASH_PREFIX],
+        int(choice.chosen_at.timestamp()),
+    )
     _set(response, request, CONSENT_COOKIE, _signer.sign(".".join(map(str, parts))))
 
 
@@ -83,7 +92,7 @@ def set_anonymous_id(response: HttpResponse, request: HttpRequest, anonymous_id:
 
 
 def _domains(request: HttpRequest) -> list[str]:
-    """"" for the host alone, then each domain that the host's cookies may have been set on."""
+    """ "" for the host alone, then each domain that the host's cookies may have been set on."""
     host = request.get_host().rpartition(":")[0] or request.get_host()
     labels = host.split(".")
     is_name = len(labels) > 1 and not labels[-1].isdigit()
@@ -112,7 +121,9 @@ def delete_anonymous_id(response: HttpResponse, request: HttpRequest, page_path:
         for path in _paths(page_path):
             morsel: Morsel[Any] = Morsel()
             morsel.set(ANONYMOUS_ID_COOKIE, "", "")
-            morsel.update({"path": path, "max-age": 0, "expires": "Thu, 01 Jan 1970 00:00:00 GMT", "samesite": "Lax"})
+            morsel.update(
+                {"path": path, "max-age": "0", "expires": "Thu, 01 Jan 1970 00:00:00 GMT", "samesite": "Lax"}
+            )
             if domain:
                 morsel["domain"] = domain
             if request.is_secure():

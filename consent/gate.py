@@ -6,7 +6,7 @@ obeyed by the next page, whichever process serves it. What cannot be read is not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -18,7 +18,6 @@ from consent.policy import (
     LEDGER,
     DiscardReason,
     Facts,
-    Flag,
     GateEvent,
     Person,
     SourcePolicy,
@@ -30,7 +29,7 @@ from consent.policy import (
     visitor_subject,
 )
 from consent.pseudonyms import IdentifierKind, pseudonyms
-from consent.purposes import ALL, NONE, Purpose
+from consent.purposes import ALL, Purpose
 
 if TYPE_CHECKING:
     import psycopg
@@ -87,11 +86,15 @@ class Cursor(Protocol):
     def fetchall(self) -> list[Any]: ...
 
 
-def _digests(store_id: int, kind: str, subject_of: Callable[[str], str], ids: Iterable[str]) -> dict[str, str]:
+def _digests(
+    store_id: int, kind: str, subject_of: Callable[[str], str], ids: Iterable[str]
+) -> dict[str, str]:
     return {digest: subject_of(value) for value in ids for digest in pseudonyms(store_id, kind, value)}
 
 
-def _read_facts(cursor: Cursor, store_id: int, anonymous_ids: Sequence[str], user_ids: Sequence[str]) -> Facts:
+def _read_facts(
+    cursor: Cursor, store_id: int, anonymous_ids: Sequence[str], user_ids: Sequence[str]
+) -> Facts:
     digests = {
         **_digests(store_id, IdentifierKind.ANONYMOUS_ID, visitor_subject, anonymous_ids),
         **_digests(store_id, IdentifierKind.USER_ID, customer_subject, user_ids),
@@ -127,7 +130,10 @@ def lock_against_erasure(cursor: Cursor, store_id: int) -> None:
 
 
 def permissions_for_batch(
-    connection: psycopg.Connection[Any], store_id: int, events: Sequence[GateEvent], now: datetime | None = None
+    connection: psycopg.Connection[Any],
+    store_id: int,
+    events: Sequence[GateEvent],
+    now: datetime | None = None,
 ) -> list[Verdict]:
     """A verdict for each event, in order, in one read inside the caller's transaction.
 
@@ -165,7 +171,9 @@ def allowed_purposes(
     now = timezone.now()
     event = GateEvent(anonymous_id, user_id, int(ALL), at or now, source, client_consent, gpc)
     with connection.cursor() as cursor:
-        facts = _read_facts(cursor, store_id, [anonymous_id] if anonymous_id else [], [user_id] if user_id else [])
+        facts = _read_facts(
+            cursor, store_id, [anonymous_id] if anonymous_id else [], [user_id] if user_id else []
+        )
     return Purpose(Person(facts, anonymous_id, user_id).permitted(event, now).purposes)
 
 
@@ -186,7 +194,9 @@ def may_personalise(
     if customer is not None and customer.is_personalisation_paused:
         return False
     try:
-        permitted = allowed_purposes(store, anonymous_id=anonymous_id, customer=customer, source=source, gpc=gpc)
+        permitted = allowed_purposes(
+            store, anonymous_id=anonymous_id, customer=customer, source=source, gpc=gpc
+        )
     except Error:
         log.warning("consent.unreadable", exc_info=True)
         return False

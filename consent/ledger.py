@@ -101,14 +101,18 @@ def _plain(value: Any) -> Any:
 
 def canonical(value: Any) -> bytes:
     """The one spelling of a JSON value: sorted keys, no spaces, UTF-8, times in UTC to the microsecond."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain).encode()
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain
+    ).encode()
 
 
 def commitment(salt: str, payload: Mapping[str, Any]) -> str:
     return hashlib.sha256(bytes.fromhex(salt) + canonical(payload)).hexdigest()
 
 
-def link_digest(previous: str, sequence: int, recorded_at: datetime, public: Sequence[Any], committed: str) -> str:
+def link_digest(
+    previous: str, sequence: int, recorded_at: datetime, public: Sequence[Any], committed: str
+) -> str:
     return hashlib.sha256(canonical([previous, sequence, recorded_at, *public, committed])).hexdigest()
 
 
@@ -191,5 +195,9 @@ def erase_payloads(ledger: Ledger, store: Store, payloads: models.QuerySet[Any],
         return 0
     payloads.filter(**{f"{ledger.parent}__sequence__in": sequences}).delete()
     details = {"ledger": ledger.name, "sequences": ranges(sequences)}
-    append(AUDIT, store, [Entry({"actor": "system", "reason": reason, "details": details}, {"action": ERASED_ACTION})])
+    append(
+        AUDIT,
+        store,
+        [Entry({"actor": "system", "reason": reason, "details": details}, {"action": ERASED_ACTION})],
+    )
     return len(sequences)

@@ -135,11 +135,16 @@ class Person:
         histories = [history for subject in subjects if (history := facts.histories.get(subject))]
         self._is_known = bool(histories)
         self._steps, self._granted = _merge(histories)
-        self._overrides_gpc = bool(histories) and max((history[-1] for history in histories), key=lambda s: s.valid_from).overrides_gpc
+        self._overrides_gpc = (
+            bool(histories)
+            and max((history[-1] for history in histories), key=lambda s: s.valid_from).overrides_gpc
+        )
         self._flags = 0
         for subject in subjects:
             self._flags |= facts.flags.get(subject, 0)
-        self._suppressions = [facts.suppressed[subject] for subject in subjects if subject in facts.suppressed]
+        self._suppressions = [
+            facts.suppressed[subject] for subject in subjects if subject in facts.suppressed
+        ]
 
     def granted_at(self, moment: datetime) -> int | None:
         """Mask in force at the moment, None where nobody had decided yet."""
@@ -172,7 +177,10 @@ class Person:
                 return 0, DiscardReason.NOT_YET
             purposes = at_event & (at_receipt or 0)
             said = _ALL if event.client_consent is None else event.client_consent
-            return purposes & said, DiscardReason.REFUSED if purposes & said == purposes else DiscardReason.SOURCE
+            return (
+                purposes & said,
+                DiscardReason.REFUSED if purposes & said == purposes else DiscardReason.SOURCE,
+            )
         if source.legal_basis == "contract":
             return 0, DiscardReason.SOURCE
         if source.consent_source == "client":
@@ -190,7 +198,11 @@ def _merge(histories: Sequence[Sequence[StateAt]]) -> tuple[list[datetime], list
         return [], []
     if len(histories) == 1:
         return [state.valid_from for state in histories[0]], [state.granted for state in histories[0]]
-    changes = sorted((state.valid_from, index, state.granted) for index, history in enumerate(histories) for state in history)
+    changes = sorted(
+        (state.valid_from, index, state.granted)
+        for index, history in enumerate(histories)
+        for state in history
+    )
     newest: dict[int, int] = {}
     steps: list[datetime] = []
     granted: list[int] = []

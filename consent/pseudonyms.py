@@ -28,8 +28,14 @@ def _parse(value: str) -> tuple[tuple[int, bytes], ...]:
     keys = []
     for part in filter(None, (piece.strip() for piece in value.split(","))):
         version, separator, secret = part.partition(":")
-        keys.append((int(version), secret.encode()) if separator and version.isdigit() else (1, part.encode()))
-    if not keys or len({version for version, _ in keys}) != len(keys) or not all(secret for _, secret in keys):
+        keys.append(
+            (int(version), secret.encode()) if separator and version.isdigit() else (1, part.encode())
+        )
+    if (
+        not keys
+        or len({version for version, _ in keys}) != len(keys)
+        or not all(secret for _, secret in keys)
+    ):
         raise ImproperlyConfigured(
             "ETALAGE_SUPPRESSION_KEY must be a secret, or several as '2:new,1:old' with different numbers. "
             "`manage.py services start` makes one at the first start."

@@ -38,7 +38,9 @@ class Purpose(IntFlag):
 
 
 NONE: Final = Purpose(0)
-ALL: Final = Purpose.NECESSARY | Purpose.ANALYTICS | Purpose.PERSONALISATION | Purpose.MARKETING | Purpose.SHARING
+ALL: Final = (
+    Purpose.NECESSARY | Purpose.ANALYTICS | Purpose.PERSONALISATION | Purpose.MARKETING | Purpose.SHARING
+)
 OPTIONAL: Final = ALL & ~Purpose.NECESSARY
 
 # Only who permits one of these is recognised again: without them an event is stored without its visitor, and no tracking id is set.

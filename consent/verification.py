@@ -47,12 +47,20 @@ class Report:
 
 
 def _erasures_on_record(store: Store, ledger: Ledger) -> list[list[int]]:
-    details = AuditPayload.objects.for_store(store).filter(entry__action=ERASED_ACTION).values_list("details", flat=True)
-    return [span for each in details if each.get("ledger") == ledger.name for span in each.get("sequences", [])]
+    details = (
+        AuditPayload.objects.for_store(store)
+        .filter(entry__action=ERASED_ACTION)
+        .values_list("details", flat=True)
+    )
+    return [
+        span for each in details if each.get("ledger") == ledger.name for span in each.get("sequences", [])
+    ]
 
 
 def _links(ledger: Ledger, store: Store) -> Iterator[Any]:
-    links = ledger.link._default_manager.filter(store=store).order_by("sequence", "pk").select_related("payload")
+    links = (
+        ledger.link._default_manager.filter(store=store).order_by("sequence", "pk").select_related("payload")
+    )
     return links.iterator(chunk_size=_CHUNK)
 
 
@@ -62,38 +70,60 @@ def _check_payload(ledger: Ledger, link: Any, spans: Iterable[list[int]], report
         if any(first <= link.sequence <= last for first, last in spans):
             report.erased += 1
         else:
-            report.findings.append(Finding("payload_missing", link.sequence, "its payload is gone and no erasure says so"))
+            report.findings.append(
+                Finding("payload_missing", link.sequence, "its payload is gone and no erasure says so")
+            )
     elif commitment(payload.salt, committed_values(ledger, payload)) != link.commitment:
-        report.findings.append(Finding("payload_changed", link.sequence, "its payload is not what it commits to"))
+        report.findings.append(
+            Finding("payload_changed", link.sequence, "its payload is not what it commits to")
+        )
 
 
 def _check_head(ledger: Ledger, store: Store, last: Any, report: Report) -> None:
-    head = ledger.head._default_manager.filter(store=store).first()
+    head: Any = ledger.head._default_manager.filter(store=store).first()
     sequence, digest = (last.sequence, last.digest) if last else (0, GENESIS)
     if head is None:
         if last:
             report.findings.append(Finding("head", sequence, "the head row is gone"))
     elif head.sequence > sequence:
-        report.findings.append(Finding("cut", sequence + 1, f"entries {sequence + 1} to {head.sequence} are gone from the end"))
+        report.findings.append(
+            Finding("cut", sequence + 1, f"entries {sequence + 1} to {head.sequence} are gone from the end")
+        )
     elif head.sequence < sequence:
-        report.findings.append(Finding("inserted", head.sequence + 1, "written past the head, not through the ledger"))
+        report.findings.append(
+            Finding("inserted", head.sequence + 1, "written past the head, not through the ledger")
+        )
     elif head.digest != digest:
-        report.findings.append(Finding("head", sequence, "the head does not carry the digest of the last entry"))
+        report.findings.append(
+            Finding("head", sequence, "the head does not carry the digest of the last entry")
+        )
 
 
 def _check_anchors(anchors: list[Anchor], digests: dict[int, str], last: int, report: Report) -> None:
     for anchor in anchors:
         if anchor.sequence > last:
             report.findings.append(
-                Finding("cut", last + 1, f"the head anchored at {anchor.anchored_at} was entry {anchor.sequence}; the ledger ends at {last}")
+                Finding(
+                    "cut",
+                    last + 1,
+                    f"the head anchored at {anchor.anchored_at} was entry {anchor.sequence}; the ledger ends at {last}",
+                )
             )
         elif digests.get(anchor.sequence) != anchor.digest:
-            report.findings.append(Finding("rewritten", anchor.sequence, f"not the entry that was anchored at {anchor.anchored_at}"))
+            report.findings.append(
+                Finding(
+                    "rewritten", anchor.sequence, f"not the entry that was anchored at {anchor.anchored_at}"
+                )
+            )
 
 
 def verify(ledger: Ledger, store: Store, anchors: list[Anchor] | None = None) -> Report:
     """Read the whole chain. `anchors` default to those in the anchor file; memory does not grow with the ledger."""
-    anchored = [anchor for anchor in (read_anchors(store) if anchors is None else anchors) if anchor.ledger == ledger.name and anchor.sequence]
+    anchored = [
+        anchor
+        for anchor in (read_anchors(store) if anchors is None else anchors)
+        if anchor.ledger == ledger.name and anchor.sequence
+    ]
     wanted = {anchor.sequence for anchor in anchored}
     report = Report(ledger.name, anchors=len(anchored), anchored_sequence=max(wanted, default=0))
     spans = _erasures_on_record(store, ledger)
@@ -103,11 +133,21 @@ def verify(ledger: Ledger, store: Store, anchors: list[Anchor] | None = None) ->
         report.entries += 1
         is_gap = link.sequence != sequence + 1
         if is_gap:
-            report.findings.append(Finding("deleted", sequence + 1, f"entries {sequence + 1} to {link.sequence - 1} are missing"))
+            report.findings.append(
+                Finding("deleted", sequence + 1, f"entries {sequence + 1} to {link.sequence - 1} are missing")
+            )
         if digest_of(ledger, link) != link.digest:
-            report.findings.append(Finding("changed", link.sequence, "its columns are not what its digest was made from"))
+            report.findings.append(
+                Finding("changed", link.sequence, "its columns are not what its digest was made from")
+            )
         elif link.previous_digest != previous and not is_gap:
-            report.findings.append(Finding("inserted", link.sequence, f"it does not follow entry {sequence}: one of the two was put there later"))
+            report.findings.append(
+                Finding(
+                    "inserted",
+                    link.sequence,
+                    f"it does not follow entry {sequence}: one of the two was put there later",
+                )
+            )
         _check_payload(ledger, link, spans, report)
         if link.sequence in wanted:
             digests[link.sequence] = link.digest

@@ -1,7 +1,14 @@
 from consent.models.audit import AuditEntry, AuditHead, AuditPayload
 from consent.models.notice import Notice, PurposeText
-from consent.models.record import ConsentChoice, ConsentMechanism, ConsentPayload, ConsentRecord, ConsentState, LedgerHead
-from consent.models.request import DataSubjectRequest, RequestPart
+from consent.models.record import (
+    ConsentChoice,
+    ConsentMechanism,
+    ConsentPayload,
+    ConsentRecord,
+    ConsentState,
+    LedgerHead,
+)
+from consent.models.request import DataSubjectRequest, IdentityChallenge, RequestPart, RequestPolicy
 from consent.models.suppression import Suppression
 
 __all__ = [
@@ -14,9 +21,11 @@ __all__ = [
     "ConsentRecord",
     "ConsentState",
     "DataSubjectRequest",
+    "IdentityChallenge",
     "LedgerHead",
     "Notice",
     "PurposeText",
     "RequestPart",
+    "RequestPolicy",
     "Suppression",
 ]

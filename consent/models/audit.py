@@ -37,7 +37,9 @@ class AuditPayload(StoreScoped):
 
     entry = models.OneToOneField(AuditEntry, on_delete=models.CASCADE, related_name="payload")
     salt = models.CharField(max_length=64)
-    actor = models.CharField(max_length=120, help_text="user:<id>, key:<prefix>, customer:<public id> or system")
+    actor = models.CharField(
+        max_length=120, help_text="user:<id>, key:<prefix>, customer:<public id> or system"
+    )
     target = models.CharField(max_length=200, blank=True, db_index=True)
     reason = models.CharField(max_length=500, blank=True)
     details = models.JSONField(default=dict, blank=True)

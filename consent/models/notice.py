@@ -22,7 +22,11 @@ class Notice(StoreScoped):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "version", "language"], name="notice_version_per_language")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["store", "version", "language"], name="notice_version_per_language"
+            )
+        ]
 
     def __str__(self) -> str:
         return f"Notice {self.version} ({self.language})"

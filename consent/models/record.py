@@ -51,7 +51,9 @@ class ConsentRecord(StoreScoped):
     digest = models.CharField(max_length=64)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "sequence"], name="consent_sequence_per_store")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "sequence"], name="consent_sequence_per_store")
+        ]
 
 
 class ConsentPayload(StoreScoped):
@@ -63,18 +65,30 @@ class ConsentPayload(StoreScoped):
     notice_version = models.PositiveIntegerField(null=True)
     notice_hash = models.CharField(max_length=64, blank=True)
     language = models.CharField(max_length=5, blank=True)
-    mechanism = models.CharField(max_length=12, choices=ConsentMechanism.choices, default=ConsentMechanism.OPT_IN)
+    mechanism = models.CharField(
+        max_length=12, choices=ConsentMechanism.choices, default=ConsentMechanism.OPT_IN
+    )
     method = models.CharField(max_length=10, choices=ConsentChoice.choices)
     granted = ArrayField(models.CharField(max_length=24), default=list)
     denied = ArrayField(models.CharField(max_length=24), default=list)
     served_notice_id = models.UUIDField(default=uuid.uuid4)
-    gpc = models.BooleanField(default=False, help_text="The browser sent Global Privacy Control with this decision.")
+    gpc = models.BooleanField(
+        default=False, help_text="The browser sent Global Privacy Control with this decision."
+    )
     page_url = models.CharField(max_length=500, blank=True)
     region = models.CharField(max_length=8, blank=True)
-    visitor_pseudonym = models.CharField(max_length=64, blank=True, db_index=True, help_text="Keyed hash of the anonymous id.")
-    customer_pseudonym = models.CharField(max_length=64, blank=True, db_index=True, help_text="Keyed hash of the shop's customer id.")
+    visitor_pseudonym = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="Keyed hash of the anonymous id."
+    )
+    customer_pseudonym = models.CharField(
+        max_length=64, blank=True, db_index=True, help_text="Keyed hash of the shop's customer id."
+    )
     customer = models.ForeignKey(
-        "accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="+", help_text="A link for readers; not part of the commitment."
+        "accounts.Customer",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="A link for readers; not part of the commitment.",
     )
     ip_truncated = models.CharField(max_length=45, blank=True)
     user_agent = models.CharField(max_length=400, blank=True)
@@ -92,10 +106,19 @@ class ConsentState(StoreScoped):
     granted = models.PositiveSmallIntegerField()
     valid_from = models.DateTimeField()
     overrides_gpc = models.BooleanField(
-        default=False, help_text="Chosen purpose by purpose although the browser sent Global Privacy Control: the choice stands."
+        default=False,
+        help_text="Chosen purpose by purpose although the browser sent Global Privacy Control: the choice stands.",
     )
     record = models.ForeignKey(ConsentRecord, on_delete=models.CASCADE, related_name="+")
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "subject", "valid_from"], name="one_state_per_moment")]
-        indexes = [models.Index(fields=["store", "subject", "-valid_from"], include=["granted", "overrides_gpc"], name="consent_state_newest")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "subject", "valid_from"], name="one_state_per_moment")
+        ]
+        indexes = [
+            models.Index(
+                fields=["store", "subject", "-valid_from"],
+                include=["granted", "overrides_gpc"],
+                name="consent_state_newest",
+            )
+        ]

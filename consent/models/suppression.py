@@ -21,4 +21,6 @@ class Suppression(StoreScoped):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "digest"], name="one_suppression_per_identifier")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "digest"], name="one_suppression_per_identifier")
+        ]

@@ -20,7 +20,13 @@ from consent.services.notices import published_notices
 
 # What a browser may say; the other methods are for servers.
 BROWSER_CHOICES: Final = frozenset(
-    {ConsentChoice.ACCEPT, ConsentChoice.REJECT, ConsentChoice.SAVE, ConsentChoice.WITHDRAW, ConsentChoice.DISMISS}
+    {
+        ConsentChoice.ACCEPT,
+        ConsentChoice.REJECT,
+        ConsentChoice.SAVE,
+        ConsentChoice.WITHDRAW,
+        ConsentChoice.DISMISS,
+    }
 )
 
 
@@ -79,10 +85,16 @@ def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision,
     return decision_record(store=store, decision=decision), decision
 
 
-def choice_carry_out(request: HttpRequest, response: HttpResponse, recorded: RecordedDecision, decision: Decision) -> None:
+def choice_carry_out(
+    request: HttpRequest, response: HttpResponse, recorded: RecordedDecision, decision: Decision
+) -> None:
     """Set or delete the cookies that the recorded decision asks for."""
     notice = decision.notice.content_hash if decision.notice else ""
-    set_choice(response, request, StoredChoice(recorded.receipt_id, recorded.granted, notice, recorded.record.recorded_at))
+    set_choice(
+        response,
+        request,
+        StoredChoice(recorded.receipt_id, recorded.granted, notice, recorded.record.recorded_at),
+    )
     if recorded.granted & RECOGNITION and decision.anonymous_id:
         set_anonymous_id(response, request, decision.anonymous_id)
     else:

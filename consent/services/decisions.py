@@ -126,7 +126,11 @@ def _pseudonym(store: Store, kind: IdentifierKind, value: str | None) -> str:
 
 
 def _newest(store: Store, subjects: Iterable[str]) -> dict[str, ConsentState]:
-    states = ConsentState.objects.for_store(store).filter(subject__in=set(subjects)).order_by("subject", "-valid_from")
+    states = (
+        ConsentState.objects.for_store(store)
+        .filter(subject__in=set(subjects))
+        .order_by("subject", "-valid_from")
+    )
     return {state.subject: state for state in states.distinct("subject")}
 
 
@@ -138,11 +142,15 @@ def _other_browsers(decision: Decision) -> list[str]:
     return [visitor.anonymous_id for visitor in linked if visitor.anonymous_id != decision.anonymous_id]
 
 
-def _states(store: Store, decisions: Sequence[Decision], records: Sequence[ConsentRecord]) -> list[ConsentState]:
+def _states(
+    store: Store, decisions: Sequence[Decision], records: Sequence[ConsentRecord]
+) -> list[ConsentState]:
     """One state a subject and decision. Two at one moment are moved apart, so that the later one in order wins."""
     others = [_other_browsers(decision) for decision in decisions]
     subjects = {subject for decision in decisions for subject in _subjects(decision)}
-    newest = _newest(store, subjects | {visitor_subject(anonymous_id) for ids in others for anonymous_id in ids})
+    newest = _newest(
+        store, subjects | {visitor_subject(anonymous_id) for ids in others for anonymous_id in ids}
+    )
     taken = {(subject, state.valid_from) for subject, state in newest.items()}
     states = []
     for decision, record, other_ids in zip(decisions, records, others, strict=True):
@@ -160,7 +168,12 @@ def _states(store: Store, decisions: Sequence[Decision], records: Sequence[Conse
                 moment += _TICK
             taken.add((subject, moment))
             state = ConsentState(
-                store=store, subject=subject, granted=int(granted), valid_from=moment, overrides_gpc=decision.overrides_gpc, record=record
+                store=store,
+                subject=subject,
+                granted=int(granted),
+                valid_from=moment,
+                overrides_gpc=decision.overrides_gpc,
+                record=record,
             )
             if last is None or moment > last.valid_from:
                 newest[subject] = state
@@ -180,19 +193,33 @@ def _readmit(store: Store, decisions: Iterable[Decision], now: datetime) -> None
     digests: dict[str, datetime] = {}
     for decision in decisions:
         if decision.effective & RECOGNITION:
-            for kind, value in ((IdentifierKind.ANONYMOUS_ID, decision.anonymous_id), (IdentifierKind.USER_ID, decision.user_id)):
-                digests |= dict.fromkeys(pseudonyms(store.pk, kind, value), decision.at or now) if value else {}
+            for kind, value in (
+                (IdentifierKind.ANONYMOUS_ID, decision.anonymous_id),
+                (IdentifierKind.USER_ID, decision.user_id),
+            ):
+                digests |= (
+                    dict.fromkeys(pseudonyms(store.pk, kind, value), decision.at or now) if value else {}
+                )
     for digest, moment in digests.items():
-        suppressions = Suppression.objects.for_store(store).filter(digest=digest, readmitted_at=None, suppressed_until__lt=moment)
+        suppressions = Suppression.objects.for_store(store).filter(
+            digest=digest, readmitted_at=None, suppressed_until__lt=moment
+        )
         suppressions.update(readmitted_at=moment)
 
 
-def _withdrawals(store: Store, decisions: Sequence[Decision], before: dict[str, ConsentState], states: Sequence[ConsentState]) -> list[Withdrawal]:
+def _withdrawals(
+    store: Store,
+    decisions: Sequence[Decision],
+    before: dict[str, ConsentState],
+    states: Sequence[ConsentState],
+) -> list[Withdrawal]:
     lost: dict[str, Purpose] = {}
     for state in states:
         had = before.get(state.subject)
         if had is not None and had.granted & ~state.granted:
-            lost[state.subject] = lost.get(state.subject, NONE) | (Purpose(had.granted) & ~Purpose(state.granted))
+            lost[state.subject] = lost.get(state.subject, NONE) | (
+                Purpose(had.granted) & ~Purpose(state.granted)
+            )
     return [
         Withdrawal(
             store,
@@ -212,7 +239,9 @@ def decisions_record(*, store: Store, decisions: Sequence[Decision]) -> list[Rec
     """
     for decision in decisions:
         if decision.method not in ConsentChoice.values:
-            raise ValueError(f"{decision.method!r} is no way to decide: use one of {', '.join(ConsentChoice.values)}.")
+            raise ValueError(
+                f"{decision.method!r} is no way to decide: use one of {', '.join(ConsentChoice.values)}."
+            )
     if not decisions:
         return []
     now = timezone.now()
@@ -221,7 +250,9 @@ def decisions_record(*, store: Store, decisions: Sequence[Decision]) -> list[Rec
     records = append(CONSENT, store, entries)
     # Read behind the ledger's lock: two decisions of one person cannot miss each other.
     subjects = [subject for decision in decisions for subject in _subjects(decision)]
-    linked = [visitor_subject(anonymous_id) for decision in decisions for anonymous_id in _other_browsers(decision)]
+    linked = [
+        visitor_subject(anonymous_id) for decision in decisions for anonymous_id in _other_browsers(decision)
+    ]
     before = _newest(store, [*subjects, *linked])
     states = _states(store, decisions, records)
     ConsentState.all_stores.bulk_create(states, batch_size=1000)
@@ -243,7 +274,11 @@ def decision_record(*, store: Store, decision: Decision) -> RecordedDecision:
     return decisions_record(store=store, decisions=[decision])[0]
 
 
-def states_of(store: Store, *, anonymous_id: str | None = None, user_id: str | None = None) -> dict[str, ConsentState]:
+def states_of(
+    store: Store, *, anonymous_id: str | None = None, user_id: str | None = None
+) -> dict[str, ConsentState]:
     """The newest state of a browser and of a customer, by subject; who has not decided is not in it."""
-    subjects = ([visitor_subject(anonymous_id)] if anonymous_id else []) + ([customer_subject(user_id)] if user_id else [])
+    subjects = ([visitor_subject(anonymous_id)] if anonymous_id else []) + (
+        [customer_subject(user_id)] if user_id else []
+    )
     return _newest(store, subjects)

@@ -67,19 +67,28 @@ def _problems(notices: list[Notice]) -> list[str]:
     for notice in notices:
         missing = expected - {text.purpose for text in notice.purposes.all()}
         if missing:
-            problems.append(f"The notice in {notice.language} says nothing about: {', '.join(sorted(missing))}.")
+            problems.append(
+                f"The notice in {notice.language} says nothing about: {', '.join(sorted(missing))}."
+            )
         if not notice.title.strip() or not notice.body.strip():
             problems.append(f"The notice in {notice.language} needs a title and a text.")
     return problems
 
 
 @transaction.atomic
-def notice_publish(*, store: Store, version: int, actor: User | None = None, reason: str = "") -> list[Notice]:
+def notice_publish(
+    *, store: Store, version: int, actor: User | None = None, reason: str = ""
+) -> list[Notice]:
     """Freeze a version in all of its languages and show it from now on.
 
     Raises ValidationError, with nothing changed, for a version that is not a draft or says nothing about a purpose.
     """
-    drafts = list(Notice.objects.for_store(store).select_for_update().filter(version=version).prefetch_related("purposes"))
+    drafts = list(
+        Notice.objects.for_store(store)
+        .select_for_update()
+        .filter(version=version)
+        .prefetch_related("purposes")
+    )
     if not drafts or any(draft.published_at for draft in drafts):
         raise ValidationError(f"Version {version} is not a draft: only drafts can be published.")
     if problems := _problems(drafts):
@@ -91,7 +100,14 @@ def notice_publish(*, store: Store, version: int, actor: User | None = None, rea
         draft.save(update_fields=["content_hash", "published_at"])
     transaction.on_commit(partial(cache.delete, _cache_key(store)))
     hashes = {draft.language: draft.content_hash for draft in drafts}
-    auditing.record(store=store, actor=actor, action="notice.published", target=f"notice:{version}", reason=reason, details=hashes)
+    auditing.record(
+        store=store,
+        actor=actor,
+        action="notice.published",
+        target=f"notice:{version}",
+        reason=reason,
+        details=hashes,
+    )
     return drafts
 
 
@@ -108,7 +124,8 @@ def _install_texts(store: Store) -> None:
             policy=texts.policy.format(controller=store.controller_name or store.name, contact=contact),
         )
         PurposeText.all_stores.bulk_create(
-            PurposeText(store=store, notice=notice, position=position, **vars(purpose)) for position, purpose in enumerate(texts.purposes)
+            PurposeText(store=store, notice=notice, position=position, **vars(purpose))
+            for position, purpose in enumerate(texts.purposes)
         )
 
 

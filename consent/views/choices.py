@@ -38,7 +38,9 @@ def _next(request: HttpRequest) -> str:
     """Back to the page that the form stood on, never to another site."""
     referer = urlsplit(request.headers.get("Referer", ""))
     for url in (request.POST.get("next", ""), referer.path if referer.netloc == request.get_host() else ""):
-        if url and url_has_allowed_host_and_scheme(url, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        if url and url_has_allowed_host_and_scheme(
+            url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+        ):
             return url
     return "/"
 
@@ -52,7 +54,9 @@ def record(request: HttpRequest) -> HttpResponse:
         return error_response(403, "A choice is taken from the shop's own pages only.")
     admitted = admit(f"consent:{client_address(request)}", CHOICES_PER_MINUTE)
     if not admitted.is_allowed:
-        return error_response(429, "Too many choices in a minute.", retry_after_seconds=admitted.retry_after_seconds)
+        return error_response(
+            429, "Too many choices in a minute.", retry_after_seconds=admitted.retry_after_seconds
+        )
     store = store_of(request)
     try:
         recorded, decision = choice_record(request, store)
@@ -61,7 +65,9 @@ def record(request: HttpRequest) -> HttpResponse:
     response: HttpResponse
     if _wants_json(request):
         granted = slugs(recorded.granted)
-        response = JsonResponse({"receipt_id": str(recorded.receipt_id), "granted": granted, "mask": int(recorded.granted)})
+        response = JsonResponse(
+            {"receipt_id": str(recorded.receipt_id), "granted": granted, "mask": int(recorded.granted)}
+        )
     else:
         response = HttpResponseRedirect(_next(request), status=303)
         if request.POST.get("next") == reverse("consent:preferences"):
@@ -81,8 +87,16 @@ def preferences(request: HttpRequest) -> HttpResponse:
     granted = choice.granted if choice else Purpose.NECESSARY
     context = notice_context(request, store, granted)
     words = context["words"]
-    current = words["current_since"].format(date=date_format(localtime(choice.chosen_at), "DATETIME_FORMAT")) if choice else words["current_none"]
-    return render(request, "consent/preferences.html", {**context, "choice": choice, "current": current, "next": request.path})
+    current = (
+        words["current_since"].format(date=date_format(localtime(choice.chosen_at), "DATETIME_FORMAT"))
+        if choice
+        else words["current_none"]
+    )
+    return render(
+        request,
+        "consent/preferences.html",
+        {**context, "choice": choice, "current": current, "next": request.path},
+    )
 
 
 @cache_control(max_age=300, private=True)

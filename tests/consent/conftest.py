@@ -7,7 +7,12 @@ from accounts.models import Customer, Store
 
 @pytest.fixture
 def store(db: None) -> Store:
-    return Store.objects.create(slug="tents", name="Tents & Co", controller_name="Tents & Co GmbH", controller_contact="privacy@tents.example")
+    return Store.objects.create(
+        slug="tents",
+        name="Tents & Co",
+        controller_name="Tents & Co GmbH",
+        controller_contact="privacy@tents.example",
+    )
 
 
 @pytest.fixture

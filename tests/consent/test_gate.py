@@ -24,8 +24,12 @@ T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 def grant(store: Store, subject: str, granted: Purpose, at: datetime = T0, **values: object) -> None:
     number = ConsentRecord.objects.for_store(store).count() + 1
-    record = ConsentRecord.objects.create(store=store, sequence=number, commitment="", previous_digest="", digest="")
-    ConsentState.objects.create(store=store, subject=subject, granted=int(granted), valid_from=at, record=record, **values)
+    record = ConsentRecord.objects.create(
+        store=store, sequence=number, commitment="", previous_digest="", digest=""
+    )
+    ConsentState.objects.create(
+        store=store, subject=subject, granted=int(granted), valid_from=at, record=record, **values
+    )
 
 
 def test_a_batch_is_judged_in_one_read(store: Store, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
@@ -54,15 +58,24 @@ def test_another_stores_consent_says_nothing(store: Store) -> None:
 
 def test_suppression_is_found_by_digest_and_by_older_keys(store: Store, settings) -> None:  # type: ignore[no-untyped-def]
     grant(store, "v:gone", ALL)
-    Suppression.objects.create(store=store, kind="anonymous_id", digest=pseudonym(store.pk, "anonymous_id", "gone"), suppressed_until=T0)
+    Suppression.objects.create(
+        store=store,
+        kind="anonymous_id",
+        digest=pseudonym(store.pk, "anonymous_id", "gone"),
+        suppressed_until=T0,
+    )
     assert allowed_purposes(store, anonymous_id="gone", at=T0) == NONE
     assert allowed_purposes(store, anonymous_id="gone") == N
     settings.ETALAGE_SUPPRESSION_KEY = f"2:a-new-key,1:{settings.ETALAGE_SUPPRESSION_KEY}"
     assert allowed_purposes(store, anonymous_id="gone", at=T0) == NONE
 
 
-@pytest.mark.parametrize(("field", "expected"), [("is_processing_restricted", N), ("has_objected_to_profiling", ALL & ~P)])
-def test_a_frozen_customer_is_frozen_on_every_linked_browser(store: Store, customer: Customer, field: str, expected: Purpose) -> None:
+@pytest.mark.parametrize(
+    ("field", "expected"), [("is_processing_restricted", N), ("has_objected_to_profiling", ALL & ~P)]
+)
+def test_a_frozen_customer_is_frozen_on_every_linked_browser(
+    store: Store, customer: Customer, field: str, expected: Purpose
+) -> None:
     grant(store, "v:phone", ALL)
     visitor = visitor_get_or_create(store=store, anonymous_id="phone")
     link = identity_link(store=store, visitor=visitor, customer=customer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from io import StringIO
@@ -34,7 +35,9 @@ def log(store: Store) -> Store:
 def without_protection(statement: str, *parameters: object) -> None:
     """What somebody does who owns the tables and switches the triggers off."""
     with connection.cursor() as cursor:
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # else rows of this transaction keep their table from being altered
+        cursor.execute(
+            "SET CONSTRAINTS ALL IMMEDIATE"
+        )  # else rows of this transaction keep their table from being altered
         for table in ("consent_auditentry", "consent_auditpayload"):
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
         cursor.execute(statement, parameters)
@@ -50,7 +53,7 @@ def test_links_follow_each_other(log: Store) -> None:
     entries = list(AuditEntry.objects.for_store(log).order_by("sequence"))
     assert [entry.sequence for entry in entries] == [1, 2, 3, 4, 5]
     assert entries[0].previous_digest == GENESIS
-    for before, after in zip(entries, entries[1:], strict=False):
+    for before, after in itertools.pairwise(entries):
         assert after.previous_digest == before.digest
     second = entries[1]
     made = link_digest(second.previous_digest, 2, second.recorded_at, [second.action], second.commitment)
@@ -85,7 +88,11 @@ def test_the_database_refuses_to_rewrite(log: Store, statement: str) -> None:
                 "VALUES (%s, 1, now(), '', '', '')",
                 [log.pk],
             )
-    with pytest.raises(ProgrammingError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(ProgrammingError, match="append-only"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement)
     assert findings(log) == []
 
@@ -94,19 +101,26 @@ def test_the_database_refuses_to_rewrite(log: Store, statement: str) -> None:
 @pytest.mark.parametrize("table", ["consent_auditentry", "consent_consentrecord"])
 def test_the_runtime_role_has_no_right_to_rewrite(db: None, table: str, privilege: str) -> None:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT has_table_privilege('etalage_app', %s, %s), has_table_privilege('etalage_app', %s, 'INSERT')", [table, privilege, table])
+        cursor.execute(
+            "SELECT has_table_privilege('etalage_app', %s, %s), has_table_privilege('etalage_app', %s, 'INSERT')",
+            [table, privilege, table],
+        )
         assert cursor.fetchone() == (False, True)
 
 
 def test_the_runtime_role_may_erase_a_payload_and_not_truncate_it(db: None) -> None:
     with connection.cursor() as cursor:
         for privilege, expected in (("DELETE", True), ("TRUNCATE", False), ("UPDATE", False)):
-            cursor.execute("SELECT has_table_privilege('etalage_app', 'consent_auditpayload', %s)", [privilege])
+            cursor.execute(
+                "SELECT has_table_privilege('etalage_app', 'consent_auditpayload', %s)", [privilege]
+            )
             assert cursor.fetchone() == (expected,)
 
 
 def test_a_changed_column_is_found(log: Store) -> None:
-    without_protection("UPDATE consent_auditentry SET action = 'harmless.deed' WHERE sequence = 3 AND store_id = %s", log.pk)
+    without_protection(
+        "UPDATE consent_auditentry SET action = 'harmless.deed' WHERE sequence = 3 AND store_id = %s", log.pk
+    )
     assert findings(log) == [("changed", 3)]
 
 
@@ -130,7 +144,11 @@ def test_an_entry_replaced_with_a_matching_digest_is_found(log: Store) -> None:
     """Somebody who knows how digests are made replaces entry 3 as a whole: entry 4 does not follow it."""
     entry = AuditEntry.objects.for_store(log).get(sequence=3)
     forged = link_digest(entry.previous_digest, 3, entry.recorded_at, ["harmless.deed"], entry.commitment)
-    without_protection("UPDATE consent_auditentry SET action = 'harmless.deed', digest = %s WHERE sequence = 3 AND store_id = %s", forged, log.pk)
+    without_protection(
+        "UPDATE consent_auditentry SET action = 'harmless.deed', digest = %s WHERE sequence = 3 AND store_id = %s",
+        forged,
+        log.pk,
+    )
     assert findings(log) == [("inserted", 4)]
 
 
@@ -161,7 +179,11 @@ def test_a_whole_chain_rewritten_is_found_by_the_anchor(log: Store) -> None:
         action = "harmless.deed" if entry.sequence == 2 else entry.action
         digest = link_digest(previous, entry.sequence, entry.recorded_at, [action], entry.commitment)
         without_protection(
-            "UPDATE consent_auditentry SET action = %s, previous_digest = %s, digest = %s WHERE id = %s", action, previous, digest, entry.pk
+            "UPDATE consent_auditentry SET action = %s, previous_digest = %s, digest = %s WHERE id = %s",
+            action,
+            previous,
+            digest,
+            entry.pk,
         )
         previous = digest
     AuditHead.objects.for_store(log).update(digest=previous)
@@ -169,11 +191,19 @@ def test_a_whole_chain_rewritten_is_found_by_the_anchor(log: Store) -> None:
 
 
 def test_an_erased_entry_verifies_as_erased(log: Store) -> None:
-    erased = erase_payloads(AUDIT, log, AuditPayload.objects.for_store(log).filter(target__in=["notice:1", "notice:2", "notice:4"]), reason="request")
+    erased = erase_payloads(
+        AUDIT,
+        log,
+        AuditPayload.objects.for_store(log).filter(target__in=["notice:1", "notice:2", "notice:4"]),
+        reason="request",
+    )
     assert erased == 3
     report = verify(AUDIT, log)
     assert (report.is_intact, report.entries, report.erased) == (True, 6, 3)
-    assert AuditPayload.objects.for_store(log).latest("pk").details == {"ledger": "audit", "sequences": [[1, 2], [4, 4]]}
+    assert AuditPayload.objects.for_store(log).latest("pk").details == {
+        "ledger": "audit",
+        "sequences": [[1, 2], [4, 4]],
+    }
 
 
 def test_ranges() -> None:

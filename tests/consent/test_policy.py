@@ -20,7 +20,7 @@ from consent.policy import (
     Suppressed,
     decide,
 )
-from consent.purposes import ALL, EVENT_PURPOSES, Purpose
+from consent.purposes import ALL, EVENT_PURPOSES
 
 N, A, P, M, S = (int(purpose) for purpose in ALL)
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -77,7 +77,9 @@ def test_what_was_refused_in_between_is_not_stored_after_a_new_consent() -> None
 def test_browser_and_customer_must_both_permit_where_both_decided() -> None:
     facts = Facts({"v:a": history((0, int(ALL))), "c:u": history((20, N | A))})
     assert verdict(facts, user_id="u", happened=10, now=15).purposes == A | P
-    assert verdict(facts, user_id="u", happened=10, now=60).purposes == A  # the customer has since withdrawn personalisation
+    assert (
+        verdict(facts, user_id="u", happened=10, now=60).purposes == A
+    )  # the customer has since withdrawn personalisation
     assert verdict(facts, user_id="u", happened=30).purposes == A
     assert verdict(facts).purposes == A | P  # nobody logged in
 
@@ -141,7 +143,9 @@ masks = st.integers(0, 15).map(lambda bits: N | bits << 1)
 histories = st.lists(st.tuples(st.integers(0, 60), masks), max_size=6, unique_by=lambda state: state[0]).map(
     lambda states: history(*sorted(states))
 )
-sources = st.sampled_from([LEDGER, SourcePolicy("declared", "consent", A | P), SourcePolicy("client", "consent", 0)])
+sources = st.sampled_from(
+    [LEDGER, SourcePolicy("declared", "consent", A | P), SourcePolicy("client", "consent", 0)]
+)
 
 
 @given(
@@ -149,7 +153,15 @@ sources = st.sampled_from([LEDGER, SourcePolicy("declared", "consent", A | P), S
     st.sampled_from(sorted(EVENT_PURPOSES)),
 )  # fmt: skip
 def test_nothing_is_stored_that_any_decision_in_force_forbids(
-    visitor, customer, happened, received, source, client, gpc, flags, name  # type: ignore[no-untyped-def]
+    visitor,
+    customer,
+    happened,
+    received,
+    source,
+    client,
+    gpc,
+    flags,
+    name,  # type: ignore[no-untyped-def]
 ) -> None:
     """An independent reading of the promise: for every stored purpose, each decision in force at either moment grants it."""
     facts = Facts({"v:a": visitor, "c:u": customer}, {"c:u": flags})

@@ -17,7 +17,11 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--store", help="Slug; all stores by default.")
         parser.add_argument("--json", action="store_true", help="One JSON object on the last line.")
-        parser.add_argument("--anchor", action="store_true", help="Then write the heads to the anchor file, where everything is intact.")
+        parser.add_argument(
+            "--anchor",
+            action="store_true",
+            help="Then write the heads to the anchor file, where everything is intact.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         stores = Store.objects.order_by("pk")
@@ -33,7 +37,9 @@ class Command(BaseCommand):
                 self.stdout.write(f"{store.slug}: heads anchored in {anchor_path(store)}")
         is_intact = all(report.is_intact for of_store in reports.values() for report in of_store)
         if options["json"]:
-            stores_json = {store.slug: [report.as_json() for report in of_store] for store, of_store in reports.items()}
+            stores_json = {
+                store.slug: [report.as_json() for report in of_store] for store, of_store in reports.items()
+            }
             self.stdout.write(json.dumps({"is_intact": is_intact, "stores": stores_json}))
         if not is_intact:
             raise CommandError("A ledger does not verify: see the findings above.", returncode=1)
@@ -41,6 +47,8 @@ class Command(BaseCommand):
     def _say(self, store: Store, report: Report) -> None:
         verdict = self.style.SUCCESS("intact") if report.is_intact else self.style.ERROR("NOT INTACT")
         anchored = f"anchored up to {report.anchored_sequence}" if report.anchors else "never anchored"
-        self.stdout.write(f"{store.slug} {report.ledger}: {report.entries} entries, {report.erased} erased, {anchored}: {verdict}")
+        self.stdout.write(
+            f"{store.slug} {report.ledger}: {report.entries} entries, {report.erased} erased, {anchored}: {verdict}"
+        )
         for finding in report.findings:
             self.stdout.write(f"  entry {finding.sequence}: {finding.kind}: {finding.detail}")

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from consent.models import DataSubjectRequest
+from consent.request_texts import FIELD_LABELS, KIND_TEXTS
+
+Kind = DataSubjectRequest.Kind
+MAX_MESSAGE = 2000
+
+
+class AskForm(forms.Form):
+    """A request of the given kind; `needs_email` for somebody who is not known otherwise."""
+
+    def __init__(self, *args: Any, kind: str, needs_email: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kind = kind
+        if needs_email:
+            self.fields["email"] = forms.EmailField(
+                label=_("Your e-mail address"),
+                max_length=254,
+                help_text=_("We mail a code to it, to be sure that it is you."),
+                widget=forms.EmailInput(attrs={"autocomplete": "email"}),
+            )
+        if kind == Kind.RECTIFICATION:
+            for name, label in FIELD_LABELS.items():
+                self.fields[f"right_{name}"] = forms.CharField(label=label, max_length=300, required=False)
+        self.fields["message"] = forms.CharField(
+            label=_("Anything that we should know"),
+            required=False,
+            max_length=MAX_MESSAGE,
+            widget=forms.Textarea(attrs={"rows": 4}),
+        )
+        if KIND_TEXTS[kind].is_final:
+            self.fields["confirm"] = forms.BooleanField(
+                label=_("I understand that this cannot be undone."),
+                error_messages={"required": _("Tick this to go on: what is erased cannot be brought back.")},
+            )
+
+    @property
+    def corrections(self) -> dict[str, str]:
+        return {
+            name.removeprefix("right_"): value
+            for name, value in self.cleaned_data.items()
+            if name.startswith("right_") and value.strip()
+        }
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if self.kind == Kind.RECTIFICATION and not self.errors:
+            year = cleaned.get("right_birth_year", "")
+            if year and not (year.isdigit() and len(year) == 4):
+                self.add_error("right_birth_year", _("A year has four digits."))
+            for name in ("right_country", "right_language"):
+                if cleaned.get(name) and len(cleaned[name]) != 2:
+                    self.add_error(name, _("Two letters."))
+            if not self.corrections and not cleaned.get("message"):
+                raise forms.ValidationError(_("Fill in what is wrong today, or write it below."))
+        return cleaned
+
+
+class CodeForm(forms.Form):
+    code = forms.RegexField(
+        r"^\s*\d{6}\s*$",
+        label=_("Code from our letter"),
+        error_messages={"invalid": _("The code has six digits.")},
+        widget=forms.TextInput(
+            attrs={"inputmode": "numeric", "autocomplete": "one-time-code", "maxlength": "8"}
+        ),
+    )
+
+
+class AnswerForm(forms.Form):
+    answer = forms.CharField(
+        label=_("Your answer"), max_length=MAX_MESSAGE, widget=forms.Textarea(attrs={"rows": 4})
+    )

@@ -1,0 +1,247 @@
+"""What this app itself holds about a person: decisions, their proofs, requests, and mentions in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import CharField, Q, QuerySet
+from django.db.models.functions import Cast
+
+from accounts.models import Store
+from accounts.personal_data import (
+    Classification,
+    ErasureReport,
+    ExportTable,
+    Processor,
+    Subject,
+    classify,
+    register,
+)
+from consent.ledger import AUDIT, CONSENT, erase_payloads
+from consent.models import AuditPayload, ConsentPayload, ConsentState, DataSubjectRequest, IdentityChallenge
+from consent.policy import customer_subject, visitor_subject
+from consent.pseudonyms import IdentifierKind, pseudonyms
+from consent.purposes import slugs
+from consent.request_states import OPEN, UNDER_WAY
+from consent.services.archives import expire_archives
+from consent.subjects import identifiers
+
+PROCESSOR: Final = "consent"
+# Claims about a consent lapse after three years (§ 195 BGB and its like): so long its proof is needed.
+PROOF_DAYS: Final = 3 * 365
+CHALLENGE_DAYS: Final = 1
+REQUEST_DAYS: Final = 3 * 365
+
+
+def _states(subject: Subject) -> QuerySet[ConsentState]:
+    subjects = [*map(visitor_subject, subject.anonymous_ids), *map(customer_subject, subject.user_ids)]
+    return ConsentState.objects.for_store(subject.store).filter(subject__in=subjects)
+
+
+def _digests(subject: Subject) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {kind: [] for kind in IdentifierKind}
+    for kind, value in identifiers(subject):
+        found[kind] += pseudonyms(subject.store.pk, kind, value)
+    return found
+
+
+def _proofs(subject: Subject) -> QuerySet[ConsentPayload]:
+    """Proofs of the person's decisions: by pseudonym, by the receipt of a decision in force, and by the link."""
+    digests = _digests(subject)
+    of_person = Q(visitor_pseudonym__in=digests[IdentifierKind.ANONYMOUS_ID]) | Q(
+        customer_pseudonym__in=digests[IdentifierKind.USER_ID]
+    )
+    of_person |= Q(record__in=_states(subject).values("record"))
+    if subject.customer_id is not None:
+        of_person |= Q(customer_id=subject.customer_id)
+    return ConsentPayload.objects.for_store(subject.store).filter(of_person)
+
+
+def _requests(subject: Subject) -> QuerySet[DataSubjectRequest]:
+    digests = [digest for of_kind in _digests(subject).values() for digest in of_kind]
+    of_person = Q(subject_pseudonym__in=digests)
+    if subject.customer_id is not None:
+        of_person |= Q(customer_id=subject.customer_id)
+    return DataSubjectRequest.objects.for_store(subject.store).filter(of_person)
+
+
+def _mentions(subject: Subject) -> QuerySet[AuditPayload]:
+    """Audit entries whose actor, target or details name the person by an id."""
+    ids = [
+        *subject.user_ids,
+        *subject.anonymous_ids,
+        *([str(subject.customer.public_id)] if subject.customer else []),
+    ]
+    log = AuditPayload.objects.for_store(subject.store).annotate(written=Cast("details", CharField()))
+    named = Q(pk__in=[])
+    for value in ids:
+        named |= (
+            Q(actor=f"customer:{value}")
+            | Q(target__in=[f"customer:{value}", f"visitor:{value}", value])
+            | Q(written__contains=f'"{value}"')
+        )
+    return log.filter(named)
+
+
+def _history(subject: Subject) -> Iterator[dict[str, Any]]:
+    for proof in _proofs(subject).select_related("record").order_by("record__sequence"):
+        yield {
+            "decided_at": proof.record.recorded_at,
+            "method": proof.method,
+            "granted": proof.granted,
+            "denied": proof.denied,
+            "notice_version": proof.notice_version,
+            "notice_sha256": proof.notice_hash,
+            "language": proof.language,
+            "global_privacy_control": proof.gpc,
+            "page": proof.page_url,
+            "region": proof.region,
+            "network": proof.ip_truncated,
+            "browser": proof.user_agent,
+            "receipt_id": proof.receipt_id,
+        }
+
+
+def export(subject: Subject) -> Iterable[ExportTable]:
+    yield ExportTable(
+        "consent_history", "What you permitted and refused, when, and what you were shown.", _history(subject)
+    )
+    states = [
+        {
+            "valid_from": state.valid_from,
+            "permitted": slugs(state.granted),
+            "about": "account" if state.subject.startswith("c:") else "browser",
+        }
+        for state in _states(subject).order_by("valid_from")
+    ]
+    yield ExportTable("permissions", "What your decisions have permitted since when.", states)
+    requests = [
+        {
+            "request": asked.public_id,
+            "kind": asked.kind,
+            "state": asked.state,
+            "received_at": asked.received_at,
+            "due_at": asked.due_at,
+            "message": asked.message,
+        }
+        for asked in _requests(subject).order_by("received_at")
+    ]
+    yield ExportTable("requests", "What you have asked about your data.", requests)
+
+
+@transaction.atomic
+def erase(subject: Subject) -> ErasureReport:
+    """The erasure that is being carried out keeps what it needs until it is done, and then empties itself."""
+    requests = _requests(subject)
+    settled = requests.exclude(kind=DataSubjectRequest.Kind.ERASURE, state__in=UNDER_WAY)
+    # An answer under way would be about nobody: it ends here.
+    settled.filter(state__in=OPEN).update(
+        state=DataSubjectRequest.State.CANCELLED, decision_reason="The person was erased."
+    )
+    emptied = settled.filter(Q(sealed__isnull=False) | Q(archive__isnull=False)).update(
+        sealed=None, archive=None
+    )
+    for asked in settled:
+        asked.parts.update(output=None)
+    IdentityChallenge.objects.for_store(subject.store).filter(request__in=settled).delete()
+    proofs = erase_payloads(CONSENT, subject.store, _proofs(subject), reason="erasure")
+    states, _ = _states(subject).delete()
+    mentions = erase_payloads(AUDIT, subject.store, _mentions(subject), reason="erasure")
+    return ErasureReport(
+        deleted={"proofs of consent": proofs, "permissions": states, "mentions in the audit log": mentions},
+        anonymised={"earlier requests": emptied},
+        notes=(
+            "The chain of the ledgers keeps a digest of what was erased, from which nothing can be read.",
+        ),
+    )
+
+
+def expire_proofs(now: datetime) -> int:
+    """Proofs that are past their term and that no permission in force rests on."""
+    count = 0
+    for store in Store.objects.order_by("pk"):
+        old = ConsentPayload.objects.for_store(store).filter(
+            record__recorded_at__lt=now - timedelta(days=PROOF_DAYS)
+        )
+        newest = (
+            ConsentState.objects.for_store(store)
+            .order_by("subject", "-valid_from")
+            .distinct("subject")
+            .values("record")
+        )
+        count += erase_payloads(CONSENT, store, old.exclude(record__in=newest), reason="retention")
+    return count
+
+
+def expire_requests(now: datetime) -> int:
+    """Exports that can no longer be fetched, and what stands sealed in requests that were closed long ago."""
+    archives = expire_archives(now)
+    closed = DataSubjectRequest.all_stores.filter(
+        sealed__isnull=False, received_at__lt=now - timedelta(days=REQUEST_DAYS)
+    ).exclude(state__in=OPEN)
+    return archives + closed.update(sealed=None)
+
+
+def expire_challenges(now: datetime) -> int:
+    """Requests that nobody has proved to be theirs: they hold an address that may be anybody's."""
+    old = DataSubjectRequest.all_stores.filter(
+        state=DataSubjectRequest.State.IDENTITY_UNVERIFIED,
+        received_at__lt=now - timedelta(days=CHALLENGE_DAYS),
+    )
+    count, _ = IdentityChallenge.all_stores.filter(request__in=old).delete()
+    old.update(
+        state=DataSubjectRequest.State.CANCELLED,
+        sealed=None,
+        decision_reason="Nobody proved that the address is theirs.",
+    )
+    return count
+
+
+def register_all() -> None:
+    register(Processor(PROCESSOR, "Consent: decisions, proofs, requests", export, erase, stage=60))
+    ours = Classification.PROCESSED_BY(PROCESSOR)
+    classify("consent.ConsentState", ours, "What a browser or a customer permits from when on.")
+    classify(
+        "consent.ConsentPayload",
+        Classification.PROCESSED_BY(PROCESSOR, expires_days=PROOF_DAYS),
+        "The proof of a decision, under pseudonyms.",
+        expire=expire_proofs,
+    )
+    classify(
+        "consent.AuditPayload",
+        ours,
+        "Who did what; entries that name a customer lose their payload with the customer.",
+    )
+    classify(
+        "consent.DataSubjectRequest",
+        Classification.PROCESSED_BY(PROCESSOR, expires_days=REQUEST_DAYS),
+        "Who asked and what they wrote, encrypted; the rest of the row names nobody.",
+        expire=expire_requests,
+    )
+    classify(
+        "consent.RequestPart",
+        ours,
+        "What was done for a request, in counts; exports are encrypted until they are fetched.",
+    )
+    classify(
+        "consent.IdentityChallenge",
+        Classification.PROCESSED_BY(PROCESSOR, expires_days=CHALLENGE_DAYS),
+        "The digest of a code that was mailed.",
+        expire=expire_challenges,
+    )
+    nothing = Classification.NO_PERSONAL_DATA
+    classify("consent.ConsentRecord", nothing, "A salted commitment: without its payload it says nothing.")
+    classify("consent.AuditEntry", nothing, "A salted commitment and the name of an action.")
+    classify("consent.LedgerHead", nothing, "The newest digest of a chain.")
+    classify("consent.AuditHead", nothing, "The newest digest of a chain.")
+    classify("consent.Notice", nothing, "The shop's own text.")
+    classify("consent.PurposeText", nothing, "The shop's own text.")
+    classify("consent.RequestPolicy", nothing, "How the shop handles requests.")
+    classify(
+        "consent.Suppression",
+        nothing,
+        "Keyed digests of erased identifiers: needed so that nothing erased comes back, and not to be turned back without the key.",
+    )

@@ -1,0 +1,155 @@
+"""The page of one request: its state, its parts, its receipt, and what the person can still do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.personal_data import processors
+from consent.forms import AnswerForm, CodeForm
+from consent.links import download_path, public_id_of, public_id_of_download
+from consent.models import DataSubjectRequest, RequestPart
+from consent.request_states import FINAL, TRANSITIONS, UNDER_WAY, InvalidTransition
+from consent.request_texts import KIND_TEXTS, PART_TEXTS, STATE_TEXTS
+from consent.services.archives import open_archive
+from consent.services.challenges import ChallengeFailed, TooManyLetters, challenge_answer, challenge_renew
+from consent.services.requests import request_answer, request_cancel
+
+State = DataSubjectRequest.State
+
+
+def _found(token: str) -> DataSubjectRequest:
+    public_id = public_id_of(token)
+    found = (
+        DataSubjectRequest.all_stores.select_related("store", "customer")
+        .defer("archive")
+        .filter(public_id=public_id)
+        .first()
+        if public_id
+        else None
+    )
+    if found is None:
+        raise Http404("There is no such request.")
+    return found
+
+
+def _parts(asked: DataSubjectRequest) -> list[dict[str, Any]]:
+    labels = {each.name: each.label for each in processors()} | {"profile": _("Your profile")}
+    return [
+        {
+            "name": part.processor,
+            "label": labels.get(part.processor, part.processor),
+            "state": part.state,
+            "text": PART_TEXTS[part.state],
+            "finished_at": part.finished_at if part.state == RequestPart.State.DONE else None,
+            "report": part.report,
+        }
+        for part in asked.parts.defer("output")
+    ]
+
+
+def _state_json(asked: DataSubjectRequest) -> dict[str, Any]:
+    parts = [
+        {"name": part["name"], "state": part["state"], "text": str(part["text"])} for part in _parts(asked)
+    ]
+    return {
+        "state": asked.state,
+        "text": str(STATE_TEXTS[asked.state]),
+        "is_final": asked.state in FINAL,
+        "parts": parts,
+    }
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def request_page(request: HttpRequest, token: str) -> HttpResponse:
+    asked = _found(token)
+    if request.method == "POST":
+        return _act(request, asked, token)
+    if "application/json" in request.headers.get("Accept", ""):
+        return JsonResponse(_state_json(asked))
+    return _page(request, asked, token)
+
+
+def _page(
+    request: HttpRequest, asked: DataSubjectRequest, token: str, status: int = 200, **forms: Any
+) -> HttpResponse:
+    has_archive = (
+        asked.kind == DataSubjectRequest.Kind.ACCESS
+        and asked.archive_expires_at is not None
+        and open_archive(asked) is not None
+    )
+    context = {
+        "asked": asked,
+        "store": asked.store,
+        "text": KIND_TEXTS[asked.kind],
+        "state_text": STATE_TEXTS[asked.state],
+        "parts": _parts(asked),
+        "token": token,
+        "is_under_way": asked.state in UNDER_WAY,
+        "may_cancel": State.CANCELLED in TRANSITIONS[asked.state],
+        "question": asked.private.get("question", "") if asked.state == State.REQUIRES_INPUT else "",
+        "download_url": download_path(asked) if has_archive else "",
+        "code_form": forms.get("code_form") or CodeForm(),
+        "answer_form": forms.get("answer_form") or AnswerForm(),
+    }
+    response = render(request, "privacy/request.html", context, status=status)
+    # The address of this page is its key: no other site may learn it from a link.
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _act(request: HttpRequest, asked: DataSubjectRequest, token: str) -> HttpResponse:
+    """What the person does on the page: prove the address, ask for a new code, answer, withdraw."""
+    action = request.POST.get("action")
+    try:
+        if action == "code" and asked.state == State.IDENTITY_UNVERIFIED:
+            form = CodeForm(request.POST)
+            if not form.is_valid():
+                return _page(request, asked, token, status=400, code_form=form)
+            try:
+                challenge_answer(request=asked, code=form.cleaned_data["code"])
+            except ChallengeFailed as error:
+                form.add_error("code", str(error))
+                return _page(request, asked, token, status=400, code_form=form)
+        elif action == "renew" and asked.state == State.IDENTITY_UNVERIFIED:
+            try:
+                challenge_renew(request=asked)
+                messages.success(request, _("We have mailed a new code."))
+            except TooManyLetters as error:
+                messages.error(request, str(error))
+        elif action == "answer" and asked.state == State.REQUIRES_INPUT:
+            answer = AnswerForm(request.POST)
+            if not answer.is_valid():
+                return _page(request, asked, token, status=400, answer_form=answer)
+            request_answer(request=asked, answer=answer.cleaned_data["answer"])
+        elif action == "cancel":
+            request_cancel(request=asked)
+    except InvalidTransition:
+        messages.error(request, _("It is too late for that: the request has moved on."))
+    return redirect("consent:request", token=token)
+
+
+@never_cache
+@require_safe
+def download(request: HttpRequest, token: str) -> HttpResponse:
+    """The export, for as long as the signed link and the export itself last."""
+    public_id = public_id_of_download(token)
+    asked = (
+        DataSubjectRequest.all_stores.select_related("store").filter(public_id=public_id).first()
+        if public_id
+        else None
+    )
+    archive = open_archive(asked) if asked is not None else None
+    if asked is None or archive is None:
+        raise Http404("This link has expired. Open the page of your request for a new one.")
+    response = HttpResponse(archive, content_type="application/zip")
+    response["Content-Disposition"] = f'attachment; filename="my-data-{asked.store.slug}.zip"'
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
