@@ -114,9 +114,14 @@ class HasKey(BasePermission):
 
 def store_of(request: Request) -> Store:
     """The store of the request's key. Call it behind a HasScope permission."""
+    return key_of_request(request).store
+
+
+def key_of_request(request: Request) -> ApiKey:
+    """The key that the request came with. Raises AuthenticationFailed without one."""
     if not isinstance(request.auth, ApiKey):
         raise AuthenticationFailed("An API key is needed.")
-    return request.auth.store
+    return request.auth
 
 
 def named_customer(key: ApiKey, customer_id: str, signature: object = None) -> Customer | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
@@ -43,7 +44,7 @@ def classify_all() -> None:
             model._meta.label,
             Classification.PROCESSED_BY(PROCESSOR, expires_days=LOGIN_ATTEMPT_DAYS),
             "Address and e-mail of somebody who tried to log in, against guessing of passwords.",
-            expire=lambda now, model=model: _expire_attempts(model, now),
+            expire=partial(_expire_attempts, model),
         )
     classify(
         "axes.AccessAttemptExpiration",

@@ -106,7 +106,7 @@ def erase(subject: Subject) -> ErasureReport:
         )
     renamed = 0
     if subject.customer is not None:
-        customer = Customer.objects.for_store(subject.store).filter(pk=subject.customer_id).first()
+        customer = Customer.objects.for_store(subject.store).filter(pk=subject.customer.pk).first()
         if customer is not None:
             renamed += history_anonymise(customer)
             deleted["vault entries"] = vault.destroy(customer)

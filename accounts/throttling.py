@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -48,7 +48,7 @@ def admit(bucket: str, limit: int, window_seconds: int = WINDOW_SECONDS, cost: i
     elapsed = now % window_seconds
     name = f"etalage:throttle:{bucket}"
 
-    def count(client):  # type: ignore[no-untyped-def]
+    def count(client: Any) -> list[Any]:
         pipeline = client.pipeline(transaction=False)
         pipeline.get(f"{name}:{window - 1}")
         pipeline.incrby(f"{name}:{window}", cost)

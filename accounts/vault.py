@@ -128,8 +128,8 @@ def put_many(store: Store | int, values: Mapping[int, Mapping[str, str]]) -> Non
         customer: {field: value for field, value in fields.items() if value}
         for customer, fields in values.items()
     }
-    for fields in kept.values():
-        for field, value in fields.items():
+    for identifiers in kept.values():
+        for field, value in identifiers.items():
             if len(value) > MAX_VALUE_LENGTH:
                 raise ValueError(
                     f"{field} has {len(value)} characters; the vault takes {MAX_VALUE_LENGTH} at most."

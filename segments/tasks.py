@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import partial
+
 from celery import shared_task
 from django.db import transaction
 
@@ -12,7 +14,7 @@ def recompute_all() -> int:
     """Hand every store to a task of its own, so that one store's fault does not keep the others waiting."""
     stores = list(Store.objects.order_by("pk").values_list("pk", flat=True))
     for store_id in stores:
-        transaction.on_commit(lambda store_id=store_id: recompute_store.delay(store_id))
+        transaction.on_commit(partial(recompute_store.delay, store_id))
     return len(stores)
 
 

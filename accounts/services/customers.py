@@ -117,12 +117,17 @@ def customers_upsert(
 
 
 def _apply(customer: Customer, profile: Mapping[str, Any], source: ProfileSource, at: datetime) -> list[str]:
-    """Set the fields that may be set from this source, unsaved. Gives their names."""
+    """Set the fields that may be set from this source and are new, unsaved. Gives their names."""
     if unknown := set(profile) - set(PROFILE_FIELDS):
         raise ValueError(
             f"Unknown profile fields: {', '.join(sorted(unknown))}. Known: {', '.join(PROFILE_FIELDS)}."
         )
-    taken = [name for name in profile if _takes(customer.field_sources.get(name), source, at)]
+    taken = [
+        name
+        for name, value in profile.items()
+        if _takes(known := customer.field_sources.get(name), source, at)
+        and (known is None or known["source"] != source.value or getattr(customer, name) != value)
+    ]
     for name in taken:
         setattr(customer, name, profile[name])
         customer.field_sources[name] = {"source": source.value, "at": at.isoformat()}

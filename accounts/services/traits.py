@@ -82,7 +82,7 @@ def _moment(value: Any) -> datetime | None:
             return None
         moment = parse_datetime(value)
         if moment is None and (day := parse_date(value)) is not None:
-            moment = datetime(day.year, day.month, day.day)
+            moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         return None
     if moment is None:

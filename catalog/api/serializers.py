@@ -99,7 +99,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
 
 class CategorySerializer(serializers.ModelSerializer[Category]):
-    parent = serializers.CharField(
+    parent_path = serializers.CharField(
         source="parent.path", default=None, help_text="Path of the parent; null: a root."
     )
     product_count = serializers.IntegerField(
@@ -108,7 +108,7 @@ class CategorySerializer(serializers.ModelSerializer[Category]):
 
     class Meta:
         model = Category
-        fields = ["path", "slug", "name", "parent", "position", "product_count"]
+        fields = ["path", "slug", "name", "parent_path", "position", "product_count"]
 
 
 PRODUCT_EXAMPLE: Final = {

@@ -122,7 +122,7 @@ class CategoryList(ListAPIView[Category]):
                     "path": "camping/tents",
                     "slug": "tents",
                     "name": "Tents",
-                    "parent": "camping",
+                    "parent_path": "camping",
                     "position": 2,
                     "product_count": 51,
                 },

@@ -1,1 +1,5 @@
-"""Reading a shop's product file: `formats` turns CSV, JSON lines or a JSON array into numbered rows, `rows` a row into a product, `run` does it all or nothing."""
+"""Reading a shop's product file.
+
+`formats` turns CSV, JSON lines or a JSON array into numbered rows, `rows` a row into a product, and `run` does it all or
+nothing.
+"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -32,29 +33,11 @@ ALIASES: Final = {
     "compare_at_price": "list_price",
 }
 COLUMNS: Final = frozenset(
-    [
-        "external_id",
-        "name",
-        "price",
-        "currency",
-        "sku",
-        "description",
-        "category",
-        "brand",
-        "list_price",
-        "sale_price",
-        "cost",
-        "stock",
-        "availability",
-        "attributes",
-        "tags",
-        "variant_group",
-        "image_url",
-        "url",
-        "is_active",
-        "published_at",
-    ]
-)
+    {
+        "external_id", "name", "price", "currency", "sku", "description", "category", "brand", "list_price", "sale_price", "cost",
+        "stock", "availability", "attributes", "tags", "variant_group", "image_url", "url", "is_active", "published_at",
+    }
+)  # fmt: skip
 ATTRIBUTE_PREFIX: Final = "attribute:"
 _TEXT_LENGTHS: Final = {
     "external_id": 120,
@@ -133,7 +116,7 @@ class _Reader:
             published_at=self._attempt("published_at", self._published_at, None),
         )
         for name in ("url", "image_url"):
-            self._attempt(name, lambda name=name: self._url(values[name]), None)
+            self._attempt(name, partial(self._url, values[name]), None)
         if self.problems:
             raise BadRow(self.problems)
         return product
@@ -277,7 +260,7 @@ class _Reader:
             return None
         moment = parse_datetime(str(value))
         if moment is None and (day := parse_date(str(value))) is not None:
-            moment = datetime(day.year, day.month, day.day)
+            moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
         if moment is None:
             raise ValueError(f"{value!r} is not a date such as 2026-03-01 or 2026-03-01T08:00:00Z.")
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

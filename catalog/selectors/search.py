@@ -7,6 +7,7 @@ from typing import Final
 
 from django.contrib.postgres.search import SearchQuery, SearchRank, SearchVector
 from django.db.models import Case, ExpressionWrapper, IntegerField, Q, QuerySet, Value, When
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
 from accounts.models import Store
@@ -59,7 +60,7 @@ def _prefix(word: str) -> SearchQuery:
     return SearchQuery(f"{word}:*", search_type="raw", config=CONFIG)
 
 
-def _relevance(words: list[str]) -> ExpressionWrapper:
+def _relevance(words: list[str]) -> Combinable:
     """Rank of the text, a name's words counting four times a description's, and the whole phrase in the name above all."""
     weighted = SearchVector("name", weight="A", config=CONFIG) + SearchVector(
         "description", weight="C", config=CONFIG

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from accounts.api.pagination import LimitedCursorPagination
 from accounts.api.schema import ERRORS, NOT_FOUND
-from accounts.authentication import HasScope, store_of
+from accounts.authentication import HasScope, key_of_request, store_of
 from accounts.models import Customer, Scope, Store, Visitor
 from consent.gate import SourcePolicy, may_personalise
 from segments.api.serializers import (
@@ -98,7 +98,7 @@ class SubjectSegments(APIView):
             store,
             anonymous_id=visitor.anonymous_id if visitor else None,
             customer=customer,
-            source=SourcePolicy.of(request.auth),
+            source=SourcePolicy.of(key_of_request(request)),
         )
         segments = segments_of(store, customer, visitor) if is_permitted else []
         return Response(SubjectSegmentsSerializer({"segments": segments, "is_permitted": is_permitted}).data)

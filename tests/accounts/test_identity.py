@@ -103,9 +103,9 @@ def test_the_same_anonymous_id_in_two_stores_is_two_visitors():
 def test_ids_that_name_nobody_are_refused_and_nothing_is_stored(value):
     store = StoreFactory()
     assert is_forbidden_id(value)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="anonymous id"):
         visitor_get_or_create(store=store, anonymous_id=value)
-    with connection.cursor() as cursor, pytest.raises(ValueError):
+    with connection.cursor() as cursor, pytest.raises(ValueError, match="customer id"):
         customers_get_or_create(cursor, store.pk, ["fine", value])
     assert not Visitor.objects.for_store(store).exists()
     assert not Customer.objects.for_store(store).exists()
@@ -212,7 +212,7 @@ def test_after_logging_out_the_browser_is_nobodys():
 
 def test_linking_across_stores_is_refused():
     store = StoreFactory()
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="belong to the store"):
         identity_link(store=store, visitor=VisitorFactory(store=store), customer=CustomerFactory())
     assert not IdentityLink.all_stores.exists()
 

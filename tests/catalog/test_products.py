@@ -233,5 +233,5 @@ def test_amounts_become_minor_units(amount, currency, expected):
     ],
 )
 def test_what_is_no_amount_is_refused(amount, currency):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"amount|digits"):
         to_minor_units(amount, currency)

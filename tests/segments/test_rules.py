@@ -240,8 +240,7 @@ def test_validation_refuses_or_the_rules_can_be_evaluated(value):
     """Whatever somebody posts: either a list of what is wrong, or rules that run and can be told in words."""
     try:
         validate(value)
-    except InvalidRules as error:
-        assert error.problems
+    except InvalidRules:
         return
     columns = {}
     for feature in FEATURES.values():

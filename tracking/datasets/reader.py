@@ -77,9 +77,14 @@ class StoreFacts:
 class Dataset(Protocol):
     """`products` and `people` may read the file once each, `messages` reads it once, from the start."""
 
-    name: str
-    store: StoreFacts
-    row_count: int
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def store(self) -> StoreFacts: ...
+
+    @property
+    def row_count(self) -> int: ...
 
     def products(self, progress: Callable[[int], object]) -> Iterable[ProductInput]:
         """What was sold, with median price. `progress` is told of rows read."""

@@ -21,6 +21,8 @@ from tracking.ingestion.importing import IngestResult, ingest_messages
 from tracking.models import QuarantinedEvent
 
 QUARANTINE_BATCH: Final = 1000
+# Orders are long: a thousand of them are as many bytes as tens of thousands of views.
+BATCH_EVENTS: Final = 1000
 PURPOSES: Final = ("necessary", "analytics", "personalisation")
 
 Progress = Callable[[str, int], object]
@@ -70,7 +72,7 @@ def import_dataset(
     tally = RowTally()
     rejected = _Quarantine(store, key)
     messages = dataset.messages(tally, rejected.add, lambda count: progress("rows", count))
-    report.events = ingest_messages(store, key, messages)
+    report.events = ingest_messages(store, key, messages, batch_events=BATCH_EVENTS)
     rejected.flush()
     report.folded = fold_new_events(store, progress=lambda fold, count: progress(fold, count))
     report.rows, report.sold, report.refunded = tally.total, tally.sold, tally.refunded
