@@ -12,7 +12,6 @@ from recommendations.models import Density, Placement
 EVENT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
     {
         "Product Viewed": 1.0,
-        "Product Clicked": 0.5,
         "Product Added to Wishlist": 3.0,
         "Product Added": 4.0,
         "Wishlist Product Added to Cart": 4.0,
@@ -21,7 +20,7 @@ EVENT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
         "Order Completed": 8.0,
     }
 )
-"""A purchase is not a view. Events that are not listed say nothing about taste."""
+"""A purchase is not a view. Events that are not listed say nothing: a Product Clicked is followed by the Product Viewed that counts."""
 
 Weights = Mapping[str, float]
 
@@ -78,7 +77,9 @@ PLACEMENTS: Final = (
     ),
     PlacementDefaults(
         "email", "E-mail", "Picked for you", Placement.Kind.EMAIL,
-        weights={"als": 1.0, "ease": 0.6, "session_knn": 0.6, "content": 0.4, "lightfm": 0.2, "interests": 0.4, "new": 0.3, "trending": 0.2},
+        weights={
+            "als": 1.0, "ease": 0.6, "session_knn": 0.6, "content": 0.4, "lightfm": 0.2, "interests": 0.4, "new": 0.3, "trending": 0.2,
+        },
         excludes_viewed=False, diversity=0.2, max_per_category=3, size=6,
     ),
     PlacementDefaults(

@@ -13,8 +13,9 @@ from datetime import datetime
 from time import monotonic, time
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, connection
 
+from algorithms.ranking import top_k
 from algorithms.types import Float32, Query
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.folder import StoredModel
@@ -233,8 +234,8 @@ def warm(model: StoredModel) -> None:
     query = Query.of(list(range(min(2, len(model.item_ids)))), now=time())
     for strategy in model.strategies.values():
         scores = strategy.score(query)
-        if len(scores):
-            strategy.trigger(query, int(scores.argmax()))
+        for item in top_k(scores, 1).tolist():
+            strategy.trigger(query, item)
 
 
 _states: dict[int, StoreState] = {}
@@ -264,4 +265,5 @@ def warm_up(store_ids: Sequence[int]) -> None:
                 warm(snapshot.model)
         except Exception:
             log.exception("store.not_warmed", store=store_id)
-    close_old_connections()
+    if not connection.in_atomic_block:
+        connection.close()  # requests have threads of their own

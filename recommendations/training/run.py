@@ -24,10 +24,10 @@ from recommendations.selectors.training import catalogue_items, measured_blend
 from recommendations.services.model_publish import make_live
 from recommendations.training.fitting import Fitted, fit_and_measure
 from recommendations.training.heartbeat import Heartbeat
-from recommendations.training.preparation import Prepared, prepare
+from recommendations.training.preparation import Prepared, TooLittleData, prepare
 from recommendations.training.recipe import DEFAULT_RECIPE, Recipe
 from recommendations.training.reporting import Noting, Reporter, Silent
-from recommendations.training.watch import training_failed, training_finished
+from recommendations.training.watch import training_failed, training_finished, training_waits
 from tracking.selectors.interactions import read_interactions
 
 log = structlog.get_logger(__name__)
@@ -66,6 +66,9 @@ def train(
         try:
             with Heartbeat(run.pk):
                 version = _train(store, recipe, seed, noting)
+        except TooLittleData as reason:
+            training_waits(run, str(reason))
+            raise
         except BaseException as error:
             training_failed(run, _describe(error))
             raise

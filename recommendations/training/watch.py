@@ -38,6 +38,13 @@ def training_failed(run: TrainingRun, error: str) -> None:
     log.error("training.failed", store=run.store_id, run=run.pk, step=run.step, error=error)
 
 
+def training_waits(run: TrainingRun, reason: str) -> None:
+    """There is nothing to learn from yet: noted, but nobody is alarmed."""
+    run.state, run.error, run.finished_at, run.is_acknowledged = TrainingRun.State.FAILED, reason, timezone.now(), True
+    run.save(update_fields=["state", "error", "finished_at", "is_acknowledged"])
+    log.info("training.too_little_data", store=run.store_id, reason=reason)
+
+
 def find_killed_runs() -> list[TrainingRun]:
     """Mark runs whose process no longer beats as failed, and give them. Called every minute by beat, and by whoever shows runs."""
     silent = TrainingRun.all_stores.filter(

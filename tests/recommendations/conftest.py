@@ -1,13 +1,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from accounts import valkey
+from algorithms.types import Strategy
+from recommendations.model_store import folder as model_folder
+from recommendations.model_store.manifest import Manifest
+from recommendations.models import ModelVersion
+from recommendations.selectors.training import catalogue_items
 from recommendations.serving import browser, store_state
-from tests.recommendations.shop import Shop, fill_log, make_shop
+from recommendations.training.fitting import fit_all
+from recommendations.training.preparation import Prepared, prepare
+from recommendations.training.reporting import Silent
+from tests.recommendations.shop import Shop, fill_log, history_columns, make_shop
+
+QUICK = {
+    name: {}
+    for name in (
+        "popular", "trending", "popular_in_category", "session_knn", "viewed_next", "item_knn", "bought_together", "content",
+        "recently_viewed",
+    )
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -31,27 +49,49 @@ def shop(db: None) -> Shop:
 
 @pytest.fixture
 def busy_shop(shop: Shop) -> Shop:
+    """With sixty days of events and orders, and no model."""
     fill_log(shop)
     return shop
 
 
-@pytest.fixture
-def trained_shop(busy_shop: Shop, model_dir: Path) -> Shop:
-    """With a live version of quick strategies."""
-    from recommendations.training.run import train
+_fitted: dict[str, tuple[Prepared, dict[str, Strategy]]] = {}
 
-    quick = (
-        "popular",
-        "trending",
-        "popular_in_category",
-        "session_knn",
-        "viewed_next",
-        "item_knn",
-        "bought_together",
-        "content",
-        "recently_viewed",
-    )
-    train(busy_shop.store, recipe={name: {} for name in quick})
-    store_state.warm_up([busy_shop.store.pk])
-    store_state.forget_all()
-    return busy_shop
+
+@pytest.fixture
+def trained_shop(shop: Shop, model_dir: Path) -> Shop:
+    """With a live version that learned from sixty days; the log itself is empty. Learned once, saved for each test."""
+    if not _fitted:
+        prepared = prepare(
+            0,
+            history_columns(),
+            catalogue_items(shop.store.pk),
+            {"Product Viewed": 1.0},
+            timezone.now().timestamp(),
+        )
+        strategies = fit_all(QUICK, prepared.data, 0, Silent(), "fit")
+        _fitted["shop"] = (prepared, strategies)
+    prepared, strategies = _fitted["shop"]
+    data = prepared.data
+    manifest = Manifest(
+        store_id=shop.store.pk, number=1, trained_at=data.now, data_from=float(data.timestamp.min()), data_until=data.now,
+        n_items=data.n_items, n_sessions=data.n_sessions, strategies={}, settings={"recipe": QUICK, "seed": 0},
+    )  # fmt: skip
+    path = model_folder.save(manifest, prepared.item_ids, strategies, data, prepared.owners)
+    ModelVersion.objects.create(
+        store=shop.store, number=1, state=ModelVersion.State.LIVE, folder=path.relative_to(model_dir).as_posix(),
+        published_at=timezone.now(),
+    )  # fmt: skip
+    _compile_once(path)
+    return shop
+
+
+@cache
+def _compiled() -> list[bool]:
+    return []
+
+
+def _compile_once(path: Path) -> None:
+    """A first request that compiles would be late."""
+    if not _compiled():
+        store_state.warm(model_folder.load(path))
+        _compiled().append(True)

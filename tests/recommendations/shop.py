@@ -10,6 +10,8 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from accounts.models import Customer, Store, Visitor
 from catalog.models import Brand, Category, Product
 from consent.models import ConsentRecord, ConsentState
@@ -27,6 +29,7 @@ from tests.factories import (
     VisitorFactory,
 )
 from tracking.models import Event, EventType, Order, OrderLine
+from tracking.selectors.interactions import Interactions, number_sessions
 
 CATEGORIES = ("tents", "boots", "lamps", "kettles")
 PERMITTED = 7  # necessary, analytics, personalisation
@@ -125,25 +128,72 @@ def make_shop(per_category: int = 10) -> Shop:
     return Shop(store, categories, brands, products)
 
 
-def fill_log(shop: Shop, shoppers: int = 120, seed: int = 7) -> None:
-    """Sixty days of shopping: a visit looks at four neighbouring products of the visitor's category; every third buys two of them."""
+@dataclass(frozen=True)
+class Visit:
+    """`days_ago` is when it began; products are looked at a minute apart, the first two of a `bought` visit are bought at its end."""
+
+    visitor: int
+    days_ago: float
+    products: tuple[str, ...]
+    bought: bool
+
+
+def visits(per_category: int = 10, shoppers: int = 120, seed: int = 7) -> list[Visit]:
+    """Sixty days of shopping: two visits each, to four neighbouring products of the visitor's category; every third buys at the second."""
     chance = random.Random(seed)
-    per_category = len(shop.in_category(CATEGORIES[0]))
-    visitors = [VisitorFactory(store=shop.store) for _ in range(shoppers)]
-    events = []
-    for n, visitor in enumerate(visitors):
-        slug = CATEGORIES[n % len(CATEGORIES)]
-        for _visit in range(2):
+    made = []
+    for visitor in range(shoppers):
+        slug = CATEGORIES[visitor % len(CATEGORIES)]
+        for visit in range(2):
             start = chance.randrange(per_category)
-            at = datetime.now(UTC) - timedelta(days=chance.uniform(0.1, 60))
-            seen = [f"{slug}-{(start + step) % per_category}" for step in range(4)]
-            events += [
-                event(shop.store, product, at + timedelta(minutes=m), visitor)
-                for m, product in enumerate(seen)
-            ]
-        if n % 3 == 0:
-            shop.buys(visitor, seen[0], seen[1], days_ago=chance.uniform(0.1, 50))
+            seen = tuple(f"{slug}-{(start + step) % per_category}" for step in range(4))
+            made.append(Visit(visitor, chance.uniform(0.1, 60), seen, visit == 1 and visitor % 3 == 0))
+    return made
+
+
+def fill_log(shop: Shop) -> None:
+    """The visits as events and orders."""
+    history = visits(len(shop.in_category(CATEGORIES[0])))
+    count = max(visit.visitor for visit in history) + 1
+    visitors = Visitor.all_stores.bulk_create(
+        Visitor(store=shop.store, anonymous_id=f"{shop.store.slug}-visitor-{n}") for n in range(count)
+    )
+    now = datetime.now(UTC)
+    events = []
+    for visit in history:
+        begun = now - timedelta(days=visit.days_ago)
+        moments = [begun + timedelta(minutes=minute) for minute in range(len(visit.products))]
+        viewed = zip(visit.products, moments, strict=True)
+        events += [event(shop.store, product, at, visitors[visit.visitor]) for product, at in viewed]
+        if visit.bought:
+            shop.buys(visitors[visit.visitor], *visit.products[:2], days_ago=visit.days_ago - 0.01)
     Event.all_stores.bulk_create(events)
+
+
+def history_columns() -> Interactions:
+    """The visits as training reads them, without a database."""
+    rows = sorted(
+        (visit.visitor, -visit.days_ago * 86_400 + 60 * minute, product)
+        for visit in visits()
+        for minute, product in enumerate(visit.products)
+    )
+    products = sorted({product for _, _, product in rows})
+    subject = np.array([visitor for visitor, _, _ in rows], np.int32)
+    occurred_at = np.array([at for _, at, _ in rows]) + datetime.now(UTC).timestamp()
+    n = int(subject.max()) + 1
+    return Interactions(
+        subject=subject,
+        session=number_sessions(subject, occurred_at),
+        product=np.array([products.index(product) for _, _, product in rows], np.int32),
+        event=np.zeros(len(rows), np.int8),
+        occurred_at=occurred_at,
+        quantity=np.ones(len(rows), np.float32),
+        basket=np.full(len(rows), -1, np.int32),
+        visitor=subject.astype(np.int64) + 1,
+        subject_customer=np.zeros(n, np.int64),
+        subject_visitor=np.arange(1, n + 1),
+        products=products,
+    )
 
 
 def event(
