@@ -36,7 +36,7 @@ def _granted(request: HttpRequest, method: str) -> Purpose:
     return mask(request.POST.getlist("purpose")) if method == ConsentChoice.SAVE else NONE
 
 
-def _notice_shown(store: Store, content_hash: str) -> Notice | None:
+def notice_shown(store: Store, content_hash: str) -> Notice | None:
     """The notice that the form says it showed: a published one, of whatever version, by its hash."""
     for notice in published_notices(store).values():
         if notice.content_hash == content_hash:
@@ -72,7 +72,7 @@ def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision,
         method=method,
         anonymous_id=anonymous_id,
         customer=current_customer(request, store),
-        notice=_notice_shown(store, request.POST.get("notice", "")),
+        notice=notice_shown(store, request.POST.get("notice", "")),
         served_notice_id=_uuid(request.POST.get("served_notice", "")),
         gpc=gpc,
         page_url=page_url_of(request),

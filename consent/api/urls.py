@@ -1,0 +1,14 @@
+from django.urls import path
+
+from consent.api import views
+
+urlpatterns = [
+    path("consent/", views.Consent.as_view(), name="consent"),
+    path("consent/notice/", views.ConsentNotice.as_view(), name="consent-notice"),
+    path("privacy-requests/", views.PrivacyRequests.as_view(), name="privacy-request-list"),
+    path(
+        "privacy-requests/<uuid:public_id>/",
+        views.PrivacyRequestDetail.as_view(),
+        name="privacy-request-detail",
+    ),
+]
