@@ -24,7 +24,13 @@ from accounts.authentication import (
     store_of,
 )
 from accounts.models import ApiKey, Scope
-from accounts.services import api_key_create, api_key_revoke, sign_user_id, signing_secret_renew, verify_signature
+from accounts.services import (
+    api_key_create,
+    api_key_revoke,
+    sign_user_id,
+    signing_secret_renew,
+    verify_signature,
+)
 from tests.factories import CustomerFactory, StoreFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
