@@ -213,7 +213,7 @@ RECORDED_EXAMPLE: Final = {
     "granted": ["necessary", "analytics"],
     "anonymous_id": "5d1f5a0c-8a53-4a51-9d0c-0a4f2a5d2f6e",
 }
-REQUEST_EXAMPLE: Final = {
+REQUEST_EXAMPLE: Final[dict[str, Any]] = {
     "request_id": "b6f9f0f0-5a33-4f0e-8a55-2f0a0c9b1d10",
     "kind": "erasure",
     "state": "pending",

@@ -210,7 +210,10 @@ class PrivacyRequests(ListCreateAPIView[DataSubjectRequest]):
     @extend_schema(
         summary="Hand in a privacy request",
         operation_id="privacy_requests_create",
-        description="The shop's server vouches for who asks; the privacy officer decides. An open request of the same person and kind is given instead of a second one (200).",
+        description=(
+            "The shop's server vouches for who asks; the privacy officer decides. An open request of the same person and "
+            "kind is given instead of a second one (200)."
+        ),
         request=shapes.PrivacyRequestInput,
         responses={
             201: shapes.PrivacyRequestSerializer,
