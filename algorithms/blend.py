@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import numpy as np
 from scipy.stats import rankdata
 
-from algorithms.types import Float32
+from algorithms.types import Float32, Float64
 
 Method = Literal["max", "zscore", "rrf"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -40,18 +40,20 @@ def normalise(scores: Float32, method: Method = "max") -> Float32:
     """
     if method == "rrf":
         return _reciprocal_ranks(scores)
-    if method == "max":
-        scale = scores.max(axis=-1, keepdims=True, initial=0.0)
-    elif method == "zscore":
-        scale = scores.std(axis=-1, keepdims=True) if scores.shape[-1] else scores.sum(axis=-1, keepdims=True)
-    else:
+    scale = scores.max(axis=-1, keepdims=True, initial=0.0)
+    if method == "zscore":
+        deviation = _deviation(scores)
+        # All alike, but for rounding, is an opinion too: as loud as one standard deviation.
+        scale = np.where(deviation > 1e-6 * scale, deviation, scale)
+    elif method != "max":
         raise ValueError(f"unknown method {method!r}: choose one of {', '.join(METHODS)}")
-    flat = scale <= 0.0
-    if method == "zscore":  # all alike, yet an opinion: as loud as one standard deviation
-        scale = np.where(flat, scores.max(axis=-1, keepdims=True, initial=0.0), scale)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scaled = np.where(scale > 0.0, scores / scale, 0.0)
-    return np.nan_to_num(scaled, posinf=0.0).astype(np.float32)
+    return np.asarray(scores / np.where(scale > 0.0, scale, 1.0), np.float32)
+
+
+def _deviation(scores: Float32) -> Float64:
+    if not scores.shape[-1]:
+        return np.zeros((*scores.shape[:-1], 1))
+    return np.asarray(scores.std(axis=-1, keepdims=True, dtype=np.float64))
 
 
 def _reciprocal_ranks(scores: Float32) -> Float32:
