@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,11 @@ from django.test import Client
 from accounts import keys
 from accounts.models import ApiKey, Scope, Store
 from accounts.services.api_keys import api_key_create
+from consent.models import ConsentChoice
+from consent.purposes import OPTIONAL, Purpose
+from consent.services.decisions import Decision, decision_record
 from tests.factories import StoreFactory
+from tracking.models import DiscardCount, Event, QuarantinedEvent
 
 EVERYTHING = ["necessary", "analytics", "personalisation", "marketing", "sharing"]
 
@@ -80,6 +85,37 @@ def viewed(product_id: str = "p1", anonymous_id: str | None = "anon-1", **fields
     return {**message, **fields}
 
 
-@pytest.fixture(autouse=True)
-def _own_urls(settings: Any) -> None:
-    settings.ROOT_URLCONF = "tracking.urls"
+def permit(store: Store, anonymous_id: str, purposes: Purpose = OPTIONAL, at: datetime | None = None) -> None:
+    """The visitor's decision in our own ledger."""
+    method = ConsentChoice.SAVE if purposes else ConsentChoice.REJECT
+    decision = Decision(granted=purposes, method=method, anonymous_id=anonymous_id, at=at)
+    decision_record(store=store, decision=decision)
+
+
+def order_completed(
+    order_id: str = "o1", anonymous_id: str | None = "anon-1", **fields: Any
+) -> dict[str, Any]:
+    properties = {
+        "order_id": order_id,
+        "total": 30.5,
+        "currency": "EUR",
+        "products": [{"product_id": "p2", "quantity": 2, "price": 15.25}],
+    }
+    message = {"type": "track", "event": "Order Completed", "anonymousId": anonymous_id}
+    return {**message, **fields, "properties": {**properties, **fields.get("properties", {})}}
+
+
+def stored(store: Store) -> list[Event]:
+    """The log, in the order of the message ids."""
+    return list(Event.objects.for_store(store).order_by("message_id"))
+
+
+def quarantined(store: Store) -> dict[str, str]:
+    """Reasons by message id."""
+    return dict(QuarantinedEvent.objects.for_store(store).values_list("message_id", "reason"))
+
+
+def discarded(store: Store) -> dict[tuple[str, str], int]:
+    """Counts by (event name, reason)."""
+    rows = DiscardCount.objects.for_store(store).values_list("event_name", "reason", "count")
+    return {(name, reason): count for name, reason, count in rows}

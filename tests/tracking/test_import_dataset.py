@@ -91,7 +91,8 @@ def test_invoices_become_orders_and_cancellations_refunds(retail, capsys):
     orders = {order.order_id: order for order in Order.objects.for_store(store)}
     assert set(orders) == {"536365", "536366", "536367", "536368"}
     first = orders["536365"]
-    # 6 · 2.55 + 2 · 3.39 = 22.08; 3 · 2.55 = 7.65 of it given back. Nine o'clock in London in January is nine UTC.
+    # 6 · 2.55 + 2 · 3.39 = 22.08; 3 · 2.55 = 7.65 of it given back. Nine o'clock in London in January is nine
+    # UTC.
     assert (first.total_minor_units, first.refunded_minor_units, first.status) == (
         2208,
         765,
