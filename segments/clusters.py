@@ -127,10 +127,15 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 def _description(centre: NDArray[np.float64]) -> str:
     value = dict(zip(CLUSTER_FEATURES, centre, strict=True))
-    return (
-        f"On average {value['orders_365d']:.1f} orders worth {value['revenue_365d']:.0f} a year, the last {value['days_since_order']:.0f} "
-        f"days ago; {value['sessions_90d']:.1f} visits with {value['product_views_90d']:.0f} product views in 90 days."
-    )
+    words = f"On average {value['orders_365d']:.1f} orders worth {value['revenue_365d']:.0f} a year"
+    if value["orders_365d"] >= 0.05:
+        words += f", the last {value['days_since_order']:.0f} days ago"
+    if value["sessions_90d"] >= 0.05:
+        words += f"; {value['sessions_90d']:.1f} visits"
+        if value["product_views_90d"] >= 0.5:
+            words += f" with {value['product_views_90d']:.0f} product views"
+        words += " in 90 days"
+    return f"{words}."
 
 
 def match_to_earlier(found: FoundClusters, earlier: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:

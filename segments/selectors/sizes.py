@@ -10,6 +10,7 @@ from django.utils import timezone
 from accounts.models import Store
 from segments.feature_table import FeatureTable, feature_table
 from segments.rules import matches, validate
+from segments.selectors.as_of import as_of
 
 # While somebody edits rules, every change asks for a count: the table behind it may be this old.
 TABLE_SECONDS: Final = 60.0
@@ -33,7 +34,7 @@ def _table(store: Store) -> FeatureTable:
             _tables.clear()
             known = _tables[store.pk] = (
                 time.monotonic() + TABLE_SECONDS,
-                feature_table(store, timezone.now()),
+                feature_table(store, as_of(store, timezone.now())),
             )
         return known[1]
 

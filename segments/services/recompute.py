@@ -18,6 +18,7 @@ from segments.clusters import FoundCluster, FoundClusters, find_clusters, match_
 from segments.feature_table import FeatureTable, feature_table
 from segments.models import ClusterModel, Segment, SegmentMembership
 from segments.rules import matches
+from segments.selectors.as_of import as_of
 from segments.services.memberships import Members, memberships_replace
 
 log = structlog.get_logger(__name__)
@@ -29,9 +30,11 @@ _LOCK: Final = 5_391_207  # first half of an advisory lock's key; the second is 
 
 @dataclass
 class RecomputeReport:
-    """`sizes`: slug → members; `silhouette`: None where there were too few shoppers for clusters."""
+    """`as_of`: the moment that shoppers were judged at. `sizes`: slug → members. `silhouette`: None where there were too few
+    shoppers for clusters."""
 
     store: str
+    as_of: datetime
     shoppers: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
     silhouette: float | None = None
@@ -43,11 +46,13 @@ def segments_recompute(
 ) -> RecomputeReport:
     """Find the members of every active segment anew, and the clusters. `step` is told what is being done.
 
+    `now`: as of then; default: this moment, or the end of the log where that is a history (`selectors.as_of`).
     One transaction: readers see the old memberships or the new ones. Computations of one store wait for each other, and
     erasures wait for them, so that nobody who was just erased is written back.
     """
     started = time.monotonic()
-    moment = now or timezone.now()
+    written_at = now or timezone.now()
+    moment = now or as_of(store, written_at)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, store.pk])
@@ -60,9 +65,9 @@ def segments_recompute(
         found = find_clusters(table, seed=store.pk)
         members += _cluster_members(store, found)
         step("memberships")
-        memberships_replace(store_id=store.pk, table=table, members=members, at=moment)
+        memberships_replace(store_id=store.pk, table=table, members=members, at=written_at)
         caches.forget_on_commit(store.pk)
-    report = RecomputeReport(store.slug, table.n, silhouette=found.silhouette if found else None)
+    report = RecomputeReport(store.slug, moment, table.n, silhouette=found.silhouette if found else None)
     report.sizes = {entry.segment.slug: len(entry.positions) for entry in members if entry.segment.is_active}
     report.seconds = round(time.monotonic() - started, 3)
     log.info(
@@ -77,14 +82,15 @@ def segments_recompute(
 
 def segment_recompute(*, segment: Segment, now: datetime | None = None) -> int:
     """The same for one segment with rules: its size. An inactive one loses its members."""
-    moment = now or timezone.now()
+    written_at = now or timezone.now()
+    moment = now or as_of(segment.store, written_at)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [_LOCK, segment.store_id])
             lock_against_erasure(cursor, segment.store_id)
         table = feature_table(segment.store, moment)
         entry = _members_of(segment, table)
-        memberships_replace(store_id=segment.store_id, table=table, members=[entry], at=moment)
+        memberships_replace(store_id=segment.store_id, table=table, members=[entry], at=written_at)
     segment.refresh_from_db()
     return segment.member_count
 

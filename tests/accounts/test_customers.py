@@ -88,7 +88,12 @@ def test_an_unknown_field_is_refused():
 
 def test_many_at_once_in_a_handful_of_queries(django_assert_max_num_queries):
     store = StoreFactory()
-    CustomerFactory(store=store, external_id="c0", country="FR", field_sources={"country": {"source": "declared", "at": MONDAY.isoformat()}})
+    CustomerFactory(
+        store=store,
+        external_id="c0",
+        country="FR",
+        field_sources={"country": {"source": "declared", "at": MONDAY.isoformat()}},
+    )
     profiles = {f"c{number}": {"country": "DE"} for number in range(50)}
     with django_assert_max_num_queries(9):
         assert customers_upsert(store=store, profiles=profiles, at=TUESDAY) == 49
@@ -107,7 +112,9 @@ def test_one_faulty_profile_of_many_stores_none():
 
 def test_whoever_keeps_copies_hears_of_a_change(monkeypatch, django_capture_on_commit_callbacks):
     heard = []
-    monkeypatch.setattr(shopper_changes, "_listeners", [lambda store_id, **who: heard.append((store_id, who))])
+    monkeypatch.setattr(
+        shopper_changes, "_listeners", [lambda store_id, **who: heard.append((store_id, who))]
+    )
     store = StoreFactory()
     with django_capture_on_commit_callbacks(execute=True):
         told(store, CRM, MONDAY, city="Berlin")
@@ -129,7 +136,11 @@ def test_traits_are_sorted_into_profile_and_vault():
             "shoeSize": 44,
         }
     )
-    assert traits.identifiers == {"email": "ann@example.org", "first_name": "Ann", "address": "Hauptstr. 1, 10115"}
+    assert traits.identifiers == {
+        "email": "ann@example.org",
+        "first_name": "Ann",
+        "address": "Hauptstr. 1, 10115",
+    }
     assert traits.profile == {
         "birth_year": 1990,
         "gender": "female",

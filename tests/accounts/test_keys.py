@@ -73,7 +73,9 @@ def test_a_known_secret_can_be_given():
     assert keys.key_of(secret) is not None
 
 
-@pytest.mark.parametrize("values", [{"scopes": []}, {"scopes": ["everything"]}, {"scopes": ["manage"], "secret": "short"}])
+@pytest.mark.parametrize(
+    "values", [{"scopes": []}, {"scopes": ["everything"]}, {"scopes": ["manage"], "secret": "short"}]
+)
 def test_bad_keys_are_refused(values):
     with pytest.raises(ValidationError):
         api_key_create(**{"store": StoreFactory(), "name": "x", **values})
@@ -143,7 +145,9 @@ def basic(text: str) -> str:
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
-@pytest.mark.parametrize("header", [("Authorization", "Bearer {}"), ("authorization", "bearer {}"), ("X-Api-Key", "{}")])
+@pytest.mark.parametrize(
+    "header", [("Authorization", "Bearer {}"), ("authorization", "bearer {}"), ("X-Api-Key", "{}")]
+)
 def test_a_key_in_any_header_opens_its_own_store(header):
     key, secret = make(Scope.MANAGE)
     response = ask(**{header[0]: header[1].format(secret)})
@@ -224,7 +228,10 @@ def test_a_key_bound_to_an_origin_works_there_and_from_servers():
 def test_a_public_key_names_a_customer_only_with_the_shops_signature(django_assert_num_queries):
     """Reading somebody else's profile: the attacker has the page's key, a victim's id, and a signature of their own id."""
     store = StoreFactory()
-    victim, attacker = CustomerFactory(store=store, external_id="ann"), CustomerFactory(store=store, external_id="eve")
+    victim, attacker = (
+        CustomerFactory(store=store, external_id="ann"),
+        CustomerFactory(store=store, external_id="eve"),
+    )
     key, _ = make(Scope.WRITE_PUBLIC, Scope.RECOMMENDATIONS_READ, store=store)
     own_signature = sign_user_id(store, "eve")
     assert named_customer(key, "eve", own_signature) == attacker

@@ -87,11 +87,15 @@ def test_a_destroyed_key_leaves_nothing_and_a_copied_entry_does_not_open():
 def test_many_in_few_queries(django_assert_max_num_queries):
     store = StoreFactory()
     customers = CustomerFactory.create_batch(30, store=store)
-    values = {customer.pk: {"email": f"{customer.external_id}@example.org", "name": "N"} for customer in customers}
+    values = {
+        customer.pk: {"email": f"{customer.external_id}@example.org", "name": "N"} for customer in customers
+    }
     with django_assert_max_num_queries(6):
         vault.put_many(store, values)
     with django_assert_max_num_queries(2):
-        assert vault.get_many(store, values, ["email"]) == {pk: {"email": fields["email"]} for pk, fields in values.items()}
+        assert vault.get_many(store, values, ["email"]) == {
+            pk: {"email": fields["email"]} for pk, fields in values.items()
+        }
 
 
 def test_an_over_long_value_is_refused_and_nothing_is_stored():

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+import time_machine
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
@@ -16,6 +17,7 @@ from segments.feature_table import feature_table
 from segments.models import ClusterModel, Segment, SegmentMembership
 from segments.rules import InvalidRules
 from segments.selectors import count_members, segments_of
+from segments.selectors.as_of import as_of
 from segments.selectors.sizes import forget_tables
 from segments.services import default_segments_create, segment_recompute, segment_save, segments_recompute
 from tests.factories import CustomerFactory, StoreFactory, VisitorFactory
@@ -187,6 +189,20 @@ def test_rules_are_counted_before_they_are_saved(store):
     with pytest.raises(InvalidRules):
         count_members(store, {})
     assert not Segment.objects.for_store(store).exists()
+
+
+def test_a_history_is_judged_at_its_end_and_an_open_shop_now(store):
+    """The log ends on 1 June 2026, one day after the last order; half a year later it is still a history as of then."""
+    order(store, customer=buyer(store), days=1)
+    assert as_of(store, NOW) == NOW
+    assert as_of(store, NOW + timedelta(days=29)) == NOW + timedelta(days=29)
+    assert as_of(store, NOW + timedelta(days=180)) == ago(1)
+    assert as_of(StoreFactory(), NOW) == NOW
+    with time_machine.travel(NOW + timedelta(days=180), tick=False):
+        make_segment(store, {"field": "orders_30d", "operator": "gte", "value": 1})
+        report = segments_recompute(store=store)
+        assert (report.as_of, report.sizes) == (ago(1), {"test": 1})
+        assert SegmentMembership.objects.for_store(store).get().since == NOW + timedelta(days=180)
 
 
 def three_kinds_of_shoppers(store) -> None:

@@ -34,7 +34,7 @@ class Command(BaseCommand):
         for store in stores:
             default_segments_create(store=store)
             report = self._recompute(store)
-            self.stdout.write(json.dumps(asdict(report)) if options["json"] else _tell(report))
+            self.stdout.write(json.dumps(asdict(report), default=str) if options["json"] else _tell(report))
 
     def _recompute(self, store: Store) -> RecomputeReport:
         with tqdm(total=len(STEPS), desc=store.slug, unit="step", file=self.stderr, disable=None) as bar:
@@ -47,7 +47,9 @@ class Command(BaseCommand):
 
 
 def _tell(report: RecomputeReport) -> str:
-    lines = [f"{report.store}: {report.shoppers} shoppers in {report.seconds:.1f} s"]
+    lines = [
+        f"{report.store}: {report.shoppers} shoppers as of {report.as_of:%Y-%m-%d}, in {report.seconds:.1f} s"
+    ]
     lines += [
         f"  {size:>8}  {slug}" for slug, size in sorted(report.sizes.items(), key=lambda item: -item[1])
     ]
