@@ -10,6 +10,7 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
@@ -195,15 +196,15 @@ class ProductAdmin(CatalogAdmin):
     def price(self, product: Product) -> str:
         return money(product.price_minor_units, product.currency)
 
-    @display(
-        description="Stock",
-        ordering=F("stock").asc(nulls_last=True),
-        label={"Sold out": "danger", "Not tracked": "info"},
-    )
+    @display(description="Stock", ordering=F("stock").asc(nulls_last=True))
     def availability(self, product: Product) -> str:
         if product.stock is None:
-            return "Not tracked"
-        return f"{product.stock:,}" if product.stock > 0 else "Sold out"
+            return "not tracked"
+        if product.stock <= 0:
+            return format_html('<span class="pill pill--bad">{}</span>', "sold out")
+        if product.stock <= LOW_STOCK:
+            return format_html('<span class="pill pill--warn">{}</span>', f"{product.stock} left")
+        return f"{product.stock:,}"
 
 
 class CategoryForm(ScopedModelForm):

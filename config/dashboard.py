@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.core.cache import cache
 from django.db.models import Count
@@ -108,7 +109,8 @@ def _paid(store: Store, days: int) -> Paid:
 
     def read() -> Paid:
         now = timezone.now()
-        period = Period(now - timedelta(days=days), now)
+        today = now.astimezone(ZoneInfo(store.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+        period = Period(today - timedelta(days=days - 1), now)
         return Paid(
             engagement(store, period),
             engagement(store, period.before),

@@ -23,7 +23,7 @@ from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confir
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import require
-from accounts.display.columns import ago, when
+from accounts.display.columns import ago, moment_text, when
 from accounts.models import ApiKey, Scope
 from accounts.permissions import Ability
 from accounts.services.api_keys import api_key_create, api_key_revoke
@@ -170,7 +170,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
                 title=f"Revoke {key}?",
                 consequences=[
                     "Whatever still uses it is refused with 401 within seconds: events of its pages and servers are lost to you until they have a new key.",
-                    f"Last used: {ago(key.last_used_at)}.",
+                    f"Last used: {moment_text(key.last_used_at) if key.last_used_at else 'never'}.",
                     "What it sent stays.",
                 ],
                 undo="It cannot be undone: make a new key and put it in place first.",

@@ -63,7 +63,6 @@ class ScopedAdmin(ModelAdmin):
     form = ScopedModelForm
     list_per_page = 50
     list_filter_submit = True
-    show_full_result_count = False
     list_before_template = "admin/etalage/list_intro.html"
     list_select_related: Any = ("store",)
     compressed_fields = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -14,10 +14,17 @@ DASH = "–"
 
 
 def age(moment: datetime) -> str:
-    """`3 hours ago` or `in 2 days`: one unit, since two suggest a precision that nobody reads."""
+    """`3 hours ago`, `in 2 days`, `now` within a minute: one unit, since two suggest a precision that nobody reads."""
+    if abs(moment - timezone.now()) < timedelta(minutes=1):
+        return "now"
     if moment > timezone.now():
         return f"in {timeuntil(moment, depth=1)}"
     return f"{timesince(moment, depth=1)} ago"
+
+
+def moment_text(moment: datetime | None) -> str:
+    """`23 Nov 2026, 12:58` in the viewer's zone, for sentences; a dash for None."""
+    return DASH if moment is None else date_format(timezone.localtime(moment), "j M Y, H:i")
 
 
 def when(moment: datetime | None) -> SafeString | str:

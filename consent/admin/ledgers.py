@@ -6,7 +6,7 @@ import json
 from typing import Any, ClassVar
 
 from django.contrib import admin
-from django.db.models import BigIntegerField, Case, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import BigIntegerField, Case, CharField, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Cast, Coalesce, NullIf, Substr
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -243,7 +243,7 @@ class AuditEntryAdmin(LedgerAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         """With the name behind `user:<id>`, joined and not read once a row."""
         name = User.objects.filter(pk=OuterRef("actor_id")).values_list(
-            Coalesce(NullIf("name", Value("")), "email")
+            Coalesce(NullIf("name", Value("")), "email", output_field=CharField())
         )
         actor = Case(
             When(

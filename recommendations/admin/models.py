@@ -14,7 +14,7 @@ from accounts.admin.confirmation import Confirmation, OptionalReasonForm, Reason
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require
 from accounts.display.charts import Bar, BarChart
-from accounts.display.columns import DASH, when
+from accounts.display.columns import DASH, moment_text, when
 from accounts.permissions import Ability
 from recommendations.admin.strategies import text_of
 from recommendations.models import ModelVersion
@@ -175,7 +175,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         live = ModelVersion.objects.for_store(version.store_id).filter(state=ModelVersion.State.LIVE).first()
         consequences = [
             "Every web process loads it and swaps while it serves: all personal shelves follow within seconds.",
-            f"{live}, live since {when(live.published_at)}, is retired and kept."
+            f"{live}, live since {moment_text(live.published_at)}, is retired and kept."
             if live
             else "Nothing was live before.",
         ]
@@ -225,7 +225,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             Confirmation(
                 title=f"Roll back to {earlier}?",
                 consequences=[
-                    f"{earlier}, trained {when(earlier.trained_at)}, goes live in every web process within seconds.",
+                    f"{earlier}, trained {moment_text(earlier.trained_at)}, goes live in every web process within seconds.",
                     f"{live} is retired and kept." if live else "Nothing is live now.",
                     "The next scheduled training measures itself against the version that is live then.",
                 ],

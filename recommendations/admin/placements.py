@@ -20,7 +20,7 @@ from accounts import auditing
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.scoped import ScopedAdmin
 from accounts.current_store import may, require, require_store
-from accounts.display.columns import when
+from accounts.display.columns import moment_text
 from accounts.models import Customer
 from accounts.permissions import Ability
 from recommendations.admin.preview import Comparison, NotReady, compare_customer, compare_personas
@@ -342,7 +342,7 @@ class PlacementAdmin(ScopedAdmin):
                 title=f"Publish version {version.number} on {placement}?",
                 consequences=[
                     "From the next request on every shelf of this placement follows it: for all shoppers but the control group.",
-                    f"Version {live.number}, live since {when(live.published_at)}, is retired."
+                    f"Version {live.number}, live since {moment_text(live.published_at)}, is retired."
                     if live
                     else "Nothing was live here before.",
                 ],
@@ -396,7 +396,9 @@ class PlacementAdmin(ScopedAdmin):
 
     @display(description="Live", ordering="live_since")
     def live_version(self, placement: Any) -> str:
-        return f"v{placement.live_number}, {when(placement.live_since)}" if placement.live_number else "–"
+        return (
+            f"v{placement.live_number}, {moment_text(placement.live_since)}" if placement.live_number else "–"
+        )
 
     @display(description="Draft", label={"Open": "warning"})
     def draft_state(self, placement: Any) -> str | None:

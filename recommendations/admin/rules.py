@@ -13,7 +13,7 @@ from unfold.decorators import display
 
 from accounts.admin.filters import InStoreFilter
 from accounts.admin.scoped import ScopedAdmin, ScopedModelForm
-from accounts.display.columns import when
+from accounts.display.columns import moment_text
 from accounts.permissions import Ability
 from recommendations.models import MerchandisingRule
 from recommendations.serving import versions
@@ -160,7 +160,7 @@ class MerchandisingRuleAdmin(ScopedAdmin):
     def in_force(self, rule: MerchandisingRule) -> str:
         now = timezone.now()
         if rule.ends_at and rule.ends_at <= now:
-            return f"over since {when(rule.ends_at)}"
+            return f"over since {moment_text(rule.ends_at)}"
         if rule.starts_at and rule.starts_at > now:
-            return f"from {when(rule.starts_at)}"
-        return f"until {when(rule.ends_at)}" if rule.ends_at else "always"
+            return f"from {moment_text(rule.starts_at)}"
+        return f"until {moment_text(rule.ends_at)}" if rule.ends_at else "always"
