@@ -94,6 +94,10 @@ class Demo:
         return lock
 
     def _prepare(self) -> None:
+        # Commands count too (training): their files need the folder before the first of them runs.
+        metrics = self.data_dir / "metrics"
+        shutil.rmtree(metrics, ignore_errors=True)
+        metrics.mkdir(parents=True)
         self._step("Starting PostgreSQL and Valkey", self._start_services)
         self._manage("Migrating the database", "migrate", "--no-input", "-v", "0")
         self._manage("Collecting static files", "collectstatic", "--no-input", "-v", "0")
@@ -139,9 +143,6 @@ class Demo:
             connection.close()
 
     def _serve(self) -> None:
-        metrics = self.data_dir / "metrics"
-        shutil.rmtree(metrics, ignore_errors=True)
-        metrics.mkdir()
         python, logs = sys.executable, self.data_dir / "logs"
         celery = [python, "-m", "celery", "-A", "config"]
         workers = str(os.cpu_count() or 1)
