@@ -14,7 +14,9 @@ from django.db import transaction
 
 
 class Listener(Protocol):
-    def __call__(self, store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> None: ...
+    def __call__(
+        self, store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]
+    ) -> None: ...
 
 
 _listeners: list[Listener] = []
