@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from math import gcd
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -191,7 +192,7 @@ def _variants(rng: Random, family: _Family, count: int, numbers: list[int]) -> I
     list_price = family.price if is_reduced else None
     price = _reduced(rng, family.price) if is_reduced else family.price
     is_featured = rng.random() < 0.12
-    for index, (number, colour) in enumerate(zip(numbers, rng.sample(child["colours"], count), strict=True)):
+    for index, (number, colour) in enumerate(zip(numbers, _colours(family, count), strict=True)):
         is_cover = family.position == 0 and index == 0 and child is _first_child(family.main_slug)
         tags = [tag for tag, holds in ((FEATURED_TAG, is_featured and index == 0), (COVER_TAG, is_cover)) if holds]
         yield DemoProduct(
@@ -212,6 +213,13 @@ def _variants(rng: Random, family: _Family, count: int, numbers: list[int]) -> I
             shape_seed=f"{child['slug']}/{family.model}/{family.position}",
             accent=rng.choice([accent for accent in ACCENTS[colour] if accent != colour]),
         )
+
+
+def _colours(family: _Family, count: int) -> list[str]:
+    """Neighbours in a subcategory begin with different colours, so that a shelf is not all moss."""
+    colours: list[str] = family.child["colours"]
+    step = next(step for step in (2, 3, 5, 7) if gcd(step, len(colours)) == 1)
+    return [colours[(family.position + index * step) % len(colours)] for index in range(count)]
 
 
 def _first_child(main_slug: str) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from accounts.models import Customer, Store
 from catalog.models import Product
 from storefront.models import ShopOrder
+from storefront.selectors.cart import PricedLine
 from storefront.services.outbox import outbox_write
 
 MINOR_UNITS = 100
@@ -30,6 +32,14 @@ def product_properties(product: Product) -> dict[str, Any]:
         "image_url": product.image_url,
     }
     return {name: value for name, value in properties.items() if value}
+
+
+def viewed_properties(product: Product) -> dict[str, Any]:
+    return {**product_properties(product), "value": amount(product.price_minor_units)}
+
+
+def lines_properties(lines: Iterable[PricedLine]) -> list[dict[str, Any]]:
+    return [{**product_properties(line.product), "quantity": line.quantity} for line in lines]
 
 
 def order_properties(order: ShopOrder) -> dict[str, Any]:

@@ -7,13 +7,16 @@ from typing import Any
 from django import template
 from django.http import Http404, HttpRequest
 from django.template import Context
+from django.utils.html import json_script
+from django.utils.safestring import SafeString
 
 from accounts.display.money import money as format_money
+from accounts.services import sign_user_id
 from catalog.models import Category
 from storefront.selectors.cart import quantity_in
 from storefront.selectors.listing import address_with
 from storefront.selectors.navigation import main_categories_of
-from storefront.shop import store_of
+from storefront.shop import account_of, store_of
 from storefront.views.carrying import carried_cart
 
 register = template.Library()
@@ -42,6 +45,18 @@ def cart_count(context: Context) -> int:
     except Http404:
         return 0
     return quantity_in(cart) if cart else 0
+
+
+@register.simple_tag(takes_context=True)
+def page_facts(context: Context) -> SafeString:
+    """What the page is about, for the tracker: `facts` of the view and, for a shopper who is logged in, their signed id."""
+    request: HttpRequest | None = context.get("request")
+    facts: dict[str, Any] = dict(context.get("facts") or {})
+    account = account_of(request) if request is not None and request.user.is_authenticated else None
+    if account is not None:
+        user_id = account.customer.external_id
+        facts["user"] = {"id": user_id, "signature": sign_user_id(account.store, user_id)}
+    return json_script(facts, "etalage-page") if facts else SafeString("")
 
 
 @register.filter

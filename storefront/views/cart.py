@@ -15,6 +15,7 @@ from catalog.models import Product
 from storefront.forms import AddToCartForm, CartLineForm
 from storefront.selectors.cart import priced_cart
 from storefront.services.cart import OutOfStock, cart_add, cart_set_quantity
+from storefront.services.events import lines_properties
 from storefront.shop import store_of
 from storefront.views.carrying import carried_cart, carried_cart_or_new, hand_over
 
@@ -23,7 +24,8 @@ from storefront.views.carrying import carried_cart, carried_cart_or_new, hand_ov
 @require_safe
 def cart(request: HttpRequest) -> HttpResponse:
     priced = priced_cart(carried_cart(request), store_of(request).currency)
-    return render(request, "storefront/cart.html", {"cart": priced})
+    facts = {"name": "Cart", "cart": {"products": lines_properties(priced.lines), "currency": priced.currency}}
+    return render(request, "storefront/cart.html", {"cart": priced, "facts": facts if priced.lines else {"name": "Cart"}})
 
 
 @never_cache

@@ -17,7 +17,7 @@ from storefront.selectors.listing import PAGE_SIZE, SORTS, Listing, ListingQuery
 from storefront.selectors.navigation import ancestors_of, category_tiles, children_with_counts
 from storefront.selectors.suggestions import did_you_mean
 from storefront.services.cart import available_quantity
-from storefront.services.events import product_properties
+from storefront.services.events import viewed_properties
 from storefront.shop import store_of
 from storefront.views.caching import shareable
 from storefront.views.ordering import page_in_personal_order
@@ -28,7 +28,7 @@ LOW_STOCK = 5
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     store = store_of(request)
-    return shareable(request, render(request, "storefront/home.html", {"tiles": category_tiles(store)}))
+    return shareable(request, render(request, "storefront/home.html", {"tiles": category_tiles(store), "facts": {"name": "Home"}}))
 
 
 @require_safe
@@ -42,6 +42,7 @@ def category(request: HttpRequest, path: str) -> HttpResponse:
         "category": found,
         "trail": trail[:-1],
         "main_category_path": trail[0].path,
+        "facts": {"name": "Category", "list": {"list_id": found.path, "category": found.path}},
         "subcategories": children_with_counts(store, found) or children_with_counts(store, trail[0]),
         **_listing_context(request, store, listed, sorts=("selection", "for-you", "new", "price", "price-down")),
     }
@@ -56,6 +57,7 @@ def search(request: HttpRequest) -> HttpResponse:
     listed = listing(base, query)
     context = {
         "query": query.text,
+        "facts": {"name": "Search", **({"search": {"query": query.text}} if query.text else {})},
         **_listing_context(request, store, listed, sorts=("relevance", "for-you", "new", "price", "price-down")),
     }
     if query.text and not query.is_filtered and not context["result_count"]:
@@ -96,8 +98,8 @@ def product(request: HttpRequest, external_id: str) -> HttpResponse:
         "available": available,
         "is_low": 0 < available <= LOW_STOCK and found.stock is not None,
         "quantities": range(1, min(available, 10) + 1),
-        "facts": _facts(found),
-        "tracked_product": product_properties(found),
+        "details": _details(found),
+        "facts": {"name": "Product", "product": viewed_properties(found)},
     }
     response = render(request, "storefront/product.html", context)
     # The form carries a token of this browser's own.
@@ -113,10 +115,10 @@ def _variants(store: Store, found: Product) -> QuerySet[Product]:
     return family.order_by("external_id")
 
 
-def _facts(found: Product) -> list[tuple[str, str]]:
+def _details(found: Product) -> list[tuple[str, str]]:
     """Attributes as people read them: `{"packed_weight": "1.9 kg"}` as ("Packed weight", "1.9 kg")."""
-    facts = []
+    details = []
     for name, value in found.attributes.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        facts.append((name.replace("_", " ").capitalize(), text))
-    return facts
+        details.append((name.replace("_", " ").capitalize(), text))
+    return details

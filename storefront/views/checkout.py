@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -13,11 +14,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import vault
 from storefront.forms import CheckoutForm
 from storefront.models import ShopAccount, ShopOrder
-from storefront.selectors.cart import priced_cart
+from storefront.selectors.cart import PricedCart, priced_cart
 from storefront.services import payments
 from storefront.services.checkout import EmptyCart, order_place
 from storefront.services.cart import OutOfStock
-from storefront.services.events import order_properties
+from storefront.services.events import lines_properties
 from storefront.shop import account_of, anonymous_id_of, store_of
 from storefront.views.carrying import carried_cart
 
@@ -52,8 +53,13 @@ def checkout(request: HttpRequest) -> HttpResponse:
         "iban": payments.EXAMPLE_IBAN,
         "voucher": payments.EXAMPLE_VOUCHER,
     }
-    status = 422 if form.is_bound else 200
-    return render(request, "storefront/checkout.html", {"form": form, "cart": priced, "examples": examples}, status=status)
+    context = {"form": form, "cart": priced, "examples": examples, "facts": _facts(priced) if not form.is_bound else None}
+    return render(request, "storefront/checkout.html", context, status=422 if form.is_bound else 200)
+
+
+def _facts(cart: PricedCart) -> dict[str, Any]:
+    """For the tracker; the order itself is told by the shop's server, which alone is believed."""
+    return {"name": "Checkout", "checkout": {"products": lines_properties(cart.lines), "currency": cart.currency}}
 
 
 def _known_of(account: ShopAccount | None) -> dict[str, str]:
@@ -79,4 +85,4 @@ def done(request: HttpRequest, token: UUID) -> HttpResponse:
     """The confirmation: whoever holds the order's token may see it, and it names nobody."""
     orders = ShopOrder.objects.for_store(store_of(request)).prefetch_related("lines__product")
     order = get_object_or_404(orders, access_token=token)
-    return render(request, "storefront/order_done.html", {"order": order, "tracked_order": order_properties(order)})
+    return render(request, "storefront/order_done.html", {"order": order, "facts": {"name": "Order placed"}})
