@@ -14,7 +14,6 @@ from typing import Any
 import environ
 import structlog
 from celery.schedules import crontab
-from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -255,24 +254,19 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 30
 CELERY_TIMEZONE = "UTC"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
-# What nobody has to schedule; beat writes it into the database again at each start. Trainings and segments have
-# rows of their own, which the admin edits. A run that is late by more than its interval is left out.
-_every_seconds = {
-    "tracking.tasks.fold_all_stores": 10,
-    "storefront.tasks.send_outbox": 15,
-    "recommendations.watch_training": 60,
-    "consent.tasks.sweep_requests": 60,
+# What nobody has to schedule, in seconds or by the clock; beat writes it into the database again at each start.
+# Trainings and segments have rows of their own, which the admin edits. A run that is late is left out.
+_scheduled: dict[str, float | crontab] = {
+    "tracking.tasks.fold_all_stores": 10.0,
+    "storefront.tasks.send_outbox": 15.0,
+    "recommendations.watch_training": 60.0,
+    "consent.tasks.sweep_requests": 60.0,
+    "consent.tasks.anchor_ledgers": crontab(hour=1, minute=30),
+    "consent.tasks.expire_personal_data": crontab(hour=2, minute=0),
 }
-_every_night_at = {"consent.tasks.expire_personal_data": "2:10", "consent.tasks.anchor_ledgers": "3:10"}
 CELERY_BEAT_SCHEDULE = {
-    **{
-        task: {"task": task, "schedule": float(seconds), "options": {"expires": float(seconds)}}
-        for task, seconds in _every_seconds.items()
-    },
-    **{
-        task: {"task": task, "schedule": crontab(hour=at.partition(":")[0], minute=at.partition(":")[2])}
-        for task, at in _every_night_at.items()
-    },
+    task: {"task": task, "schedule": at, "options": {"expires": at if isinstance(at, float) else 43_200}}
+    for task, at in _scheduled.items()
 }
 
 # --- Interfaces ---------------------------------------------------------------------------------------------
