@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from django.utils import translation
 
 from accounts.models import Customer, Store
 
@@ -18,3 +21,10 @@ def store(db: None) -> Store:
 @pytest.fixture
 def customer(store: Store) -> Customer:
     return Customer.objects.create(store=store, external_id="u-1")
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    """A request in another language leaves its thread speaking it."""
+    with translation.override("en"):
+        yield
