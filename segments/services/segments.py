@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -12,6 +12,8 @@ from segments import caches
 from segments.defaults import DEFAULT_SEGMENTS
 from segments.models import Segment
 from segments.rules import InvalidRules, validate
+
+RESERVED_SLUG: Final = "of-shopper"
 
 
 def _check(segment: Segment) -> None:
@@ -24,6 +26,10 @@ def _check(segment: Segment) -> None:
                 f"{place}: {problem}" if place else problem for place, problem in error.problems.items()
             ]
             raise ValidationError({"rules": problems}) from error
+    if segment.slug == RESERVED_SLUG:
+        raise ValidationError(
+            {"slug": [f"{RESERVED_SLUG!r} is an address of the interface: choose another."]}
+        )
     segment.full_clean()
 
 

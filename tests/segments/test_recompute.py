@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from accounts import shopper_changes
 from accounts.models import Customer
 from accounts.selectors.identity import subject_of, subject_of_visitor
 from segments import caches, privacy
@@ -144,6 +145,33 @@ def test_who_withdraws_is_out_at_the_next_computation(store):
     assert not SegmentMembership.objects.for_store(store).exists()
 
 
+@pytest.mark.parametrize("way", ["decision", "objection", "restriction", "pause", "browser"])
+def test_who_says_no_is_out_at_once(store, way, django_capture_on_commit_callbacks):
+    make_segment(store, {"field": "days_since_seen", "operator": "lte", "value": 30})
+    visitor, customer, other = VisitorFactory(store=store), buyer(store, external_id="ann"), buyer(store)
+    for who in ({"visitor": visitor}, {"customer": customer}, {"customer": other}):
+        event(store, **who)
+    segments_recompute(store=store, now=NOW)
+    if way == "decision":
+        decide(store, "c:ann", 3)
+    elif way == "browser":
+        decide(store, f"v:{visitor.anonymous_id}", 3)
+    else:
+        flag = {"objection": "has_objected_to_profiling", "restriction": "is_processing_restricted"}.get(
+            way, "is_personalisation_paused"
+        )
+        Customer.objects.for_store(store).filter(pk=customer.pk).update(**{flag: True})
+    with django_capture_on_commit_callbacks(execute=True):
+        shopper_changes.changed(
+            store.pk, anonymous_ids=[visitor.anonymous_id], customer_ids=["ann", other.external_id]
+        )
+    left = SegmentMembership.objects.for_store(store)
+    gone = visitor if way == "browser" else customer
+    kept = {visitor, customer, other} - {gone}
+    assert {row.customer or row.visitor for row in left} == kept
+    assert Segment.objects.for_store(store).get().member_count == 2
+
+
 def test_one_stores_computation_leaves_the_other_alone(store):
     other = StoreFactory()
     for shop in (store, other):
@@ -159,6 +187,11 @@ def test_bad_rules_are_refused_and_nothing_is_stored(store):
         make_segment(store, {"all": [{"field": "shoe_size", "operator": "gt", "value": 1}]})
     assert "all[0].field" in caught.value.message_dict["rules"][0]
     assert not Segment.objects.for_store(store).exists()
+
+
+def test_a_segment_may_not_take_an_address_of_the_interface(store):
+    with pytest.raises(ValidationError, match="of-shopper"):
+        make_segment(store, {"field": "orders_30d", "operator": "gte", "value": 1}, slug="of-shopper")
 
 
 def test_segments_of_is_one_query(store, django_assert_num_queries):
