@@ -55,17 +55,24 @@ def is_done(store: Store) -> bool:
 
 
 def mark_done(store: Store, details: dict[str, Any]) -> None:
-    auditing.record(store=store, actor=auditing.SYSTEM, action=COMPLETED, target=f"store:{store.slug}", details=details)
+    auditing.record(
+        store=store, actor=auditing.SYSTEM, action=COMPLETED, target=f"store:{store.slug}", details=details
+    )
 
 
 def products_of(store: Store) -> list[WorldProduct]:
     """The store's products as the simulator sees them, in the order of their ids, so that a seed means something."""
-    rows = Product.objects.for_store(store).filter(is_active=True).exclude(category=None).select_related("category", "brand")
+    rows = (
+        Product.objects.for_store(store)
+        .filter(is_active=True)
+        .exclude(category=None)
+        .select_related("category", "brand")
+    )
     return [
         WorldProduct(
             product_id=row.external_id,
             name=row.name,
-            category_path=row.category.path,
+            category_path=row.category.path if row.category else "",
             brand=row.brand.name if row.brand else "",
             price=row.price_minor_units / 100,
             season=str(row.attributes.get("season", "")),
@@ -103,7 +110,9 @@ def assign_groups(store: Store, simulation: Simulation) -> None:
     Rows of visitors are made only for browsers that let themselves be recognised.
     """
     tracked = [shopper for shopper in simulation.shoppers if shopper.is_tracked]
-    first_seen = {choice.anonymous_id: choice.at for choice in simulation.choices() if not choice.is_withdrawal}
+    first_seen = {
+        choice.anonymous_id: choice.at for choice in simulation.choices() if not choice.is_withdrawal
+    }
     seen = [
         SeenVisitor(anonymous_id, first_seen[anonymous_id], first_seen[anonymous_id], country=shopper.country)
         for shopper in tracked
@@ -112,7 +121,9 @@ def assign_groups(store: Store, simulation: Simulation) -> None:
     ]
     with transaction.atomic(), connection.cursor() as cursor:
         visitors = visitors_get_or_create(cursor, store.pk, seen)
-        customers = customers_get_or_create(cursor, store.pk, [s.customer_id for s in tracked if s.customer_id])
+        customers = customers_get_or_create(
+            cursor, store.pk, [s.customer_id for s in tracked if s.customer_id]
+        )
 
     def is_control(shopper: Shopper) -> bool:
         if shopper.customer_id in customers:
@@ -124,7 +135,11 @@ def assign_groups(store: Store, simulation: Simulation) -> None:
 
 
 def take_in(
-    store: Store, simulation: Simulation, *, observe: Callable[[dict[str, Any]], None], progress: Callable[[int], Any]
+    store: Store,
+    simulation: Simulation,
+    *,
+    observe: Callable[[dict[str, Any]], None],
+    progress: Callable[[int], Any],
 ) -> IngestResult:
     """Day by day: first what was decided, then what was done. `observe` sees each message, `progress` each day's count."""
     key = _key(store)
@@ -149,7 +164,9 @@ def fold(store: Store, progress: Callable[[str], Any]) -> None:
 
 def _key(store: Store) -> ApiKey:
     """The simulator's own key: like the shop's server it is believed, and what it may store stands in the consent ledger."""
-    known = ApiKey.objects.for_store(store).filter(name=KEY_NAME, revoked_at=None).select_related("store").first()
+    known = (
+        ApiKey.objects.for_store(store).filter(name=KEY_NAME, revoked_at=None).select_related("store").first()
+    )
     if known is not None:
         return known
     key, _ = api_key_create(
@@ -194,10 +211,17 @@ def _decision(choice: Choice, notice: Any) -> Decision:
 @transaction.atomic
 def write_books(store: Store, orders: Iterable[PlacedOrder]) -> int:
     """The shop's own orders of those shoppers whom people can log in as. Gives the number written."""
-    accounts = {account.customer.external_id: account for account in ShopAccount.objects.for_store(store).select_related("customer")}
+    accounts = {
+        account.customer.external_id: account
+        for account in ShopAccount.objects.for_store(store).select_related("customer")
+    }
     known = set(ShopOrder.objects.for_store(store).values_list("number", flat=True))
     products = {product.external_id: product for product in Product.objects.for_store(store)}
-    names = {"card": "Card ending in 4242", "debit": "Account ending in 3000", "voucher": "Voucher ending in ENX"}
+    names = {
+        "card": "Card ending in 4242",
+        "debit": "Account ending in 3000",
+        "voucher": "Voucher ending in ENX",
+    }
     count = 0
     for order in orders:
         account = accounts.get(order.shopper.customer_id or "")
@@ -249,7 +273,9 @@ def make_requests(store: Store, now: datetime) -> int:
         (kinds.ERASURE, 2, "wait"),
         (kinds.ACCESS, 1, "wait"),
     ]
-    customers = Customer.objects.for_store(store).filter(external_id__startswith="sim-").order_by("external_id")
+    customers = (
+        Customer.objects.for_store(store).filter(external_id__startswith="sim-").order_by("external_id")
+    )
     for customer, (kind, age_days, outcome) in zip(customers[: len(plan)], plan, strict=False):
         # Without their addresses nobody writes letters to people who do not exist.
         subject = replace(subject_of(customer), emails=())
@@ -263,8 +289,11 @@ def make_requests(store: Store, now: datetime) -> int:
             actor=officer,
         )
         if outcome == "carry out":
-            process_now(request_approve(request=request, actor=officer, reason="Identity shown at the counter."))
+            process_now(
+                request_approve(request=request, actor=officer, reason="Identity shown at the counter.")
+            )
         elif outcome == "deny":
-            request_deny(request=request, actor=officer, reason="The person could not show that the account is theirs.")
+            request_deny(
+                request=request, actor=officer, reason="The person could not show that the account is theirs."
+            )
     return len(plan)
-

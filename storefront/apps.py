@@ -7,6 +7,9 @@ class StorefrontConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts.current_customer import set_resolver
         from storefront import privacy
+        from storefront.shop import customer_of
 
+        set_resolver(customer_of)
         privacy.register_all()

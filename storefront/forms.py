@@ -51,31 +51,65 @@ class CartLineForm(forms.Form):
 class CheckoutForm(forms.Form):
     """Delivery and payment on one page. Fields of a means of payment are checked only where it is the one chosen."""
 
-    email = forms.EmailField(label=_("E-mail"), max_length=254, widget=forms.EmailInput(_attributes(autocomplete="email")))
-    name = forms.CharField(label=_("Full name"), max_length=120, widget=forms.TextInput(_attributes(autocomplete="name")))
-    street = forms.CharField(label=_("Street and number"), max_length=160, widget=forms.TextInput(_attributes(autocomplete="street-address")))
+    email = forms.EmailField(
+        label=_("E-mail"), max_length=254, widget=forms.EmailInput(_attributes(autocomplete="email"))
+    )
+    name = forms.CharField(
+        label=_("Full name"), max_length=120, widget=forms.TextInput(_attributes(autocomplete="name"))
+    )
+    street = forms.CharField(
+        label=_("Street and number"),
+        max_length=160,
+        widget=forms.TextInput(_attributes(autocomplete="street-address")),
+    )
     postal_code = forms.RegexField(
         r"^[A-Za-z0-9][A-Za-z0-9 \-]{1,9}$",
         label=_("Postcode"),
         error_messages={"invalid": _("This does not look like a postcode.")},
         widget=forms.TextInput(_attributes(autocomplete="postal-code")),
     )
-    city = forms.CharField(label=_("Town"), max_length=80, widget=forms.TextInput(_attributes(autocomplete="address-level2")))
-    country = forms.ChoiceField(label=_("Country"), choices=COUNTRIES, widget=forms.Select(_attributes(autocomplete="country")))
+    city = forms.CharField(
+        label=_("Town"), max_length=80, widget=forms.TextInput(_attributes(autocomplete="address-level2"))
+    )
+    country = forms.ChoiceField(
+        label=_("Country"), choices=COUNTRIES, widget=forms.Select(_attributes(autocomplete="country"))
+    )
     payment_method = forms.ChoiceField(
-        label=_("Payment"), choices=ShopOrder.Payment.choices, initial=ShopOrder.Payment.CARD, widget=forms.RadioSelect
+        label=_("Payment"),
+        choices=ShopOrder.Payment.choices,
+        initial=ShopOrder.Payment.CARD,
+        widget=forms.RadioSelect,
     )
     card_number = forms.CharField(
-        label=_("Card number"), max_length=30, required=False, widget=forms.TextInput(_attributes(inputmode="numeric", autocomplete="off"))
+        label=_("Card number"),
+        max_length=30,
+        required=False,
+        widget=forms.TextInput(_attributes(inputmode="numeric", autocomplete="off")),
     )
     card_expiry = forms.CharField(
-        label=_("Expires (MM/YY)"), max_length=9, required=False, widget=forms.TextInput(_attributes(placeholder="MM/YY", autocomplete="off"))
+        label=_("Expires (MM/YY)"),
+        max_length=9,
+        required=False,
+        widget=forms.TextInput(_attributes(placeholder="MM/YY", autocomplete="off")),
     )
     card_code = forms.CharField(
-        label=_("Security code"), max_length=4, required=False, widget=forms.TextInput(_attributes(inputmode="numeric", autocomplete="off"))
+        label=_("Security code"),
+        max_length=4,
+        required=False,
+        widget=forms.TextInput(_attributes(inputmode="numeric", autocomplete="off")),
     )
-    iban = forms.CharField(label=_("IBAN"), max_length=42, required=False, widget=forms.TextInput(_attributes(autocomplete="off")))
-    voucher_code = forms.CharField(label=_("Voucher code"), max_length=30, required=False, widget=forms.TextInput(_attributes(autocomplete="off")))
+    iban = forms.CharField(
+        label=_("IBAN"),
+        max_length=42,
+        required=False,
+        widget=forms.TextInput(_attributes(autocomplete="off")),
+    )
+    voucher_code = forms.CharField(
+        label=_("Voucher code"),
+        max_length=30,
+        required=False,
+        widget=forms.TextInput(_attributes(autocomplete="off")),
+    )
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -90,7 +124,10 @@ class CheckoutForm(forms.Form):
         if method == ShopOrder.Payment.CARD:
             today = timezone.localdate()
             return payments.pay_by_card(
-                cleaned.get("card_number", ""), cleaned.get("card_expiry", ""), cleaned.get("card_code", ""), today=today
+                cleaned.get("card_number", ""),
+                cleaned.get("card_expiry", ""),
+                cleaned.get("card_code", ""),
+                today=today,
             )
         if method == ShopOrder.Payment.DEBIT:
             return payments.pay_by_debit(cleaned.get("iban", ""))
@@ -100,23 +137,39 @@ class CheckoutForm(forms.Form):
 
     @property
     def delivery(self) -> Delivery:
-        return Delivery(**{name: self.cleaned_data[name] for name in ("email", "name", "street", "postal_code", "city", "country")})
+        return Delivery(
+            **{
+                name: self.cleaned_data[name]
+                for name in ("email", "name", "street", "postal_code", "city", "country")
+            }
+        )
 
 
 class LogInForm(AuthenticationForm):
-    username = forms.EmailField(label=_("E-mail"), max_length=254, widget=forms.EmailInput(_attributes(autocomplete="email", autofocus=True)))
-    password = forms.CharField(
-        label=_("Password"), strip=False, max_length=200, widget=forms.PasswordInput(_attributes(autocomplete="current-password"))
+    username = forms.EmailField(
+        label=_("E-mail"),
+        max_length=254,
+        widget=forms.EmailInput(_attributes(autocomplete="email", autofocus=True)),
     )
-    error_messages = {  # noqa: RUF012 (Django reads a plain dict here)
+    password = forms.CharField(
+        label=_("Password"),
+        strip=False,
+        max_length=200,
+        widget=forms.PasswordInput(_attributes(autocomplete="current-password")),
+    )
+    error_messages = {
         "invalid_login": _("E-mail address and password do not match an account. Mind capital letters."),
         "inactive": _("This account is closed."),
     }
 
 
 class SignUpForm(forms.Form):
-    name = forms.CharField(label=_("Your name"), max_length=120, widget=forms.TextInput(_attributes(autocomplete="name")))
-    email = forms.EmailField(label=_("E-mail"), max_length=254, widget=forms.EmailInput(_attributes(autocomplete="email")))
+    name = forms.CharField(
+        label=_("Your name"), max_length=120, widget=forms.TextInput(_attributes(autocomplete="name"))
+    )
+    email = forms.EmailField(
+        label=_("E-mail"), max_length=254, widget=forms.EmailInput(_attributes(autocomplete="email"))
+    )
     password = forms.CharField(
         label=_("Password"),
         strip=False,

@@ -14,8 +14,12 @@ from accounts.scoping import StoreScoped
 class ShopAccount(StoreScoped):
     """A shopper's account in the shop: the login and its customer."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="shop_account")
-    customer = models.OneToOneField("accounts.Customer", on_delete=models.CASCADE, related_name="shop_account")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="shop_account"
+    )
+    customer = models.OneToOneField(
+        "accounts.Customer", on_delete=models.CASCADE, related_name="shop_account"
+    )
 
 
 class Cart(StoreScoped):
@@ -60,7 +64,9 @@ class ShopOrder(StoreScoped):
 
     number = models.CharField(max_length=20)
     access_token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="shop_orders")
+    customer = models.ForeignKey(
+        "accounts.Customer", null=True, on_delete=models.SET_NULL, related_name="shop_orders"
+    )
     account = models.ForeignKey(ShopAccount, null=True, on_delete=models.SET_NULL, related_name="orders")
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.PAID)
     placed_at = models.DateTimeField(default=timezone.now)
@@ -74,7 +80,9 @@ class ShopOrder(StoreScoped):
 
     class Meta:
         ordering = ["-placed_at"]
-        constraints = [models.UniqueConstraint(fields=["store", "number"], name="shop_order_number_per_store")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "number"], name="shop_order_number_per_store")
+        ]
         indexes = [models.Index(fields=["account", "-placed_at"])]
 
     def __str__(self) -> str:
@@ -98,10 +106,18 @@ class OutboxEvent(StoreScoped):
 
     message = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
-    customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, related_name="+", help_text="Whom it speaks of.")
+    customer = models.ForeignKey(
+        "accounts.Customer",
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Whom it speaks of.",
+    )
     sent_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        indexes = [models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="outbox_waiting")]
+        indexes = [
+            models.Index(fields=["created_at"], condition=models.Q(sent_at=None), name="outbox_waiting")
+        ]

@@ -33,7 +33,9 @@ def export(subject: Subject) -> Iterable[ExportTable]:
     yield ExportTable("shop_account", "Your account in the shop.", _account_rows(subject))
     yield ExportTable("cart", "What lies in your cart.", _cart_rows(subject))
     yield ExportTable("shop_orders", "What you ordered in the shop.", _order_rows(subject))
-    yield ExportTable("messages_to_etalage", "What the shop is about to tell Etalage of you.", _outbox_rows(subject))
+    yield ExportTable(
+        "messages_to_etalage", "What the shop is about to tell Etalage of you.", _outbox_rows(subject)
+    )
 
 
 def erase(subject: Subject) -> ErasureReport:
@@ -41,7 +43,9 @@ def erase(subject: Subject) -> ErasureReport:
     with transaction.atomic():
         orders = _orders(subject).select_for_update(of=("self",))
         kept = [_unlinked(order) for order in orders]
-        ShopOrder.all_stores.bulk_update(kept, ["customer", "account", "payment_reference", "access_token"], batch_size=500)
+        ShopOrder.all_stores.bulk_update(
+            kept, ["customer", "account", "payment_reference", "access_token"], batch_size=500
+        )
         deleted = {
             "carts": _carts(subject).delete()[1].get("storefront.Cart", 0),
             "messages to Etalage": _outbox(subject).delete()[0],
@@ -70,7 +74,9 @@ def _carts(subject: Subject) -> QuerySet[Cart]:
 
 def _orders(subject: Subject) -> QuerySet[ShopOrder]:
     customer = _customer(subject)
-    return ShopOrder.objects.for_store(subject.store).filter(Q(customer=customer) | Q(account__customer=customer))
+    return ShopOrder.objects.for_store(subject.store).filter(
+        Q(customer=customer) | Q(account__customer=customer)
+    )
 
 
 def _outbox(subject: Subject) -> QuerySet[OutboxEvent]:
@@ -88,11 +94,19 @@ def _customer(subject: Subject) -> int:
 
 def _account_rows(subject: Subject) -> Iterator[dict[str, Any]]:
     for account in _accounts(subject).select_related("user"):
-        yield {"email": account.user.email, "opened_at": account.user.date_joined, "last_login_at": account.user.last_login}
+        yield {
+            "email": account.user.email,
+            "opened_at": account.user.date_joined,
+            "last_login_at": account.user.last_login,
+        }
 
 
 def _cart_rows(subject: Subject) -> Iterator[dict[str, Any]]:
-    lines = CartLine.objects.for_store(subject.store).filter(cart__in=_carts(subject)).select_related("product", "cart")
+    lines = (
+        CartLine.objects.for_store(subject.store)
+        .filter(cart__in=_carts(subject))
+        .select_related("product", "cart")
+    )
     for line in lines:
         yield {
             "product_id": line.product.external_id,
@@ -126,7 +140,11 @@ def _outbox_rows(subject: Subject) -> Iterator[dict[str, Any]]:
 
 def expire_carts(now: datetime) -> int:
     """Forget carts that nobody has touched for sixty days. Gives carts deleted."""
-    return Cart.all_stores.filter(updated_at__lt=now - timedelta(days=CART_DAYS)).delete()[1].get("storefront.Cart", 0)
+    return (
+        Cart.all_stores.filter(updated_at__lt=now - timedelta(days=CART_DAYS))
+        .delete()[1]
+        .get("storefront.Cart", 0)
+    )
 
 
 def expire_orders(now: datetime) -> int:

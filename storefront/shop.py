@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.http import Http404, HttpRequest
 
-from accounts.models import Store
+from accounts.models import Customer, Store
 from storefront.models import ShopAccount
 
 ANONYMOUS_ID_COOKIE = "etalage_anonymous_id"
@@ -34,6 +34,14 @@ def account_of(request: HttpRequest) -> ShopAccount | None:
         request._shop_account = accounts.filter(user=request.user).first()  # type: ignore[attr-defined]
     account: ShopAccount | None = request._shop_account  # type: ignore[attr-defined]
     return account
+
+
+def customer_of(request: HttpRequest, store: Store) -> Customer | None:
+    """The customer who is logged in to the shop of this store, for the apps below (`accounts.current_customer`)."""
+    if store.slug != settings.ETALAGE_STOREFRONT_STORE:
+        return None
+    account = account_of(request)
+    return account.customer if account is not None else None
 
 
 def anonymous_id_of(request: HttpRequest) -> str | None:

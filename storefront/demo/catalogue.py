@@ -84,7 +84,9 @@ class DemoProduct:
 
     def picture(self) -> str:
         """The SVG of this product and no other."""
-        return draw(self.drawing, colour=self.colour, accent=self.accent, shape_seed=self.shape_seed, title=self.name)
+        return draw(
+            self.drawing, colour=self.colour, accent=self.accent, shape_seed=self.shape_seed, title=self.name
+        )
 
 
 @cache
@@ -174,7 +176,9 @@ def _price(rng: Random, band: list[int], share: float, brand_factor: float) -> i
 def _variant_counts(rng: Random, limits: list[int], size: int) -> list[int]:
     counts = [1] * len(limits)
     if not len(counts) <= size <= sum(min(limit, 3) for limit in limits):
-        raise ValueError(f"The catalogue can have {len(counts)} to {sum(min(limit, 3) for limit in limits)} products, not {size}.")
+        raise ValueError(
+            f"The catalogue can have {len(counts)} to {sum(min(limit, 3) for limit in limits)} products, not {size}."
+        )
     open_families = [index for index, limit in enumerate(limits) for _ in range(min(limit, 3) - 1)]
     for index in rng.sample(open_families, size - len(counts)):
         counts[index] += 1
@@ -194,7 +198,9 @@ def _variants(rng: Random, family: _Family, count: int, numbers: list[int]) -> I
     is_featured = rng.random() < 0.12
     for index, (number, colour) in enumerate(zip(numbers, _colours(family, count), strict=True)):
         is_cover = family.position == 0 and index == 0 and child is _first_child(family.main_slug)
-        tags = [tag for tag, holds in ((FEATURED_TAG, is_featured and index == 0), (COVER_TAG, is_cover)) if holds]
+        tags = [
+            tag for tag, holds in ((FEATURED_TAG, is_featured and index == 0), (COVER_TAG, is_cover)) if holds
+        ]
         yield DemoProduct(
             external_id=f"WF-{number}",
             name=f"{name}, {colour}" if count > 1 else name,
@@ -205,7 +211,12 @@ def _variants(rng: Random, family: _Family, count: int, numbers: list[int]) -> I
             list_price_minor_units=list_price,
             cost_minor_units=round(family.price * rng.uniform(0.38, 0.62)),
             stock=max(_stock(rng), 12) if is_cover else _stock(rng),
-            attributes={"colour": colour, "material": family.material, "season": family.season, **family.spec},
+            attributes={
+                "colour": colour,
+                "material": family.material,
+                "season": family.season,
+                **family.spec,
+            },
             tags=tuple(tags),
             variant_group=group,
             age_days=age_days,
@@ -241,6 +252,10 @@ def _stock(rng: Random) -> int:
 
 
 def _description(rng: Random, family: _Family, words: dict[str, str]) -> str:
-    sentences = [rng.choice(family.child["openings"]), *rng.sample(family.child["details"], 2), family.brand["line"]]
+    sentences = [
+        rng.choice(family.child["openings"]),
+        *rng.sample(family.child["details"], 2),
+        family.brand["line"],
+    ]
     written = [sentence.format(**words) for sentence in sentences]
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in written)

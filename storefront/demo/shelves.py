@@ -46,7 +46,12 @@ def _names_from_root(path: str, names: dict[str, str]) -> tuple[str, ...]:
 
 
 def _input(
-    product: DemoProduct, names: dict[str, str], existing: Product | None, folder: Path, store: Store, now: datetime
+    product: DemoProduct,
+    names: dict[str, str],
+    existing: Product | None,
+    folder: Path,
+    store: Store,
+    now: datetime,
 ) -> ProductInput:
     published_at = now - timedelta(days=product.age_days)
     return ProductInput(

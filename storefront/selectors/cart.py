@@ -76,8 +76,14 @@ def priced_cart(cart: Cart | None, currency: str) -> PricedCart:
     if cart is None:
         return PricedCart((), currency)
     rows = cart.lines.select_related("product__brand", "product__category")
-    return PricedCart(tuple(PricedLine(row.product, row.quantity, available_quantity(row.product)) for row in rows), currency)
+    return PricedCart(
+        tuple(PricedLine(row.product, row.quantity, available_quantity(row.product)) for row in rows),
+        currency,
+    )
 
 
 def quantity_in(cart: Cart) -> int:
-    return CartLine.objects.for_store(cart.store_id).filter(cart=cart).aggregate(total=Sum("quantity"))["total"] or 0
+    return (
+        CartLine.objects.for_store(cart.store_id).filter(cart=cart).aggregate(total=Sum("quantity"))["total"]
+        or 0
+    )

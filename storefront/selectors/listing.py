@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from django.contrib.postgres.search import SearchQuery, SearchRank, SearchVector
-from django.db.models import BooleanField, Case, Count, Q, QuerySet, Value, When
+from django.db.models import BooleanField, Case, Count, F, Q, QuerySet, Value, When
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import MD5
 from django.http import QueryDict
@@ -81,7 +81,9 @@ def clean_text(text: str) -> str:
 
 
 def _words(parameters: QueryDict, name: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for raw in parameters.getlist(name)[:MAX_CHOICES] if (word := clean_text(raw))))
+    return tuple(
+        dict.fromkeys(word for raw in parameters.getlist(name)[:MAX_CHOICES] if (word := clean_text(raw)))
+    )
 
 
 def _price(text: str) -> int | None:
@@ -118,8 +120,15 @@ def in_category(products: QuerySet[Product], category: Category) -> QuerySet[Pro
 def matching(products: QuerySet[Product], text: str) -> QuerySet[Product]:
     """Full-text search in name, brand, category and description; parts of a name match too."""
     query = SearchQuery(text, search_type="websearch", config="english")
-    is_match = Q(vector=query) | Q(name__icontains=text) | Q(brand__name__icontains=text) | Q(category__name__icontains=text)
-    return products.annotate(vector=_SEARCH_VECTOR, relevance=SearchRank(_SEARCH_VECTOR, query)).filter(is_match)
+    is_match = (
+        Q(vector=query)
+        | Q(name__icontains=text)
+        | Q(brand__name__icontains=text)
+        | Q(category__name__icontains=text)
+    )
+    return products.annotate(vector=_SEARCH_VECTOR, relevance=SearchRank(_SEARCH_VECTOR, query)).filter(
+        is_match
+    )
 
 
 def listing(base: QuerySet[Product], query: ListingQuery) -> Listing:
@@ -150,11 +159,17 @@ def _filtered(products: QuerySet[Product], query: ListingQuery) -> QuerySet[Prod
 
 
 def _ordered(products: QuerySet[Product], query: ListingQuery) -> QuerySet[Product]:
-    is_sold_out = Case(When(stock__lte=0, then=Value(True)), default=Value(False), output_field=BooleanField())
-    is_featured = Case(When(tags__contains=[FEATURED_TAG], then=Value(True)), default=Value(False), output_field=BooleanField())
+    is_sold_out = Case(
+        When(stock__lte=0, then=Value(True)), default=Value(False), output_field=BooleanField()
+    )
+    is_featured = Case(
+        When(tags__contains=[FEATURED_TAG], then=Value(True)),
+        default=Value(False),
+        output_field=BooleanField(),
+    )
     products = products.annotate(is_sold_out=is_sold_out)
     if query.text and query.sort in {"", "relevance"}:
-        return products.order_by("is_sold_out", "-relevance", "name", "pk")
+        return products.order_by(F("is_sold_out"), F("relevance").desc(), "name", "pk")
     if query.sort == "new":
         return products.order_by("-published_at", "pk")
     if query.sort == "price":
@@ -162,11 +177,18 @@ def _ordered(products: QuerySet[Product], query: ListingQuery) -> QuerySet[Produ
     if query.sort == "price-down":
         return products.order_by("-price_minor_units", "pk")
     # A fixed shuffle, so that a page is not sixteen tents in a row.
-    return products.annotate(is_featured=is_featured, shuffle=MD5("external_id")).order_by("is_sold_out", "-is_featured", "shuffle")
+    return products.annotate(is_featured=is_featured, shuffle=MD5("external_id")).order_by(
+        "is_sold_out", "-is_featured", "shuffle"
+    )
 
 
 def _brands(products: QuerySet[Product], query: ListingQuery) -> list[FacetValue]:
-    rows = products.exclude(brand=None).order_by("brand__name").values_list("brand__slug", "brand__name").annotate(count=Count("pk"))
+    rows = (
+        products.exclude(brand=None)
+        .order_by("brand__name")
+        .values_list("brand__slug", "brand__name")
+        .annotate(count=Count("pk"))
+    )
     return [FacetValue(slug, name, count, slug in query.brands) for slug, name, count in rows]
 
 

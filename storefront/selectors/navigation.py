@@ -49,8 +49,12 @@ def children_with_counts(store: Store, category: Category) -> list[CountedCatego
 def category_tiles(store: Store) -> list[CategoryTile]:
     """Each main category with the picture of its cover product, else of its dearest one."""
     pictures: dict[str, str] = {}
-    products = Product.objects.for_store(store).filter(is_active=True).exclude(image_url="").exclude(category=None)
-    covers_last = products.annotate(is_cover=Q(tags__contains=[COVER_TAG])).order_by("is_cover", "price_minor_units")
+    products = (
+        Product.objects.for_store(store).filter(is_active=True).exclude(image_url="").exclude(category=None)
+    )
+    covers_last = products.annotate(is_cover=Q(tags__contains=[COVER_TAG])).order_by(
+        "is_cover", "price_minor_units"
+    )
     for path, image_url in covers_last.values_list("category__path", "image_url"):
         pictures[path.split("/")[0]] = image_url
     return [CategoryTile(category, pictures.get(category.path, "")) for category in main_categories_of(store)]

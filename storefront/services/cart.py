@@ -47,8 +47,10 @@ def cart_find_or_create(*, store: Store, account: ShopAccount | None, cart_id: U
 @transaction.atomic
 def cart_add(*, cart: Cart, product: Product, quantity: int = 1) -> CartLine:
     """Put more of a product into the cart. Raises OutOfStock, leaving the cart as it was."""
-    line, _ = CartLine.objects.for_store(cart.store_id).select_for_update().get_or_create(
-        cart=cart, product=product, defaults={"store_id": cart.store_id, "quantity": 0}
+    line, _ = (
+        CartLine.objects.for_store(cart.store_id)
+        .select_for_update()
+        .get_or_create(cart=cart, product=product, defaults={"store_id": cart.store_id, "quantity": 0})
     )
     return _set(line, line.quantity + quantity)
 
@@ -60,7 +62,12 @@ def cart_set_quantity(*, cart: Cart, product: Product, quantity: int) -> CartLin
         CartLine.objects.for_store(cart.store_id).filter(cart=cart, product=product).delete()
         _touch(cart)
         return None
-    line = CartLine.objects.for_store(cart.store_id).select_for_update().filter(cart=cart, product=product).first()
+    line = (
+        CartLine.objects.for_store(cart.store_id)
+        .select_for_update()
+        .filter(cart=cart, product=product)
+        .first()
+    )
     return _set(line, quantity) if line else cart_add(cart=cart, product=product, quantity=quantity)
 
 

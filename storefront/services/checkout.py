@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts import vault
 from accounts.models import Customer, Store
 from accounts.services.customers import customer_upsert
+from catalog import version as catalogue_version
 from catalog.models import Product
 from storefront.models import Cart, ShopAccount, ShopOrder, ShopOrderLine
 from storefront.selectors.cart import PricedCart, PricedLine, priced_cart
@@ -22,7 +23,6 @@ from storefront.services.payments import Payment
 # No letters or digits that are mistaken for each other when read out.
 _NUMBER_ALPHABET: Final = "ACDEFGHJKLMNPQRTUVWXY34679"
 _NUMBER_LENGTH: Final = 7
-_NUMBER_ATTEMPTS: Final = 5
 
 
 class EmptyCart(Exception):
@@ -70,10 +70,13 @@ def order_place(
 def _take_from_stock(store: Store, lines: tuple[PricedLine, ...]) -> None:
     # By id, so that two orders of the same products wait for each other instead of deadlocking.
     for line in sorted(lines, key=lambda line: line.product.pk):
-        enough = Product.objects.for_store(store).filter(Q(stock=None) | Q(stock__gte=line.quantity), pk=line.product.pk, is_active=True)
+        enough = Product.objects.for_store(store).filter(
+            Q(stock=None) | Q(stock__gte=line.quantity), pk=line.product.pk, is_active=True
+        )
         if not enough.update(stock=F("stock") - line.quantity, updated_at=timezone.now()):
             line.product.refresh_from_db()
             raise OutOfStock(line.product, available_quantity(line.product))
+    catalogue_version.bump_on_commit(store.pk)
 
 
 def _guest(store: Store) -> Customer:
@@ -81,9 +84,12 @@ def _guest(store: Store) -> Customer:
     return customer_upsert(store=store, external_id=f"guest-{uuid4().hex}")
 
 
-def _create(store: Store, priced: PricedCart, account: ShopAccount | None, customer: Customer, payment: Payment) -> ShopOrder:
-    order = _create_with_new_number(
+def _create(
+    store: Store, priced: PricedCart, account: ShopAccount | None, customer: Customer, payment: Payment
+) -> ShopOrder:
+    order = ShopOrder.objects.create(
         store=store,
+        number=new_order_number(),
         account=account,
         customer=customer,
         status=payment.status,
@@ -108,17 +114,6 @@ def _create(store: Store, priced: PricedCart, account: ShopAccount | None, custo
     return order
 
 
-def _create_with_new_number(**fields: object) -> ShopOrder:
-    for attempt in range(_NUMBER_ATTEMPTS):
-        try:
-            with transaction.atomic():
-                return ShopOrder.objects.create(number=new_order_number(), **fields)
-        except IntegrityError:
-            if attempt == _NUMBER_ATTEMPTS - 1:
-                raise
-    raise AssertionError("unreachable")
-
-
 def new_order_number() -> str:
-    """Random, so that a number tells nobody how much the shop sells."""
+    """One of eight thousand million, drawn: a number tells nobody how much the shop sells."""
     return "WF-" + "".join(secrets.choice(_NUMBER_ALPHABET) for _ in range(_NUMBER_LENGTH))

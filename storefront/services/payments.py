@@ -50,7 +50,9 @@ def pay_by_card(number: str, expiry: str, code: str, *, today: date) -> Payment:
     if not re.fullmatch(r"\d{3,4}", code.strip(), re.ASCII):
         raise PaymentRefused("card_code", "The code has three or four digits.")
     if digits.endswith(DECLINED_ENDING):
-        raise PaymentRefused("card_number", "The bank declined this card. Nothing was charged; try another one.")
+        raise PaymentRefused(
+            "card_number", "The bank declined this card. Nothing was charged; try another one."
+        )
     return Payment(ShopOrder.Payment.CARD, f"Card ending in {digits[-4:]}", ShopOrder.Status.PAID)
 
 
@@ -92,4 +94,6 @@ def passes_iban_check(iban: str) -> bool:
 
 def voucher_check_character(body: str) -> str:
     """Position-weighted sum, so that most slips of typing show."""
-    return _VOUCHER_ALPHABET[sum((index + 2) * ord(character) for index, character in enumerate(body)) % len(_VOUCHER_ALPHABET)]
+    return _VOUCHER_ALPHABET[
+        sum((index + 2) * ord(character) for index, character in enumerate(body)) % len(_VOUCHER_ALPHABET)
+    ]

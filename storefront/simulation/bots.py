@@ -32,10 +32,15 @@ class Bot:
 
 
 def bots(shoppers: int, rng: np.random.Generator) -> list[Bot]:
-    return [Bot(new_uuid(rng), USER_AGENTS[index % len(USER_AGENTS)]) for index in range(max(1, round(shoppers * SHARE_OF_SHOPPERS)))]
+    return [
+        Bot(new_uuid(rng), USER_AGENTS[index % len(USER_AGENTS)])
+        for index in range(max(1, round(shoppers * SHARE_OF_SHOPPERS)))
+    ]
 
 
-def crawls(world: World, bot: Bot, day: int, *, prefix: str, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+def crawls(
+    world: World, bot: Bot, day: int, *, prefix: str, rng: np.random.Generator
+) -> Iterator[dict[str, Any]]:
     """A bot's messages on a day; mostly none."""
     if rng.random() > CRAWLS_A_MONTH / 30:
         return

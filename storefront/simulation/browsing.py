@@ -68,12 +68,16 @@ class Browsing:
         self.seen.append(item)
         at, seconds = self.now, self.wait(24)
         if self.rng.random() < 0.5:
-            self.steps.append(Step("left", self.now, item=item, seconds=min(seconds, (self.now - at).total_seconds())))
+            self.steps.append(
+                Step("left", self.now, item=item, seconds=min(seconds, (self.now - at).total_seconds()))
+            )
 
     def choose(self, weights: Floats) -> int:
         """An index, by weight; -1 where nothing has any."""
         total = np.cumsum(weights)
-        return int(np.searchsorted(total, self.rng.random() * total[-1], side="right")) if total[-1] > 0 else -1
+        return (
+            int(np.searchsorted(total, self.rng.random() * total[-1], side="right")) if total[-1] > 0 else -1
+        )
 
 
 def browse(world: World, visit: Visit, appeal: Floats, *, days: int, rng: np.random.Generator) -> list[Step]:
@@ -132,7 +136,9 @@ def _query_for(browsing: Browsing, item: int) -> str:
 
 def _interest_beside(world: World, item: int, liking: Floats) -> Floats:
     """Who looks at a product cares for its like: more for its subcategory, less for the rest of the shop."""
-    interest: Floats = liking * np.where(world.sub == world.sub[item], 12.0, np.where(world.main == world.main[item], 3.0, 0.4))
+    interest: Floats = liking * np.where(
+        world.sub == world.sub[item], 12.0, np.where(world.main == world.main[item], 3.0, 0.4)
+    )
     return interest
 
 
@@ -168,12 +174,15 @@ def _next_item(browsing: Browsing) -> int:
     fresh[seen] = 0
     if rng.random() < RELATED_NEXT:
         related = world.related[last]
-        weights = np.sqrt(fresh[related])
-        place = browsing.choose(weights)
+        place = browsing.choose(np.sqrt(fresh[related]))
         if place >= 0:
             return int(related[place])
     if rng.random() < STAY:
-        near = world.sub == world.sub[last] if rng.random() < STAY_IN_SUBCATEGORY else world.main == world.main[last]
+        near = (
+            world.sub == world.sub[last]
+            if rng.random() < STAY_IN_SUBCATEGORY
+            else world.main == world.main[last]
+        )
     else:
         near = world.main != world.main[last]
     item = browsing.choose(fresh * near)
@@ -186,13 +195,17 @@ def _seen_before(browsing: Browsing) -> int:
     distinct = list(dict.fromkeys(reversed(seen)))
     if len(distinct) == 1:
         return distinct[0]
-    weights = 0.6 ** np.arange(len(distinct) - 1)
+    weights: Floats = 0.6 ** np.arange(len(distinct) - 1, dtype=np.float64)
     return distinct[1 + browsing.choose(weights)]
 
 
 def _maybe_buy(browsing: Browsing) -> None:
     shopper, rng, world = browsing.visit.shopper, browsing.rng, browsing.world
-    keen = min(shopper.intent, 6.0) * (1.5 if browsing.has_clicked_shelf else 1.0) * min(len(browsing.seen), 12) ** 0.4
+    keen = (
+        min(shopper.intent, 6.0)
+        * (1.5 if browsing.has_clicked_shelf else 1.0)
+        * min(len(browsing.seen), 12) ** 0.4
+    )
     if rng.random() > CART * keen:
         if rng.random() < 0.03:
             browsing.step("wished", item=browsing.seen[-1])

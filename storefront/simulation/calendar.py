@@ -12,7 +12,9 @@ from storefront.simulation.shoppers import WITHDRAWING_SHARE, Shopper
 from storefront.simulation.world import World
 
 # Share of visits by hour of the day.
-_HOURS: Final = np.array([1, 0.5, 0.3, 0.2, 0.2, 0.4, 1, 2, 3, 4, 4.5, 5, 5.5, 5, 4.5, 4.5, 4.5, 5, 6, 7.5, 9, 9, 6, 3])
+_HOURS: Final = np.array(
+    [1, 0.5, 0.3, 0.2, 0.2, 0.4, 1, 2, 3, 4, 4.5, 5, 5.5, 5, 4.5, 4.5, 4.5, 5, 6, 7.5, 9, 9, 6, 3]
+)
 _WEEKDAYS: Final = np.array([1.0, 0.95, 0.95, 1.0, 0.95, 1.15, 1.3])
 RETURN_SOON_SHARE: Final = 0.4
 MINIMUM_GAP: Final = timedelta(hours=3)
@@ -29,7 +31,9 @@ class Visit:
     number: int
 
 
-def visits_by_day(world: World, shoppers: list[Shopper], *, days: int, rng: np.random.Generator) -> list[list[Visit]]:
+def visits_by_day(
+    world: World, shoppers: list[Shopper], *, days: int, rng: np.random.Generator
+) -> list[list[Visit]]:
     """For each day its visits in order of time. Two visits of one shopper are at least three hours apart."""
     by_day: list[list[Visit]] = [[] for _ in range(days)]
     weights = np.array([_WEEKDAYS[(world.start + timedelta(days=day)).weekday()] for day in range(days)])
@@ -57,7 +61,11 @@ def visits_by_day(world: World, shoppers: list[Shopper], *, days: int, rng: np.r
 
 def _days_of(shopper: Shopper, weights: np.ndarray, days: int, rng: np.random.Generator) -> np.ndarray:
     """The days on which a shopper comes, sorted; a day may come twice."""
-    first = shopper.first_day if shopper.first_day is not None else int(rng.choice(days, p=weights / weights.sum()))
+    first = (
+        shopper.first_day
+        if shopper.first_day is not None
+        else int(rng.choice(days, p=weights / weights.sum()))
+    )
     # Who comes often has mostly come from early on.
     if shopper.first_day is None and shopper.visits > 4:
         first = min(first, int(rng.choice(days, p=weights / weights.sum())))

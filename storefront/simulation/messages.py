@@ -23,7 +23,11 @@ REFUND_SHARE: Final = 0.07
 CANCEL_SHARE: Final = 0.015
 SHOP: Final = "https://shop.example"
 LIBRARY: Final = {"name": "etalage.simulator", "version": "1"}
-_CAMPAIGNS: Final = ({"source": "newsletter", "medium": "email"}, {"source": "search", "medium": "cpc"}, {"source": "social", "medium": "post"})
+_CAMPAIGNS: Final = (
+    {"source": "newsletter", "medium": "email"},
+    {"source": "search", "medium": "cpc"},
+    {"source": "social", "medium": "post"},
+)
 
 
 @dataclass(frozen=True)
@@ -59,12 +63,17 @@ class Messenger:
         context = self._context(visit)
         anonymous_id = shopper.anonymous_ids[visit.device]
         is_logged_in = self._is_logged_in(shopper, anonymous_id, visit)
-        ids = {"anonymousId": anonymous_id}
+        ids: Message = {"anonymousId": anonymous_id}
         if is_logged_in:
             ids["userId"] = shopper.customer_id
             if anonymous_id not in shopper.identified:
                 shopper.identified.add(anonymous_id)
-                yield self._message({"type": "identify", "traits": self._traits(shopper, visit.started_at)}, ids, visit.started_at, context)
+                yield self._message(
+                    {"type": "identify", "traits": self._traits(shopper, visit.started_at)},
+                    ids,
+                    visit.started_at,
+                    context,
+                )
         for step in steps:
             # What a visit would still do after this moment has not happened yet.
             if step.at >= self.now:
@@ -79,9 +88,17 @@ class Messenger:
 
     def _message(self, body: Message, ids: Message, at: datetime, context: Message) -> Message:
         self.number += 1
-        return {**body, **ids, "messageId": f"{self.prefix}-{self.number}", "timestamp": at, "context": context}
+        return {
+            **body,
+            **ids,
+            "messageId": f"{self.prefix}-{self.number}",
+            "timestamp": at,
+            "context": context,
+        }
 
-    def _track(self, event: str, properties: Message, ids: Message, at: datetime, context: Message) -> Message:
+    def _track(
+        self, event: str, properties: Message, ids: Message, at: datetime, context: Message
+    ) -> Message:
         return self._message({"type": "track", "event": event, "properties": properties}, ids, at, context)
 
     def _context(self, visit: Visit) -> Message:
@@ -119,10 +136,17 @@ class Messenger:
         world, at = self.world, step.at
         match step.kind:
             case "home":
-                yield self._message({"type": "page", "name": "Home", "properties": {"path": "/", "url": f"{SHOP}/"}}, ids, at, context)
+                yield self._message(
+                    {"type": "page", "name": "Home", "properties": {"path": "/", "url": f"{SHOP}/"}},
+                    ids,
+                    at,
+                    context,
+                )
             case "view":
                 properties = world.properties(step.item)
-                yield self._track("Product Viewed", {**properties, "value": properties["price"]}, ids, at, context)
+                yield self._track(
+                    "Product Viewed", {**properties, "value": properties["price"]}, ids, at, context
+                )
             case "left":
                 left = {
                     "product_id": world.products[step.item].product_id,
@@ -134,7 +158,9 @@ class Messenger:
                 yield self._track("Products Searched", {"query": step.text}, ids, at, context)
             case "list":
                 category = world.sub_names[world.sub[step.item]]
-                yield self._track("Product List Viewed", {"list_id": category, "category": category}, ids, at, context)
+                yield self._track(
+                    "Product List Viewed", {"list_id": category, "category": category}, ids, at, context
+                )
             case "shelf_seen" | "shelf_clicked":
                 event = "Recommendation Viewed" if step.kind == "shelf_seen" else "Recommendation Clicked"
                 yield self._track(event, self._shelf(step), ids, at, context)
@@ -165,7 +191,8 @@ class Messenger:
         shopper = visit.shopper
         quantities = tuple(1 + int(self.rng.random() < 0.14) for _ in step.items)
         lines = [
-            {**self.world.properties(item), "quantity": quantity} for item, quantity in zip(step.items, quantities, strict=True)
+            {**self.world.properties(item), "quantity": quantity}
+            for item, quantity in zip(step.items, quantities, strict=True)
         ]
         subtotal = round(sum(line["price"] * line["quantity"] for line in lines), 2)
         shipping = 0.0 if subtotal >= FREE_SHIPPING_FROM else SHIPPING
@@ -196,10 +223,11 @@ class Messenger:
         self._maybe_take_back(order, lines, ids, chance, visit.day)
 
     def _payment_method(self) -> str:
-        names, shares = zip(*PAYMENTS, strict=True)
-        return str(self.rng.choice(names, p=shares))
+        return str(self.rng.choice([name for name, _ in PAYMENTS], p=[share for _, share in PAYMENTS]))
 
-    def _maybe_take_back(self, order: PlacedOrder, lines: list[Message], ids: Message, chance: float, day: int) -> None:
+    def _maybe_take_back(
+        self, order: PlacedOrder, lines: list[Message], ids: Message, chance: float, day: int
+    ) -> None:
         """A refund of one line or of all, days later; or a cancellation on the next day."""
         if chance < REFUND_SHARE:
             delay, event = int(self.rng.integers(3, 15)), "Order Refunded"
@@ -208,9 +236,16 @@ class Messenger:
             properties = {"order_id": order.order_id, "currency": "EUR", "total": total, "products": returned}
         elif chance < REFUND_SHARE + CANCEL_SHARE:
             delay, event = 1, "Order Cancelled"
-            properties = {"order_id": order.order_id, "currency": "EUR", "total": order.total, "products": lines}
+            properties = {
+                "order_id": order.order_id,
+                "currency": "EUR",
+                "total": order.total,
+                "products": lines,
+            }
         else:
             return
         at = order.placed_at + timedelta(days=delay)
         if at < self.now:
-            self.later.setdefault(day + delay, []).append(self._track(event, properties, ids, at, {"library": LIBRARY}))
+            self.later.setdefault(day + delay, []).append(
+                self._track(event, properties, ids, at, {"library": LIBRARY})
+            )

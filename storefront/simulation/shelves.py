@@ -39,7 +39,11 @@ def home_shelf(
     world: World, liking: Floats, bought: Sequence[int], is_control: bool, rng: np.random.Generator
 ) -> ShownShelf:
     """A recommender knows tastes only roughly: its order is the shopper's own with noise."""
-    guess = world.popularity * (world.published_day <= 0) if is_control else liking * rng.lognormal(0, 1.0, world.size)
+    guess = (
+        world.popularity * (world.published_day <= 0)
+        if is_control
+        else liking * rng.lognormal(0, 1.0, world.size)
+    )
     guess = guess * rng.lognormal(0, 0.25, world.size)
     guess[list(bought)] = 0
     return _shelf("home", guess, SEEN_ON_HOME, is_control, rng)
@@ -52,13 +56,21 @@ def similar_shelf(
     if is_control:
         guess = world.popularity * rng.lognormal(0, 0.25, world.size)
     else:
-        guess[world.related[item]] = np.sqrt(liking[world.related[item]]) * rng.lognormal(0, 0.6, world.related.shape[1])
+        guess[world.related[item]] = np.sqrt(liking[world.related[item]]) * rng.lognormal(
+            0, 0.6, world.related.shape[1]
+        )
     guess[list(seen)] = 0
     return _shelf("similar", guess, SEEN_ON_PRODUCT_PAGE, is_control, rng)
 
 
-def _shelf(placement: str, guess: Floats, size: int, is_control: bool, rng: np.random.Generator) -> ShownShelf:
+def _shelf(
+    placement: str, guess: Floats, size: int, is_control: bool, rng: np.random.Generator
+) -> ShownShelf:
     order = np.argsort(-guess)[:size]
     items = tuple(int(item) for item in order if guess[item] > 0)
-    strategies = tuple("popular" if is_control else _STRATEGIES[int(rng.integers(len(_STRATEGIES)))] for _ in items)
-    return ShownShelf(new_uuid(rng), placement, "control" if is_control else "personalised", items, strategies)
+    strategies = tuple(
+        "popular" if is_control else _STRATEGIES[int(rng.integers(len(_STRATEGIES)))] for _ in items
+    )
+    return ShownShelf(
+        new_uuid(rng), placement, "control" if is_control else "personalised", items, strategies
+    )

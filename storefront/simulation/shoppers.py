@@ -18,13 +18,16 @@ MAX_VISITS: Final = 80
 ACCOUNT_SHARE: Final = 0.42
 SECOND_DEVICE_SHARE: Final = 0.2
 
+_WEBKIT: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5"
+_CHROME: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0"
+# Share, user agent.
 DEVICES: Final = (
-    (0.47, "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"),
-    (0.17, "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Mobile Safari/537.36"),
-    (0.21, "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"),
-    (0.10, "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15"),
-    (0.05, "Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1"),
-)  # fmt: skip
+    (0.47, f"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) {_WEBKIT} Mobile/15E148 Safari/604.1"),
+    (0.17, f"Mozilla/5.0 (Linux; Android 15; Pixel 9) {_CHROME} Mobile Safari/537.36"),
+    (0.21, f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {_CHROME} Safari/537.36"),
+    (0.10, f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {_WEBKIT} Safari/605.1.15"),
+    (0.05, f"Mozilla/5.0 (iPad; CPU OS 18_5 like Mac OS X) {_WEBKIT} Mobile/15E148 Safari/604.1"),
+)
 PLACES: Final = (
     (0.22, "DE", "Berlin"), (0.14, "DE", "Hamburg"), (0.14, "DE", "München"), (0.10, "DE", "Köln"), (0.06, "DE", "Leipzig"),
     (0.06, "AT", "Wien"), (0.04, "AT", "Graz"), (0.06, "CH", "Zürich"), (0.07, "FR", "Paris"), (0.04, "FR", "Lyon"),
@@ -108,7 +111,9 @@ class Persona:
     city: str
 
 
-def crowd(world: World, count: int, rng: np.random.Generator, personas: Sequence[Persona] = ()) -> list[Shopper]:
+def crowd(
+    world: World, count: int, rng: np.random.Generator, personas: Sequence[Persona] = ()
+) -> list[Shopper]:
     """`count` shoppers and, before them, the personas, who accept everything and come from the first weeks on."""
     shoppers = [_persona(index, persona, world, rng) for index, persona in enumerate(personas)]
     shoppers += [_shopper(index, rng) for index in range(len(shoppers), len(shoppers) + count)]

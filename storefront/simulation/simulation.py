@@ -74,7 +74,11 @@ class Simulation:
             if anonymous_id not in asked:
                 asked.add(anonymous_id)
                 found.append(Choice(anonymous_id, shopper.answer, before, shopper))
-            elif shopper.withdraws_on is not None and visit.day >= shopper.withdraws_on and f"-{anonymous_id}" not in asked:
+            elif (
+                shopper.withdraws_on is not None
+                and visit.day >= shopper.withdraws_on
+                and f"-{anonymous_id}" not in asked
+            ):
                 asked.add(f"-{anonymous_id}")
                 found.append(Choice(anonymous_id, shopper.answer, before, shopper, is_withdrawal=True))
         first = self.now - timedelta(days=self.days)
@@ -88,7 +92,9 @@ class Simulation:
         for visit in self.visits[day]:
             if visit.started_at < self.now:
                 steps = browse(self.world, visit, appeal, days=self.days, rng=self._rng)
-                messages.extend(message for message in self.messenger.of_visit(visit, steps) if _is_sent(visit, message))
+                messages.extend(
+                    message for message in self.messenger.of_visit(visit, steps) if _is_sent(visit, message)
+                )
         for bot in self.bots:
             crawled = crawls(self.world, bot, day, prefix=self.messenger.prefix, rng=self._rng)
             messages.extend(message for message in crawled if message["timestamp"] < self.now)

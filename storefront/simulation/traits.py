@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -41,7 +42,9 @@ TARGETS: Final[Mapping[str, Target]] = {
     "paid_by_card_share": Target("70 %", 0.60, 0.80),
     "paid_by_transfer_share": Target("18 % (bank slip)", 0.11, 0.25),
     "paid_by_voucher_share": Target("11 %", 0.05, 0.17),
-    "buyers_who_return_share": Target("median 2 orders a year: about a quarter within three months", 0.12, 0.5),
+    "buyers_who_return_share": Target(
+        "median 2 orders a year: about a quarter within three months", 0.12, 0.5
+    ),
 }
 
 
@@ -63,7 +66,10 @@ class TraitMeter:
     def observe(self, message: Mapping[str, Any]) -> None:
         browser = message.get("anonymousId") or message.get("userId") or ""
         event, at = message.get("event", ""), message["timestamp"]
-        if "bot" in message["context"].get("userAgent", "").lower() or event in {"Order Refunded", "Order Cancelled"}:
+        if "bot" in message["context"].get("userAgent", "").lower() or event in {
+            "Order Refunded",
+            "Order Cancelled",
+        }:
             return
         if event == "Order Completed":
             self.orders[message.get("userId") or browser] += 1
@@ -88,7 +94,11 @@ class TraitMeter:
         if not viewed:
             raise ValueError("Nobody looked at anything: there is nothing to measure.")
         lengths = np.array([len(session) for session in viewed])
-        following = [(a, b, position, session) for session in viewed for position, (a, b) in enumerate(zip(session, session[1:], strict=False))]
+        following = [
+            (a, b, position, session)
+            for session in viewed
+            for position, (a, b) in enumerate(pairwise(session))
+        ]
         repeats = sum(b in session[: position + 1] for _, b, position, session in following)
         same = sum(self.main_of[a] == self.main_of[b] for a, b, _, _ in following)
         counts = np.zeros(self.item_count)
@@ -101,15 +111,20 @@ class TraitMeter:
             "repeated_view_share": repeats / lengths.sum(),
             "repeated_next_share": repeats / max(len(following), 1),
             "same_category_next_share": same / max(len(following), 1),
-            "views_of_top_1_percent": float(counts[: max(1, round(self.item_count * 0.01))].sum() / counts.sum()),
-            "views_of_top_10_percent": float(counts[: max(1, round(self.item_count * 0.1))].sum() / counts.sum()),
+            "views_of_top_1_percent": float(
+                counts[: max(1, round(self.item_count * 0.01))].sum() / counts.sum()
+            ),
+            "views_of_top_10_percent": float(
+                counts[: max(1, round(self.item_count * 0.1))].sum() / counts.sum()
+            ),
             "popularity_gini": gini(counts),
             "visits_with_order_share": self.ordering_visits / max(self.all_visits, 1),
             "new_visitor_share": self.new_visits / max(self.all_visits, 1),
             "paid_by_card_share": self.payments["card"] / paid,
             "paid_by_transfer_share": self.payments["bank_transfer"] / paid,
             "paid_by_voucher_share": self.payments["voucher"] / paid,
-            "buyers_who_return_share": sum(count > 1 for count in self.orders.values()) / max(len(self.orders), 1),
+            "buyers_who_return_share": sum(count > 1 for count in self.orders.values())
+            / max(len(self.orders), 1),
         }
 
 

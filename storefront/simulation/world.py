@@ -123,10 +123,14 @@ class World:
         }
 
     @classmethod
-    def of(cls, products: Sequence[WorldProduct], *, start: date, days: int, rng: np.random.Generator) -> World:
+    def of(
+        cls, products: Sequence[WorldProduct], *, start: date, days: int, rng: np.random.Generator
+    ) -> World:
         """Raises ValueError for a shop with fewer than a handful of products: there is nothing to choose from."""
         if len(products) < RELATED + 2:
-            raise ValueError(f"{len(products)} products are too few to simulate shoppers: run `manage.py seed_demo` first.")
+            raise ValueError(
+                f"{len(products)} products are too few to simulate shoppers: run `manage.py seed_demo` first."
+            )
         main_names = tuple(dict.fromkeys(product.category_path.split("/")[0] for product in products))
         sub_names = tuple(dict.fromkeys(product.category_path for product in products))
         main = np.array([main_names.index(product.category_path.split("/")[0]) for product in products])
@@ -171,7 +175,9 @@ def _season_factors(products: Sequence[WorldProduct]) -> Floats:
     return factors
 
 
-def _styles(products: Sequence[WorldProduct], main: Ints, sub: Ints, price: Floats, rng: np.random.Generator) -> Floats:
+def _styles(
+    products: Sequence[WorldProduct], main: Ints, sub: Ints, price: Floats, rng: np.random.Generator
+) -> Floats:
     """Each style likes a few categories, some brands, and one end of the price band of a subcategory."""
     brands = sorted({product.brand for product in products})
     brand = np.array([brands.index(product.brand) for product in products])
@@ -190,20 +196,26 @@ def _styles(products: Sequence[WorldProduct], main: Ints, sub: Ints, price: Floa
     return styles
 
 
-def _related(sub: Ints, main: Ints, price: Floats, products: Sequence[WorldProduct], rng: np.random.Generator) -> Ints:
+def _related(
+    sub: Ints, main: Ints, price: Floats, products: Sequence[WorldProduct], rng: np.random.Generator
+) -> Ints:
     """Near in kind, price and family: what somebody compares a product with."""
     names = [product.family or product.product_id for product in products]
     families = np.unique(names, return_inverse=True)[1]
     related = np.empty((len(sub), RELATED), dtype=np.int64)
     for index in range(len(sub)):
-        nearness = 3.0 * (sub == sub[index]) + 1.0 * (main == main[index]) + 1.0 * (families == families[index])
+        nearness = (
+            3.0 * (sub == sub[index]) + 1.0 * (main == main[index]) + 1.0 * (families == families[index])
+        )
         nearness = nearness - np.abs(price - price[index]) + rng.random(len(sub))
         nearness[index] = -np.inf
         related[index] = np.argsort(-nearness)[:RELATED]
     return related
 
 
-def _partners(sub: Ints, sub_names: tuple[str, ...], styles: Floats, popularity: Floats, rng: np.random.Generator) -> Ints:
+def _partners(
+    sub: Ints, sub_names: tuple[str, ...], styles: Floats, popularity: Floats, rng: np.random.Generator
+) -> Ints:
     """For each product, the ones that it is bought with: of matching subcategories, liked by the same styles."""
     slugs = [name.split("/")[-1] for name in sub_names]
     partners = np.empty((len(sub), PARTNERS), dtype=np.int64)
@@ -214,4 +226,3 @@ def _partners(sub: Ints, sub_names: tuple[str, ...], styles: Floats, popularity:
         score[index] = -1
         partners[index] = np.argsort(-score)[:PARTNERS]
     return partners
-

@@ -21,7 +21,7 @@ SHOWN_ORDERS = 10
 @require_safe
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
-    store, own = store_of(request), account_of(request)
+    own = account_of(request)
     if own is None:
         return render(request, "storefront/account_staff.html")
     orders = own.orders.prefetch_related("lines__product")
@@ -51,13 +51,23 @@ def interests(request: HttpRequest) -> HttpResponse:
     store, own = store_of(request), account_of(request)
     if own is None:
         return render(request, "storefront/account_staff.html")
-    categories = list(Category.objects.for_store(store).exclude(parent=None).select_related("parent").order_by("parent__position", "position"))
+    categories = list(
+        Category.objects.for_store(store)
+        .exclude(parent=None)
+        .select_related("parent")
+        .order_by("parent__position", "position")
+    )
     brands = list(Brand.objects.for_store(store).order_by("name"))
     if request.method == "POST":
-        known_paths, known_slugs = {category.path for category in categories}, {brand.slug for brand in brands}
+        known_paths, known_slugs = (
+            {category.path for category in categories},
+            {brand.slug for brand in brands},
+        )
         interests_set(
             account=own,
-            categories=[path for path in dict.fromkeys(request.POST.getlist("category")) if path in known_paths],
+            categories=[
+                path for path in dict.fromkeys(request.POST.getlist("category")) if path in known_paths
+            ],
             brands=[slug for slug in dict.fromkeys(request.POST.getlist("brand")) if slug in known_slugs],
         )
         messages.success(request, _("Your interests are saved."))

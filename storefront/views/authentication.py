@@ -84,5 +84,7 @@ def _wanted(request: HttpRequest) -> str:
 
 def _destination(request: HttpRequest) -> str:
     wanted = _wanted(request)
-    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    is_ours = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return wanted if wanted and is_ours else "storefront:account"

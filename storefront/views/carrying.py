@@ -28,14 +28,20 @@ def carried_cart(request: HttpRequest) -> Cart | None:
     """The cart, if there is one; read once a request. No query for who has neither cookie nor account."""
     if not hasattr(request, "_shop_cart"):
         account, cart_id = account_of(request), _cart_id(request)
-        found = cart_find(store=store_of(request), account=account, cart_id=cart_id) if account or cart_id else None
+        found = (
+            cart_find(store=store_of(request), account=account, cart_id=cart_id)
+            if account or cart_id
+            else None
+        )
         request._shop_cart = found  # type: ignore[attr-defined]
     cart: Cart | None = request._shop_cart  # type: ignore[attr-defined]
     return cart
 
 
 def carried_cart_or_new(request: HttpRequest) -> Cart:
-    cart = cart_find_or_create(store=store_of(request), account=account_of(request), cart_id=_cart_id(request))
+    cart = cart_find_or_create(
+        store=store_of(request), account=account_of(request), cart_id=_cart_id(request)
+    )
     request._shop_cart = cart  # type: ignore[attr-defined]
     return cart
 

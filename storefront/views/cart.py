@@ -24,8 +24,15 @@ from storefront.views.carrying import carried_cart, carried_cart_or_new, hand_ov
 @require_safe
 def cart(request: HttpRequest) -> HttpResponse:
     priced = priced_cart(carried_cart(request), store_of(request).currency)
-    facts = {"name": "Cart", "cart": {"products": lines_properties(priced.lines), "currency": priced.currency}}
-    return render(request, "storefront/cart.html", {"cart": priced, "facts": facts if priced.lines else {"name": "Cart"}})
+    facts = {
+        "name": "Cart",
+        "cart": {"products": lines_properties(priced.lines), "currency": priced.currency},
+    }
+    return render(
+        request,
+        "storefront/cart.html",
+        {"cart": priced, "facts": facts if priced.lines else {"name": "Cart"}},
+    )
 
 
 @never_cache
@@ -35,7 +42,9 @@ def add(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("That could not be put into the cart. Please try again."))
         return redirect("storefront:cart")
-    product = get_object_or_404(Product.objects.for_store(store_of(request)), external_id=form.cleaned_data["product_id"])
+    product = get_object_or_404(
+        Product.objects.for_store(store_of(request)), external_id=form.cleaned_data["product_id"]
+    )
     carried = carried_cart_or_new(request)
     try:
         cart_add(cart=carried, product=product, quantity=form.cleaned_data["quantity"])
@@ -55,7 +64,9 @@ def update(request: HttpRequest) -> HttpResponse:
     if carried is None or not form.is_valid():
         messages.error(request, _("That could not be changed. Please try again."))
         return redirect("storefront:cart")
-    product = get_object_or_404(Product.objects.for_store(store_of(request)), external_id=form.cleaned_data["product_id"])
+    product = get_object_or_404(
+        Product.objects.for_store(store_of(request)), external_id=form.cleaned_data["product_id"]
+    )
     try:
         cart_set_quantity(cart=carried, product=product, quantity=form.cleaned_data["quantity"])
     except OutOfStock as refusal:
@@ -73,5 +84,7 @@ def _not_so_many(refusal: OutOfStock) -> str:
 
 def _way_back(request: HttpRequest, wanted: str) -> str:
     """Where the form asked to go, if it is a page of this shop; else the cart."""
-    is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure())
+    is_ours = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
     return wanted if wanted and is_ours else "storefront:cart"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -13,7 +13,16 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import Store
 from catalog.models import Category, Product
-from storefront.selectors.listing import PAGE_SIZE, SORTS, Listing, ListingQuery, for_sale, in_category, listing, matching
+from storefront.selectors.listing import (
+    PAGE_SIZE,
+    SORTS,
+    Listing,
+    ListingQuery,
+    for_sale,
+    in_category,
+    listing,
+    matching,
+)
 from storefront.selectors.navigation import ancestors_of, category_tiles, children_with_counts
 from storefront.selectors.suggestions import did_you_mean
 from storefront.services.cart import available_quantity
@@ -28,7 +37,10 @@ LOW_STOCK = 5
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     store = store_of(request)
-    return shareable(request, render(request, "storefront/home.html", {"tiles": category_tiles(store), "facts": {"name": "Home"}}))
+    return shareable(
+        request,
+        render(request, "storefront/home.html", {"tiles": category_tiles(store), "facts": {"name": "Home"}}),
+    )
 
 
 @require_safe
@@ -44,7 +56,9 @@ def category(request: HttpRequest, path: str) -> HttpResponse:
         "main_category_path": trail[0].path,
         "facts": {"name": "Category", "list": {"list_id": found.path, "category": found.path}},
         "subcategories": children_with_counts(store, found) or children_with_counts(store, trail[0]),
-        **_listing_context(request, store, listed, sorts=("selection", "for-you", "new", "price", "price-down")),
+        **_listing_context(
+            request, store, listed, sorts=("selection", "for-you", "new", "price", "price-down")
+        ),
     }
     return shareable(request, render(request, "storefront/category.html", context))
 
@@ -58,15 +72,20 @@ def search(request: HttpRequest) -> HttpResponse:
     context = {
         "query": query.text,
         "facts": {"name": "Search", **({"search": {"query": query.text}} if query.text else {})},
-        **_listing_context(request, store, listed, sorts=("relevance", "for-you", "new", "price", "price-down")),
+        **_listing_context(
+            request, store, listed, sorts=("relevance", "for-you", "new", "price", "price-down")
+        ),
     }
     if query.text and not query.is_filtered and not context["result_count"]:
         context["suggestion"] = did_you_mean(store, query.text)
     return shareable(request, render(request, "storefront/search.html", context))
 
 
-def _listing_context(request: HttpRequest, store: Store, listed: Listing, *, sorts: tuple[str, ...]) -> dict[str, Any]:
+def _listing_context(
+    request: HttpRequest, store: Store, listed: Listing, *, sorts: tuple[str, ...]
+) -> dict[str, Any]:
     number = request.GET.get("page")
+    page: Page[Any]
     if listed.query.sort == "for-you":
         page = page_in_personal_order(request, listed.products, number)
     else:
@@ -86,7 +105,8 @@ def product(request: HttpRequest, external_id: str) -> HttpResponse:
     """A product that is no longer sold keeps its page, so that an old link still leads to something like it."""
     store = store_of(request)
     found = get_object_or_404(
-        Product.objects.for_store(store).select_related("brand", "category__parent__parent"), external_id=external_id
+        Product.objects.for_store(store).select_related("brand", "category__parent__parent"),
+        external_id=external_id,
     )
     available = available_quantity(found)
     trail = ancestors_of(found.category) if found.category else []

@@ -16,8 +16,8 @@ from storefront.forms import CheckoutForm
 from storefront.models import ShopAccount, ShopOrder
 from storefront.selectors.cart import PricedCart, priced_cart
 from storefront.services import payments
-from storefront.services.checkout import EmptyCart, order_place
 from storefront.services.cart import OutOfStock
+from storefront.services.checkout import EmptyCart, order_place
 from storefront.services.events import lines_properties
 from storefront.shop import account_of, anonymous_id_of, store_of
 from storefront.views.carrying import carried_cart
@@ -42,7 +42,9 @@ def checkout(request: HttpRequest) -> HttpResponse:
                 anonymous_id=anonymous_id_of(request),
             )
         except OutOfStock as shortage:
-            messages.warning(request, _("Somebody was quicker: %(name)s is short now.") % {"name": shortage.product.name})
+            messages.warning(
+                request, _("Somebody was quicker: %(name)s is short now.") % {"name": shortage.product.name}
+            )
             return redirect("storefront:cart")
         except EmptyCart:
             return redirect("storefront:cart")
@@ -53,13 +55,21 @@ def checkout(request: HttpRequest) -> HttpResponse:
         "iban": payments.EXAMPLE_IBAN,
         "voucher": payments.EXAMPLE_VOUCHER,
     }
-    context = {"form": form, "cart": priced, "examples": examples, "facts": _facts(priced) if not form.is_bound else None}
+    context = {
+        "form": form,
+        "cart": priced,
+        "examples": examples,
+        "facts": _facts(priced) if not form.is_bound else None,
+    }
     return render(request, "storefront/checkout.html", context, status=422 if form.is_bound else 200)
 
 
 def _facts(cart: PricedCart) -> dict[str, Any]:
     """For the tracker; the order itself is told by the shop's server, which alone is believed."""
-    return {"name": "Checkout", "checkout": {"products": lines_properties(cart.lines), "currency": cart.currency}}
+    return {
+        "name": "Checkout",
+        "checkout": {"products": lines_properties(cart.lines), "currency": cart.currency},
+    }
 
 
 def _known_of(account: ShopAccount | None) -> dict[str, str]:

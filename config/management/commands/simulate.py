@@ -36,10 +36,14 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--store", default=settings.ETALAGE_STOREFRONT_STORE, help="slug (default: the demo shop's)")
+        parser.add_argument(
+            "--store", default=settings.ETALAGE_STOREFRONT_STORE, help="slug (default: the demo shop's)"
+        )
         parser.add_argument("--shoppers", type=int, default=2000, help="how many people (default 2000)")
         parser.add_argument("--days", type=int, default=90, help="how many days, ending now (default 90)")
-        parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same crowd (default 1)")
+        parser.add_argument(
+            "--seed", type=int, default=1, help="the same seed gives the same crowd (default 1)"
+        )
         parser.add_argument("--again", action="store_true", help="simulate although it was done before")
         parser.add_argument("--json", action="store_true", help="print traits and counts as one JSON object")
 
@@ -48,11 +52,19 @@ class Command(BaseCommand):
             raise CommandError("There must be at least one shopper, and 1 to 730 days.")
         shop = Store.objects.filter(slug=store).first()
         if shop is None:
-            raise CommandError(f"There is no store {store!r}: run `manage.py seed_demo` first, or name another with --store.")
+            raise CommandError(
+                f"There is no store {store!r}: run `manage.py seed_demo` first, or name another with --store."
+            )
         if not shop.is_simulated:
-            raise CommandError(f"{store} is not marked as simulated: made-up shoppers do not belong into a real shop's data.")
+            raise CommandError(
+                f"{store} is not marked as simulated: made-up shoppers do not belong into a real shop's data."
+            )
         if history.is_done(shop) and not again:
-            self.stdout.write(json.dumps({"store": store, "done_before": True}) if options["json"] else "Shoppers have been here before.")
+            self.stdout.write(
+                json.dumps({"store": store, "done_before": True})
+                if options["json"]
+                else "Shoppers have been here before."
+            )
             return
         started = time.monotonic()
         report = self._simulate(shop, shoppers, days, seed)
@@ -68,9 +80,13 @@ class Command(BaseCommand):
         except ValueError as error:
             raise CommandError(str(error)) from error
         history.assign_groups(shop, simulation)
-        meter = TraitMeter(len(products), {each.product_id: each.category_path.split("/")[0] for each in products})
+        meter = TraitMeter(
+            len(products), {each.product_id: each.category_path.split("/")[0] for each in products}
+        )
         with tqdm(total=days, desc="Shopping", unit="day", disable=None, leave=False) as bar:
-            taken = history.take_in(shop, simulation, observe=meter.observe, progress=lambda count: bar.update())
+            taken = history.take_in(
+                shop, simulation, observe=meter.observe, progress=lambda count: bar.update()
+            )
         with tqdm(desc="Folding", unit="fold", disable=None, leave=False) as bar:
 
             def say(fold: str) -> None:
@@ -96,7 +112,10 @@ class Command(BaseCommand):
             },
             "privacy_requests": history.make_requests(shop, now),
             "traits": {name: round(value, 4) for name, value in traits.items()},
-            "targets": {name: {"real": target.figure, "range": [target.low, target.high]} for name, target in TARGETS.items()},
+            "targets": {
+                name: {"real": target.figure, "range": [target.low, target.high]}
+                for name, target in TARGETS.items()
+            },
             "outside_of_targets": outside_of_targets(traits),
         }
 
@@ -106,7 +125,8 @@ class Command(BaseCommand):
             return
         events = report["events"]
         self.stdout.write(
-            f"{report['shoppers']:,} simulated shoppers, {report['visits']:,} visits, {report['orders']:,} orders in {report['days']} days.\n"
+            f"{report['shoppers']:,} simulated shoppers in {report['days']} days: "
+            f"{report['visits']:,} visits, {report['orders']:,} orders.\n"
             f"{events['stored']:,} events stored, {events['discarded']:,} discarded for want of consent, "
             f"{events['quarantined']:,} quarantined, in {report['seconds']} s.\n\n"
             f"  {'Trait':28} {'simulated':>9}   real"

@@ -57,22 +57,52 @@ class Canvas:
         self.path(d, "url(#shade)")
 
     def line(self, d: str, stroke: str, width: float = 3, **attributes: object) -> None:
-        self.path(d, "none", stroke=stroke, stroke_width=width, stroke_linecap="round", stroke_linejoin="round", **attributes)
+        self.path(
+            d,
+            "none",
+            stroke=stroke,
+            stroke_width=width,
+            stroke_linecap="round",
+            stroke_linejoin="round",
+            **attributes,
+        )
 
-    def polygon(self, points: Sequence[Point], fill: str, *, shaded: bool = False, **attributes: object) -> None:
+    def polygon(
+        self, points: Sequence[Point], fill: str, *, shaded: bool = False, **attributes: object
+    ) -> None:
         d = "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) + "Z"
         (self.solid if shaded else self.path)(d, fill, **attributes)
 
-    def rect(self, x: float, y: float, width: float, height: float, fill: str, radius: float = 0, **attributes: object) -> None:
+    def rect(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str,
+        radius: float = 0,
+        **attributes: object,
+    ) -> None:
         box = f'x="{number(x)}" y="{number(y)}" width="{number(width)}" height="{number(height)}" rx="{number(radius)}"'
         self.add(f'<rect {box} fill="{fill}"{_attributes(attributes)}/>')
 
-    def solid_rect(self, x: float, y: float, width: float, height: float, fill: str, radius: float = 0, **attributes: object) -> None:
+    def solid_rect(
+        self,
+        x: float,
+        y: float,
+        width: float,
+        height: float,
+        fill: str,
+        radius: float = 0,
+        **attributes: object,
+    ) -> None:
         self.rect(x, y, width, height, fill, radius, **attributes)
         self.rect(x, y, width, height, "url(#shade)", radius)
 
     def circle(self, x: float, y: float, radius: float, fill: str, **attributes: object) -> None:
-        self.add(f'<circle cx="{number(x)}" cy="{number(y)}" r="{number(radius)}" fill="{fill}"{_attributes(attributes)}/>')
+        self.add(
+            f'<circle cx="{number(x)}" cy="{number(y)}" r="{number(radius)}" fill="{fill}"{_attributes(attributes)}/>'
+        )
 
     def ellipse(self, x: float, y: float, rx: float, ry: float, fill: str, **attributes: object) -> None:
         box = f'cx="{number(x)}" cy="{number(y)}" rx="{number(rx)}" ry="{number(ry)}"'

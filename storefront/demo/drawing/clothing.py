@@ -22,7 +22,9 @@ def jacket(canvas: Canvas, palette: Palette) -> None:
     hood = rng.random() < 0.62
     if hood:
         canvas.solid("M148 122C140 66 168 50 200 50S260 66 252 122Q200 150 148 122Z", palette.dark)
-        canvas.path("M166 122C162 86 178 74 200 74S238 86 234 122Q200 140 166 122Z", darker(palette.main, 0.62))
+        canvas.path(
+            "M166 122C162 86 178 74 200 74S238 86 234 122Q200 140 166 122Z", darker(palette.main, 0.62)
+        )
     for arm in (left, right):
         canvas.solid(arm, palette.dark if rng.random() < 0.4 else palette.main)
     canvas.solid(body, palette.main)
@@ -82,14 +84,19 @@ def _knit_pattern(canvas: Canvas, palette: Palette) -> None:
     elif pattern == "cable":
         for x in (140, 176, 224, 260):
             for y in range(110, 320, 24):
-                canvas.line(f"M{x - 7} {y}q7 12 14 0M{x + 7} {y + 12}q-7 12 -14 0", palette.dark, 3.5, opacity=0.8)
+                canvas.line(
+                    f"M{x - 7} {y}q7 12 14 0M{x + 7} {y + 12}q-7 12 -14 0", palette.dark, 3.5, opacity=0.8
+                )
     else:
         rows = range(148, 206, 18) if pattern == "yoke" else range(152, 300, 40)
         for row, y in enumerate(rows):
             step = 18 if row % 2 else 24
             for x in range(26, 390, step):
                 half = 6 if row % 2 else 8
-                canvas.path(f"M{x} {y - half}L{x + half} {y}L{x} {y + half}L{x - half} {y}Z", palette.accent if row % 2 == 0 else palette.light)
+                canvas.path(
+                    f"M{x} {y - half}L{x + half} {y}L{x} {y + half}L{x - half} {y}Z",
+                    palette.accent if row % 2 == 0 else palette.light,
+                )
             canvas.line(f"M20 {y + 14}H380", palette.light, 2.5, stroke_dasharray="5 7")
 
 
@@ -100,7 +107,10 @@ def t_shirt(canvas: Canvas, palette: Palette) -> None:
     body = f"M{left} 118Q200 96 {right} 118L{right + 3} {low}Q200 {low + 10} {left - 3} {low}Z"
     sleeve = palette.accent if rng.random() < 0.35 else palette.main
     for way, edge in ((-1, left), (1, right)):
-        canvas.solid(f"M{edge - way * 6} 112Q{edge + way * 34} 118 {edge + way * 62} 182L{edge + way * 12} 206L{edge - way * 4} 190Z", sleeve)
+        canvas.solid(
+            f"M{edge - way * 6} 112Q{edge + way * 34} 118 {edge + way * 62} 182L{edge + way * 12} 206L{edge - way * 4} 190Z",
+            sleeve,
+        )
     canvas.solid(body, palette.main)
     canvas.path("M156 110Q200 156 244 110L232 106Q200 140 168 106Z", palette.dark)
     _print(canvas, palette)
@@ -146,13 +156,22 @@ def beanie(canvas: Canvas, palette: Palette) -> None:
         for _ in range(34):
             x, y = rng.uniform(-ball, ball), rng.uniform(-ball, ball)
             if x * x + y * y < ball * ball:
-                canvas.line(f"M{200 + x:.0f} {top - 10 + y:.0f}l{rng.uniform(-7, 7):.0f} {rng.uniform(-7, 7):.0f}", lighter(palette.accent, 0.35), 2)
+                canvas.line(
+                    f"M{200 + x:.0f} {top - 10 + y:.0f}l{rng.uniform(-7, 7):.0f} {rng.uniform(-7, 7):.0f}",
+                    lighter(palette.accent, 0.35),
+                    2,
+                )
     canvas.solid(crown, palette.main)
     canvas.begin(clip_path=canvas.clip(crown))
     pattern = rng.choice(["ribs", "stripes", "zigzag"])
     if pattern == "ribs":
         for x in range(int(left), int(right) + 12, 13):
-            canvas.line(f"M{x} 270Q{200 + (x - 200) * 0.9:.0f} {top + 40} {200 + (x - 200) * 0.2:.0f} {top - 8}", palette.dark, 3, opacity=0.7)
+            canvas.line(
+                f"M{x} 270Q{200 + (x - 200) * 0.9:.0f} {top + 40} {200 + (x - 200) * 0.2:.0f} {top - 8}",
+                palette.dark,
+                3,
+                opacity=0.7,
+            )
     elif pattern == "stripes":
         for y in range(top + 24, 262, 38):
             canvas.path(f"M60 {y}Q200 {y - 14} 340 {y}V{y + 17}Q200 {y + 3} 60 {y + 17}Z", palette.accent)

@@ -12,12 +12,19 @@ def boot(canvas: Canvas, palette: Palette) -> None:
     upper = f"M108 {top}H204L212 212C244 226 300 232 324 258Q336 274 334 300H94C92 240 104 180 108 {top}Z"
     canvas.solid(upper, palette.main)
     canvas.begin(clip_path=canvas.clip(upper))
-    canvas.path("M262 310C262 262 286 240 340 250V310Z", palette.accent if rng.random() < 0.5 else palette.dark)
+    canvas.path(
+        "M262 310C262 262 286 240 340 250V310Z", palette.accent if rng.random() < 0.5 else palette.dark
+    )
     canvas.path(f"M86 {top}h40C118 200 116 260 124 310H80Z", palette.dark)
     canvas.path("M150 310C150 268 190 250 214 244L262 262V310Z", palette.dark, opacity=0.45)
     canvas.end()
-    canvas.solid(f"M100 {top + 10}Q98 {top - 12} 120 {top - 12}H196Q214 {top - 12} 212 {top + 10}Z", palette.light if rng.random() < 0.5 else LEATHER)
-    canvas.path(f"M186 {top - 12}Q206 {top - 40} 222 {top - 24}L214 {top + 30}L190 {top + 10}Z", palette.light)
+    canvas.solid(
+        f"M100 {top + 10}Q98 {top - 12} 120 {top - 12}H196Q214 {top - 12} 212 {top + 10}Z",
+        palette.light if rng.random() < 0.5 else LEATHER,
+    )
+    canvas.path(
+        f"M186 {top - 12}Q206 {top - 40} 222 {top - 24}L214 {top + 30}L190 {top + 10}Z", palette.light
+    )
     lace = rng.choice([palette.accent, PAPER, darker(palette.main, 0.55)])
     steps = 5
     for index in range(steps):
@@ -64,7 +71,9 @@ def trail_shoe(canvas: Canvas, palette: Palette) -> None:
     canvas.path(f"M150 {heel - 4}Q154 {heel - 30} 178 {heel - 24}L186 {heel + 12}Z", palette.light)
     sole = rng.choice([PAPER, "#dfe4e2", "#e8d9bd"])
     canvas.solid("M56 292Q200 306 346 288Q356 300 344 314Q338 320 322 320H84Q58 320 56 304Z", sole)
-    canvas.path("M66 312H340Q334 322 320 322H88Q70 322 66 312Z", palette.accent if rng.random() < 0.4 else DARK)
+    canvas.path(
+        "M66 312H340Q334 322 320 322H88Q70 322 66 312Z", palette.accent if rng.random() < 0.4 else DARK
+    )
     for x in range(84, 330, 20):
         canvas.rect(x, 316, 12, 8, DARK, 2)
 
@@ -73,8 +82,14 @@ def sandal(canvas: Canvas, palette: Palette) -> None:
     rng = canvas.rng
     canvas.ground_shadow(202, 322, 146)
     foot = rng.choice(["#c49a6c", "#8a6a4a", "#55504a"])
-    canvas.solid("M58 286Q60 268 92 270Q170 276 220 288Q300 300 338 288Q352 286 350 300Q346 312 322 312H78Q58 308 58 286Z", foot)
-    canvas.solid("M58 296Q60 320 86 322H318Q350 320 350 298Q340 308 318 308H84Q64 308 58 296Z", DARK if rng.random() < 0.6 else darker(foot, 0.35))
+    canvas.solid(
+        "M58 286Q60 268 92 270Q170 276 220 288Q300 300 338 288Q352 286 350 300Q346 312 322 312H78Q58 308 58 286Z",
+        foot,
+    )
+    canvas.solid(
+        "M58 296Q60 320 86 322H318Q350 320 350 298Q340 308 318 308H84Q64 308 58 296Z",
+        DARK if rng.random() < 0.6 else darker(foot, 0.35),
+    )
     for x in range(78, 330, 18):
         canvas.line(f"M{x} 322l4 -6", darker(foot, 0.5), 3)
     wide = rng.randint(20, 30)

@@ -44,7 +44,11 @@ def planter(canvas: Canvas, palette: Palette) -> None:
 
 
 def _stem(canvas: Canvas, leaf: str, x: float, y: float, top: float) -> None:
-    canvas.line(f"M200 {top}Q{number((200 + x) / 2)} {number((y + top) / 2 - 20)} {number(x)} {number(y)}", darker(leaf, 0.25), 4)
+    canvas.line(
+        f"M200 {top}Q{number((200 + x) / 2)} {number((y + top) / 2 - 20)} {number(x)} {number(y)}",
+        darker(leaf, 0.25),
+        4,
+    )
 
 
 def _fern(canvas: Canvas, leaf: str, top: float) -> None:
@@ -57,8 +61,14 @@ def _fern(canvas: Canvas, leaf: str, top: float) -> None:
         for step in range(18, length, 13):
             size = 20 * (1 - step / (length * 1.25))
             shade = leaf if step % 2 else lighter(leaf, 0.2)
-            canvas.path(f"M200 {top - step}q{size:.0f} {-size * 0.7:.0f} {size * 1.5:.0f} {-size * 0.2:.0f}q{-size * 0.6:.0f} {size * 0.5:.0f} {-size * 1.5:.0f} {size * 0.2:.0f}Z", shade)
-            canvas.path(f"M200 {top - step}q{-size:.0f} {-size * 0.7:.0f} {-size * 1.5:.0f} {-size * 0.2:.0f}q{size * 0.6:.0f} {size * 0.5:.0f} {size * 1.5:.0f} {size * 0.2:.0f}Z", shade)
+            canvas.path(
+                f"M200 {top - step}q{size:.0f} {-size * 0.7:.0f} {size * 1.5:.0f} {-size * 0.2:.0f}q{-size * 0.6:.0f} {size * 0.5:.0f} {-size * 1.5:.0f} {size * 0.2:.0f}Z",
+                shade,
+            )
+            canvas.path(
+                f"M200 {top - step}q{-size:.0f} {-size * 0.7:.0f} {-size * 1.5:.0f} {-size * 0.2:.0f}q{size * 0.6:.0f} {size * 0.5:.0f} {size * 1.5:.0f} {size * 0.2:.0f}Z",
+                shade,
+            )
         canvas.end()
 
 
@@ -68,7 +78,11 @@ def _snake_plant(canvas: Canvas, leaf: str, top: float) -> None:
         lean, tall = (x - 200) * 0.5 + rng.randint(-8, 8), rng.randint(96, 168)
         blade = f"M{x - 10} {top + 4}Q{x - 14 + lean * 0.5:.0f} {top - tall * 0.6:.0f} {x + lean:.0f} {top - tall}Q{x + 15 + lean * 0.5:.0f} {top - tall * 0.6:.0f} {x + 10} {top + 4}Z"
         canvas.solid(blade, leaf)
-        canvas.line(f"M{x} {top}Q{x + lean * 0.5:.0f} {top - tall * 0.6:.0f} {x + lean:.0f} {top - tall + 8}", lighter(leaf, 0.4), 2.5)
+        canvas.line(
+            f"M{x} {top}Q{x + lean * 0.5:.0f} {top - tall * 0.6:.0f} {x + lean:.0f} {top - tall + 8}",
+            lighter(leaf, 0.4),
+            2.5,
+        )
 
 
 def _round_leaves(canvas: Canvas, leaf: str, top: float) -> None:
@@ -93,8 +107,8 @@ def _cactus(canvas: Canvas, leaf: str, top: float) -> None:
         canvas.line(f"M{x} {top - tall + 24}V{top}", darker(leaf, 0.25), 2.5, stroke_dasharray="3 9")
     if rng.random() < 0.6:
         for turn in range(0, 360, 60):
-            x, y = around(200, top - tall - 4, 10, turn)
-            canvas.circle(x, y, 8, "#e28a8f")
+            px, py = around(200, top - tall - 4, 10, turn)
+            canvas.circle(px, py, 8, "#e28a8f")
         canvas.circle(200, top - tall - 4, 6, "#f4d35e")
 
 
@@ -119,14 +133,25 @@ def watering_can(canvas: Canvas, palette: Palette) -> None:
     centre = 216
     left, right = centre - half, centre + half
     if rng.random() < 0.5:
-        canvas.line(f"M{right - 6} {top + 20}C{right + 70} {top - 4} {right + 66} {top + 110} {right - 8} {top + 100}", palette.dark, 13)
-    canvas.line(f"M{left + 16} {top + 4}C{left + 10} {top - 92} {right - 10} {top - 92} {right - 14} {top + 4}", palette.accent, 11)
+        canvas.line(
+            f"M{right - 6} {top + 20}C{right + 70} {top - 4} {right + 66} {top + 110} {right - 8} {top + 100}",
+            palette.dark,
+            13,
+        )
+    canvas.line(
+        f"M{left + 16} {top + 4}C{left + 10} {top - 92} {right - 10} {top - 92} {right - 14} {top + 4}",
+        palette.accent,
+        11,
+    )
     reach = rng.randint(50, 66)
     canvas.line(f"M{left + 12} 286C{left - 30} 270 {reach + 34} 196 {reach} {top - 30}", palette.dark, 19)
     canvas.line(f"M{left + 12} 286C{left - 30} 270 {reach + 34} 196 {reach} {top - 30}", palette.main, 12)
     if rng.random() < 0.7:
         canvas.begin(transform=f"rotate(-28 {reach} {top - 36})")
-        canvas.solid(f"M{reach - 9} {top - 26}L{reach - 27} {top - 54}H{reach + 27}L{reach + 9} {top - 26}Z", palette.accent)
+        canvas.solid(
+            f"M{reach - 9} {top - 26}L{reach - 27} {top - 54}H{reach + 27}L{reach + 9} {top - 26}Z",
+            palette.accent,
+        )
         canvas.ellipse(reach, top - 54, 27, 7, lighter(palette.accent, 0.4))
         canvas.end()
     body = rng.choice([
@@ -173,7 +198,18 @@ def birdhouse(canvas: Canvas, palette: Palette) -> None:
     canvas.line("M184 256H216", WOOD, 8)
     canvas.solid_rect(left - 12, 302, half * 2 + 24, 15, WOOD, 4)
     over = rng.randint(18, 30)
-    canvas.polygon([(200, roof - 12), (right + over, wall_top + 12), (right + over - 8, wall_top + 28), (200, roof + 14), (left - over + 8, wall_top + 28), (left - over, wall_top + 12)], palette.accent, shaded=True)
+    canvas.polygon(
+        [
+            (200, roof - 12),
+            (right + over, wall_top + 12),
+            (right + over - 8, wall_top + 28),
+            (200, roof + 14),
+            (left - over + 8, wall_top + 28),
+            (left - over, wall_top + 12),
+        ],
+        palette.accent,
+        shaded=True,
+    )
     if rng.random() < 0.55:
         _bird(canvas, 238 if rng.random() < 0.5 else 150, 250)
 
@@ -202,7 +238,10 @@ def _tool(canvas: Canvas, palette: Palette, kind: str, x: float) -> None:
     if kind == "shears":
         for way in (-1, 1):
             canvas.line(f"M{x:.0f} 210Q{x + way * 34:.0f} 250 {x + way * 22:.0f} 338", palette.main, 16)
-            canvas.solid(f"M{x - way * 5:.0f} 212L{x + way * 12:.0f} 70Q{x + way * 22:.0f} 150 {x + way * 9:.0f} 214Z", METAL)
+            canvas.solid(
+                f"M{x - way * 5:.0f} 212L{x + way * 12:.0f} 70Q{x + way * 22:.0f} 150 {x + way * 9:.0f} 214Z",
+                METAL,
+            )
         canvas.circle(x, 206, 8, DARK)
         return
     canvas.solid(rounded(x - 15, 226, 30, 118, 10, 15), palette.main)
@@ -210,7 +249,10 @@ def _tool(canvas: Canvas, palette: Palette, kind: str, x: float) -> None:
     canvas.circle(x, 328, 5, palette.darkest)
     canvas.line(f"M{x:.0f} 228V164", STEEL, 12)
     if kind == "trowel":
-        canvas.solid(f"M{x - 31:.0f} 100C{x - 31:.0f} 150 {x - 12:.0f} 172 {x:.0f} 176C{x + 12:.0f} 172 {x + 31:.0f} 150 {x + 31:.0f} 100Q{x + 22:.0f} 66 {x:.0f} 52Q{x - 22:.0f} 66 {x - 31:.0f} 100Z", METAL)
+        canvas.solid(
+            f"M{x - 31:.0f} 100C{x - 31:.0f} 150 {x - 12:.0f} 172 {x:.0f} 176C{x + 12:.0f} 172 {x + 31:.0f} 150 {x + 31:.0f} 100Q{x + 22:.0f} 66 {x:.0f} 52Q{x - 22:.0f} 66 {x - 31:.0f} 100Z",
+            METAL,
+        )
         canvas.line(f"M{x:.0f} 166V84", STEEL, 3)
     elif kind == "fork":
         for offset in (-24, 0, 24):

@@ -11,8 +11,16 @@ def mug(canvas: Canvas, palette: Palette) -> None:
     style = rng.choice(["straight", "belly", "taper"])
     handle = rng.choice([1, -1])
     edge = 190 + handle * (half - 6)
-    canvas.line(f"M{edge} {top + 34}C{edge + handle * 72} {top + 26} {edge + handle * 72} {top + 112} {edge - handle * 2} {top + 108}", palette.dark, 19)
-    canvas.line(f"M{edge} {top + 34}C{edge + handle * 72} {top + 26} {edge + handle * 72} {top + 112} {edge - handle * 2} {top + 108}", palette.main, 12)
+    canvas.line(
+        f"M{edge} {top + 34}C{edge + handle * 72} {top + 26} {edge + handle * 72} {top + 112} {edge - handle * 2} {top + 108}",
+        palette.dark,
+        19,
+    )
+    canvas.line(
+        f"M{edge} {top + 34}C{edge + handle * 72} {top + 26} {edge + handle * 72} {top + 112} {edge - handle * 2} {top + 108}",
+        palette.main,
+        12,
+    )
     left, right = 190 - half, 190 + half
     body = {
         "straight": rounded(left, top, half * 2, 306 - top, 4, 18),
@@ -42,9 +50,16 @@ def _glaze(canvas: Canvas, palette: Palette, top: float) -> None:
         canvas.rect(80, top + 98, 240, 7, palette.accent)
     elif glaze == "speckle":
         for _ in range(60):
-            canvas.circle(rng.uniform(100, 284), rng.uniform(top + 16, 300), rng.uniform(1.2, 3.2), palette.accent)
+            canvas.circle(
+                rng.uniform(100, 284), rng.uniform(top + 16, 300), rng.uniform(1.2, 3.2), palette.accent
+            )
     elif glaze == "drip":
-        canvas.path(f"M80 {top - 4}H320V{top + 40}" + "".join(f"q-11 {rng.randint(18, 62)} -22 0q-9 -16 -18 0" for _ in range(6)) + "Z", palette.accent)
+        canvas.path(
+            f"M80 {top - 4}H320V{top + 40}"
+            + "".join(f"q-11 {rng.randint(18, 62)} -22 0q-9 -16 -18 0" for _ in range(6))
+            + "Z",
+            palette.accent,
+        )
     else:
         for y in range(int(top) + 30, 304, rng.choice([18, 26])):
             canvas.line(f"M80 {y}H320", palette.accent, 4)
@@ -56,10 +71,17 @@ def kettle(canvas: Canvas, palette: Palette) -> None:
     half, top = rng.randint(90, 106), rng.randint(158, 182)
     left, right = 200 - half, 200 + half
     grip = rng.choice([WOOD, DARK])
-    canvas.line(f"M{left + 22} {top + 26}C{left + 26} {top - 98} {right - 26} {top - 98} {right - 22} {top + 26}", STEEL, 9)
+    canvas.line(
+        f"M{left + 22} {top + 26}C{left + 26} {top - 98} {right - 26} {top - 98} {right - 22} {top + 26}",
+        STEEL,
+        9,
+    )
     canvas.line(f"M166 {top - 62}Q200 {top - 74} 234 {top - 62}", grip, 18)
     if rng.random() < 0.5:
-        canvas.solid(f"M{left + 20} 250C{left - 30} 236 {left - 30} 200 {left - 46} 182L{left - 20} 172C{left - 8} 196 {left + 10} 210 {left + 30} 212Z", palette.dark)
+        canvas.solid(
+            f"M{left + 20} 250C{left - 30} 236 {left - 30} 200 {left - 46} 182L{left - 20} 172C{left - 8} 196 {left + 10} 210 {left + 30} 212Z",
+            palette.dark,
+        )
     else:
         canvas.line(f"M{left + 20} 262C{left - 50} 250 {left - 12} 180 {left - 46} 168", palette.dark, 17)
     style = rng.choice(["dome", "squat", "cone"])
@@ -71,9 +93,17 @@ def kettle(canvas: Canvas, palette: Palette) -> None:
     canvas.solid(body, palette.main)
     canvas.begin(clip_path=canvas.clip(body))
     canvas.rect(60, 288, 290, 30, palette.accent if rng.random() < 0.6 else palette.dark)
-    canvas.path(f"M{left + 26} 300C{left + 20} 240 {left + 50} {top + 40} 190 {top + 16}", "none", stroke="#ffffff", stroke_width=8, stroke_opacity=0.25)
+    canvas.path(
+        f"M{left + 26} 300C{left + 20} 240 {left + 50} {top + 40} 190 {top + 16}",
+        "none",
+        stroke="#ffffff",
+        stroke_width=8,
+        stroke_opacity=0.25,
+    )
     canvas.end()
-    canvas.solid(f"M160 {top + 20}Q200 {top - 18} 240 {top + 20}Q200 {top + 34} 160 {top + 20}Z", palette.light)
+    canvas.solid(
+        f"M160 {top + 20}Q200 {top - 18} 240 {top + 20}Q200 {top + 34} 160 {top + 20}Z", palette.light
+    )
     canvas.circle(200, top - 4, 11, grip)
 
 
@@ -85,7 +115,11 @@ def pot(canvas: Canvas, palette: Palette) -> None:
     knob = rng.choice([METAL, WOOD, DARK])
     if rng.random() < 0.7:
         for way, edge in ((-1, left), (1, right)):
-            canvas.line(f"M{edge - way * 6} {top + 26}q{way * 44} 0 {way * 40} 24q-4 12 {-way * 36} 8", palette.dark, 13)
+            canvas.line(
+                f"M{edge - way * 6} {top + 26}q{way * 44} 0 {way * 40} 24q-4 12 {-way * 36} 8",
+                palette.dark,
+                13,
+            )
     else:
         canvas.line(f"M{right - 8} {top + 26}L{min(right + 96, 372)} {top + 4}", knob, 17)
     deep = rounded(left, top, half * 2, 312 - top, 4, rng.choice([26, 44]))
@@ -97,7 +131,10 @@ def pot(canvas: Canvas, palette: Palette) -> None:
     canvas.end()
     if rng.random() < 0.82:
         lid = rng.randint(28, 46)
-        canvas.solid(f"M{left - 6} {top + 4}C{left + 20} {top - lid} {right - 20} {top - lid} {right + 6} {top + 4}Q{right + 8} {top + 14} {right - 4} {top + 14}H{left + 4}Q{left - 8} {top + 14} {left - 6} {top + 4}Z", palette.light if rng.random() < 0.5 else palette.main)
+        canvas.solid(
+            f"M{left - 6} {top + 4}C{left + 20} {top - lid} {right - 20} {top - lid} {right + 6} {top + 4}Q{right + 8} {top + 14} {right - 4} {top + 14}H{left + 4}Q{left - 8} {top + 14} {left - 6} {top + 4}Z",
+            palette.light if rng.random() < 0.5 else palette.main,
+        )
         crown = top - lid * 0.75
         canvas.rect(190, crown - 12, 20, 16, knob, 3)
         canvas.solid(rounded(176, crown - 26, 48, 18, 9, 7), knob)
@@ -115,7 +152,11 @@ def flask(canvas: Canvas, palette: Palette) -> None:
     canvas.ground_shadow(200, 338, half + 18)
     left = 200 - half
     if rng.random() < 0.35:
-        canvas.line(f"M{200 + half - 4} {top + 84}C{200 + half + 62} {top + 78} {200 + half + 62} {top + 196} {200 + half - 4} {top + 190}", palette.accent, 14)
+        canvas.line(
+            f"M{200 + half - 4} {top + 84}C{200 + half + 62} {top + 78} {200 + half + 62} {top + 196} {200 + half - 4} {top + 190}",
+            palette.accent,
+            14,
+        )
     body = rng.choice([
         rounded(left, top + 46, half * 2, 290 - top, 26, 16),
         f"M{200 - half * 0.6:.0f} {top + 40}H{200 + half * 0.6:.0f}C{200 + half * 0.6:.0f} {top + 70} {200 + half} {top + 72} {200 + half} {top + 112}V320Q{200 + half} 336 {200 + half - 16} 336H{left + 16}Q{left} 336 {left} 320V{top + 112}C{left} {top + 72} {200 - half * 0.6:.0f} {top + 70} {200 - half * 0.6:.0f} {top + 40}Z",
@@ -136,9 +177,16 @@ def flask(canvas: Canvas, palette: Palette) -> None:
     canvas.end()
     cap = rng.choice(["cup", "loop", "flat"])
     if cap == "cup":
-        canvas.solid(rounded(200 - half * 0.84, top - 8, half * 1.68, 62, 10, 4), METAL if rng.random() < 0.5 else palette.accent)
+        canvas.solid(
+            rounded(200 - half * 0.84, top - 8, half * 1.68, 62, 10, 4),
+            METAL if rng.random() < 0.5 else palette.accent,
+        )
         canvas.line(f"M{200 - half * 0.84:.0f} {top + 40}h{half * 1.68:.0f}", darker(METAL, 0.3), 3)
     else:
         canvas.solid(rounded(200 - half * 0.62, top + 10, half * 1.24, 38, 8, 3), palette.accent)
         if cap == "loop":
-            canvas.line(f"M{200 - half * 0.42:.0f} {top + 14}C{200 - half * 0.5:.0f} {top - 36} {200 + half * 0.5:.0f} {top - 36} {200 + half * 0.42:.0f} {top + 14}", darker(palette.accent, 0.2), 9)
+            canvas.line(
+                f"M{200 - half * 0.42:.0f} {top + 14}C{200 - half * 0.5:.0f} {top - 36} {200 + half * 0.5:.0f} {top - 36} {200 + half * 0.42:.0f} {top + 14}",
+                darker(palette.accent, 0.2),
+                9,
+            )

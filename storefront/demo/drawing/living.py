@@ -17,16 +17,27 @@ def armchair(canvas: Canvas, palette: Palette) -> None:
     if style == "round":
         canvas.solid(rounded(200 - half, back_top, half * 2, 200, half - 8, 20), palette.main)
     elif style == "wing":
-        canvas.solid(f"M{200 - half - 18} {back_top + 44}Q{200 - half - 10} {back_top} {200 - half + 30} {back_top + 2}H{200 + half - 30}Q{200 + half + 10} {back_top} {200 + half + 18} {back_top + 44}L{200 + half + 4} 290H{200 - half - 4}Z", palette.main)
+        canvas.solid(
+            f"M{200 - half - 18} {back_top + 44}Q{200 - half - 10} {back_top} {200 - half + 30} {back_top + 2}H{200 + half - 30}Q{200 + half + 10} {back_top} {200 + half + 18} {back_top + 44}L{200 + half + 4} 290H{200 - half - 4}Z",
+            palette.main,
+        )
     elif style == "shell":
-        canvas.solid(f"M84 226C84 {back_top + 10} 140 {back_top} 200 {back_top}S316 {back_top + 10} 316 226L298 290H102Z", palette.main)
+        canvas.solid(
+            f"M84 226C84 {back_top + 10} 140 {back_top} 200 {back_top}S316 {back_top + 10} 316 226L298 290H102Z",
+            palette.main,
+        )
     else:
         canvas.solid(rounded(200 - half, back_top + 10, half * 2, 190, 16, 12), palette.main)
     if style != "shell":
         canvas.line(f"M200 {back_top + 22}V226", palette.dark, 3, opacity=0.7)
     else:
         for bend in (-60, -30, 0, 30, 60):
-            canvas.line(f"M{200 + bend * 0.5:.0f} 236Q{200 + bend} 180 {200 + bend * 1.3:.0f} {back_top + 18 + abs(bend) * 0.4:.0f}", palette.dark, 3, opacity=0.7)
+            canvas.line(
+                f"M{200 + bend * 0.5:.0f} 236Q{200 + bend} 180 {200 + bend * 1.3:.0f} {back_top + 18 + abs(bend) * 0.4:.0f}",
+                palette.dark,
+                3,
+                opacity=0.7,
+            )
     if rng.random() < 0.45:
         canvas.begin(transform=f"rotate({rng.randint(-9, 9)} 200 206)")
         canvas.solid(rounded(162, 170, 76, 70, 14, 14), palette.accent)
@@ -73,7 +84,12 @@ def _weave(canvas: Canvas, palette: Palette) -> None:
             canvas.rect(x, 60, 22, 300, palette.accent, opacity=0.55)
             canvas.rect(40, x, 320, 22, palette.accent, opacity=0.55)
     elif pattern == "circles":
-        for radius, colour in ((104, palette.accent), (78, palette.main), (54, palette.light), (28, palette.accent)):
+        for radius, colour in (
+            (104, palette.accent),
+            (78, palette.main),
+            (54, palette.light),
+            (28, palette.accent),
+        ):
             canvas.circle(200, 214, radius, colour)
     elif pattern == "leaf":
         for x in range(100, 320, 50):
@@ -83,12 +99,21 @@ def _weave(canvas: Canvas, palette: Palette) -> None:
     elif pattern == "diamonds":
         for x in range(80, 340, 44):
             for y in range(100, 340, 44):
-                canvas.path(f"M{x} {y - 19}L{x + 19} {y}L{x} {y + 19}L{x - 19} {y}Z", palette.accent if (x + y) % 88 else palette.light)
+                canvas.path(
+                    f"M{x} {y - 19}L{x + 19} {y}L{x} {y + 19}L{x - 19} {y}Z",
+                    palette.accent if (x + y) % 88 else palette.light,
+                )
     elif pattern == "half":
         canvas.path("M40 360L360 60V360Z", palette.accent)
     else:
         for y in range(104, 330, 22):
-            canvas.line(f"M70 {y}H340", palette.accent, 7, stroke_dasharray=f"{rng.choice([14, 22, 34])} 18", stroke_dashoffset=(y * 7) % 40)
+            canvas.line(
+                f"M70 {y}H340",
+                palette.accent,
+                7,
+                stroke_dasharray=f"{rng.choice([14, 22, 34])} 18",
+                stroke_dashoffset=(y * 7) % 40,
+            )
 
 
 def blanket(canvas: Canvas, palette: Palette) -> None:
@@ -120,7 +145,11 @@ def blanket(canvas: Canvas, palette: Palette) -> None:
         canvas.line(f"M{96 + inset} {y + tall / 2 + 2:.0f}H{300 - inset}", palette.dark, 2, opacity=0.25)
     if rng.random() < 0.6:
         for x in range(96, 312, 10):
-            canvas.line(f"M{x} 318l{rng.randint(-3, 3)} {rng.randint(14, 22)}", palette.accent if stripe == "edge" else palette.light, 4)
+            canvas.line(
+                f"M{x} 318l{rng.randint(-3, 3)} {rng.randint(14, 22)}",
+                palette.accent if stripe == "edge" else palette.light,
+                4,
+            )
 
 
 def clock(canvas: Canvas, palette: Palette) -> None:
@@ -130,13 +159,22 @@ def clock(canvas: Canvas, palette: Palette) -> None:
     if shape == "sunburst":
         radius -= 22
         for step in range(24):
-            inner, outer = around(200, 196, radius - 6, step * 15), around(200, 196, radius + (38 if step % 2 else 24), step * 15)
-            canvas.line(f"M{number(inner[0])} {number(inner[1])}L{number(outer[0])} {number(outer[1])}", WOOD if step % 2 else palette.accent, 7)
+            inner, outer = (
+                around(200, 196, radius - 6, step * 15),
+                around(200, 196, radius + (38 if step % 2 else 24), step * 15),
+            )
+            canvas.line(
+                f"M{number(inner[0])} {number(inner[1])}L{number(outer[0])} {number(outer[1])}",
+                WOOD if step % 2 else palette.accent,
+                7,
+            )
     canvas.ellipse(206, 204, radius + 2, radius + 2, "#1b1a17", opacity=0.14)
     face = rng.choice([PAPER, palette.light, palette.accent])
     if shape == "square":
         canvas.solid(rounded(200 - radius, 196 - radius, radius * 2, radius * 2, 30, 30), palette.main)
-        canvas.path(rounded(200 - radius + 15, 196 - radius + 15, radius * 2 - 30, radius * 2 - 30, 20, 20), face)
+        canvas.path(
+            rounded(200 - radius + 15, 196 - radius + 15, radius * 2 - 30, radius * 2 - 30, 20, 20), face
+        )
     else:
         canvas.circle(200, 196, radius, palette.main)
         canvas.circle(200, 196, radius, "url(#shade)")
@@ -145,8 +183,15 @@ def clock(canvas: Canvas, palette: Palette) -> None:
     marks = rng.choice([4, 12, 12, 60])
     for step in range(marks):
         is_hour = marks != 60 or step % 5 == 0
-        outer, inner = around(200, 196, radius - 22, step * 360 / marks), around(200, 196, radius - (38 if is_hour else 28), step * 360 / marks)
-        canvas.line(f"M{number(outer[0])} {number(outer[1])}L{number(inner[0])} {number(inner[1])}", ink, 5 if is_hour else 2)
+        outer, inner = (
+            around(200, 196, radius - 22, step * 360 / marks),
+            around(200, 196, radius - (38 if is_hour else 28), step * 360 / marks),
+        )
+        canvas.line(
+            f"M{number(outer[0])} {number(outer[1])}L{number(inner[0])} {number(inner[1])}",
+            ink,
+            5 if is_hour else 2,
+        )
     hour, minute = rng.randint(0, 11), rng.choice([0, 8, 10, 20, 35, 50])
     for turn, length, width in ((hour * 30 + minute / 2, 0.42, 9), (minute * 6, 0.64, 6)):
         end = around(200, 196, radius * length, turn)

@@ -39,14 +39,19 @@ def _tone_for(colour: str, rng: Random) -> str:
     """One of the four tones whose day colour is farthest from the product's, hue and brightness together."""
 
     def distance(tone: str) -> float:
-        return sum((a - b) ** 2 for a, b in zip(channels(TONES[tone][1]), channels(lighter(colour, 0.6)), strict=True))
+        return sum(
+            (a - b) ** 2
+            for a, b in zip(channels(TONES[tone][1]), channels(lighter(colour, 0.6)), strict=True)
+        )
 
     return rng.choice(sorted(TONES, key=distance, reverse=True)[:4])
 
 
 def _hills(canvas: Canvas) -> None:
     rng = canvas.rng
-    canvas.add(f'<circle class="t" cx="{rng.randint(70, 330)}" cy="{rng.randint(70, 120)}" r="{rng.randint(30, 52)}"/>')
+    canvas.add(
+        f'<circle class="t" cx="{rng.randint(70, 330)}" cy="{rng.randint(70, 120)}" r="{rng.randint(30, 52)}"/>'
+    )
     peak, low = rng.randint(110, 290), rng.randint(120, 165)
     canvas.add(f'<path class="t" d="M0 {low + 110}L{peak} {low}L400 {low + 130}V400H0z"/>')
     other = 400 - peak
@@ -56,7 +61,9 @@ def _hills(canvas: Canvas) -> None:
 
 def _circle(canvas: Canvas) -> None:
     rng = canvas.rng
-    canvas.add(f'<circle class="s" cx="{rng.randint(180, 220)}" cy="{rng.randint(180, 205)}" r="{rng.randint(138, 160)}"/>')
+    canvas.add(
+        f'<circle class="s" cx="{rng.randint(180, 220)}" cy="{rng.randint(180, 205)}" r="{rng.randint(138, 160)}"/>'
+    )
 
 
 def _arch(canvas: Canvas) -> None:
@@ -72,14 +79,18 @@ def _room(canvas: Canvas) -> None:
         x = rng.choice([48, 238])
         canvas.add(f'<path class="t" d="M{x} 60h114v150h-114z"/>')
     else:
-        canvas.add(f'<circle class="t" cx="{rng.randint(90, 310)}" cy="{rng.randint(100, 130)}" r="{rng.randint(52, 72)}"/>')
+        canvas.add(
+            f'<circle class="t" cx="{rng.randint(90, 310)}" cy="{rng.randint(100, 130)}" r="{rng.randint(52, 72)}"/>'
+        )
     canvas.add(f'<path class="s" d="M0 {edge}h400V400H0z"/>')
     canvas.add(f'<path class="f" d="M0 {edge}h400v3H0z"/>')
 
 
 def _table(canvas: Canvas) -> None:
     rng = canvas.rng
-    canvas.add(f'<circle class="t" cx="{rng.randint(120, 280)}" cy="{rng.randint(130, 170)}" r="{rng.randint(95, 125)}"/>')
+    canvas.add(
+        f'<circle class="t" cx="{rng.randint(120, 280)}" cy="{rng.randint(130, 170)}" r="{rng.randint(95, 125)}"/>'
+    )
     edge = rng.randint(296, 308)
     canvas.add(f'<path class="s" d="M0 {edge}h400V400H0z"/><path class="f" d="M0 {edge}h400v9H0z"/>')
 
@@ -87,7 +98,9 @@ def _table(canvas: Canvas) -> None:
 def _plinth(canvas: Canvas) -> None:
     rng = canvas.rng
     half, top = rng.randint(128, 152), rng.randint(302, 312)
-    canvas.add(f'<circle class="t" cx="{rng.randint(150, 250)}" cy="{rng.randint(150, 180)}" r="{rng.randint(100, 130)}"/>')
+    canvas.add(
+        f'<circle class="t" cx="{rng.randint(150, 250)}" cy="{rng.randint(150, 180)}" r="{rng.randint(100, 130)}"/>'
+    )
     canvas.add(f'<path class="s" d="M{200 - half} {top}H{200 + half}V400H{200 - half}z"/>')
     canvas.add(f'<ellipse class="f" cx="200" cy="{top}" rx="{half}" ry="16"/>')
 
@@ -97,15 +110,24 @@ def _slope(canvas: Canvas) -> None:
     high, low = rng.randint(120, 180), rng.randint(230, 280)
     ends = (high, low) if rng.random() < 0.5 else (low, high)
     canvas.add(f'<path class="t" d="M0 {ends[0]}L400 {ends[1]}V400H0z"/>')
-    canvas.add(f'<path class="s" d="M0 {number((ends[0] + 330) / 2 + 40)}L400 {number((ends[1] + 330) / 2 + 40)}V400H0z"/>')
+    canvas.add(
+        f'<path class="s" d="M0 {number((ends[0] + 330) / 2 + 40)}L400 {number((ends[1] + 330) / 2 + 40)}V400H0z"/>'
+    )
 
 
 def _leaves(canvas: Canvas) -> None:
     rng = canvas.rng
     canvas.add(f'<circle class="t" cx="{rng.randint(160, 240)}" cy="170" r="{rng.randint(125, 145)}"/>')
     for _ in range(7):
-        x, y, turn, size = rng.randint(10, 390), rng.randint(20, 260), rng.randint(0, 359), rng.randint(24, 46)
-        canvas.add(f'<path class="s" transform="translate({x} {y}) rotate({turn})" d="M0 0Q{size} {-size // 2} {2 * size} 0Q{size} {size // 2} 0 0z"/>')
+        x, y, turn, size = (
+            rng.randint(10, 390),
+            rng.randint(20, 260),
+            rng.randint(0, 359),
+            rng.randint(24, 46),
+        )
+        canvas.add(
+            f'<path class="s" transform="translate({x} {y}) rotate({turn})" d="M0 0Q{size} {-size // 2} {2 * size} 0Q{size} {size // 2} 0 0z"/>'
+        )
     canvas.add('<path class="s" d="M0 318h400V400H0z"/>')
 
 
