@@ -59,7 +59,7 @@ def _read_shopper(request: HttpRequest) -> Shopper:
         anonymous_id=anonymous_id,
         customer_id=customer_id,
         sends_gpc=request.headers.get("Sec-GPC") == "1",
-        has_paused=PAUSE_COOKIE in request.COOKIES,
+        has_paused=request.COOKIES.get(PAUSE_COOKIE) == "1",
     )
 
 
