@@ -3,99 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from accounts.models import Role
 
 SUPERUSER: Final = "superuser"
-_WORDS: Final = [
-    "alder",
-    "amber",
-    "anchor",
-    "apple",
-    "arrow",
-    "barley",
-    "basil",
-    "beacon",
-    "birch",
-    "bramble",
-    "candle",
-    "canyon",
-    "cedar",
-    "clover",
-    "cobble",
-    "copper",
-    "coral",
-    "cricket",
-    "dapple",
-    "delta",
-    "ember",
-    "fable",
-    "falcon",
-    "fern",
-    "fiddle",
-    "flint",
-    "forest",
-    "garnet",
-    "ginger",
-    "glade",
-    "harbour",
-    "hazel",
-    "heron",
-    "honey",
-    "island",
-    "ivory",
-    "jasper",
-    "juniper",
-    "kestrel",
-    "lagoon",
-    "lantern",
-    "larch",
-    "linen",
-    "maple",
-    "marble",
-    "meadow",
-    "mellow",
-    "mosaic",
-    "nectar",
-    "oak",
-    "olive",
-    "orchard",
-    "otter",
-    "pebble",
-    "pepper",
-    "pine",
-    "plover",
-    "poppy",
-    "quartz",
-    "quill",
-    "raven",
-    "reed",
-    "river",
-    "rowan",
-    "saffron",
-    "sage",
-    "sequoia",
-    "sorrel",
-    "spruce",
-    "sparrow",
-    "stone",
-    "summit",
-    "tansy",
-    "teal",
-    "thistle",
-    "thyme",
-    "timber",
-    "topaz",
-    "tundra",
-    "velvet",
-    "walnut",
-    "willow",
-    "winter",
-    "wren",
-    "yarrow",
-]
+_WORDS: Final = (Path(__file__).parent / "words.txt").read_text().split()
 
 
 @dataclass(frozen=True)
@@ -125,7 +40,7 @@ class ShopperLogin:
     interests: tuple[tuple[str, str], ...] = ()
     loyalty_status: str = ""
     has_history: bool = True
-    sessions: int = field(default=14)
+    sessions: int = 14
 
 
 STAFF: Final = (
