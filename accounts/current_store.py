@@ -13,6 +13,13 @@ from accounts.permissions import Ability, abilities_in, stores_of
 SESSION_KEY = "etalage_admin_store"
 
 
+def staff_user(request: HttpRequest) -> User:
+    """Who does it, for services and the audit log. Raises PermissionDenied for nobody."""
+    if not isinstance(request.user, User):
+        raise PermissionDenied("Log in first.")
+    return request.user
+
+
 def stores(request: HttpRequest) -> list[Store]:
     """Stores of the user, by name; read once a request."""
     if not hasattr(request, "_etalage_stores"):
@@ -49,7 +56,7 @@ def abilities(request: HttpRequest) -> frozenset[Ability]:
     if not hasattr(request, "_etalage_abilities"):
         store = current_store(request)
         request._etalage_abilities = (  # type: ignore[attr-defined]
-            abilities_in(cast(User, request.user), store) if store and request.user.is_staff else frozenset()
+            abilities_in(request.user, store) if store and request.user.is_staff else frozenset()
         )
     return cast(frozenset[Ability], request._etalage_abilities)  # type: ignore[attr-defined]
 

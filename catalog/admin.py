@@ -252,7 +252,7 @@ class CategoryAdmin(CatalogAdmin):
             super().save_model(request, obj, form, change)
             return
         store = require_store(request)
-        names = []
+        names: list[str] = []
         node: Category | None = obj.parent
         while node:
             names.insert(0, node.name)

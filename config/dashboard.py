@@ -120,7 +120,8 @@ def _paid(store: Store, days: int) -> Paid:
             now,
         )
 
-    found: Paid = cache.get_or_set(f"etalage:dashboard:{store.pk}:{days}", read, CACHE_SECONDS)
+    found = cache.get_or_set(f"etalage:dashboard:{store.pk}:{days}", read, CACHE_SECONDS)
+    assert isinstance(found, Paid)
     return found
 
 

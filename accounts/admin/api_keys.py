@@ -22,7 +22,7 @@ from unfold.widgets import (
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import require
+from accounts.current_store import require, staff_user
 from accounts.display.columns import ago, moment_text, when
 from accounts.models import ApiKey, Scope
 from accounts.permissions import Ability
@@ -147,7 +147,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             "form": form,
         }
         if form.is_valid():
-            key, secret = api_key_create(store=store, created_by=request.user, **form.cleaned_data)  # type: ignore[arg-type]
+            key, secret = api_key_create(store=store, created_by=staff_user(request), **form.cleaned_data)
             response = TemplateResponse(
                 request, "admin/accounts/apikey/created.html", {**context, "key": key, "secret": secret}
             )
@@ -160,7 +160,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         back = reverse("admin:accounts_apikey_changelist")
         form = OptionalReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            api_key_revoke(key=key, actor=request.user, reason=form.cleaned_data["reason"])  # type: ignore[arg-type]
+            api_key_revoke(key=key, actor=staff_user(request), reason=form.cleaned_data["reason"])
             messages.success(request, f"{key} is revoked.")
             return HttpResponseRedirect(back)
         return confirm_page(
@@ -169,7 +169,8 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             Confirmation(
                 title=f"Revoke {key}?",
                 consequences=[
-                    "Whatever still uses it is refused with 401 within seconds: events of its pages and servers are lost to you until they have a new key.",
+                    "Whatever still uses it is refused with 401 within seconds. "
+                    "What its pages and servers send is lost until they have a new key.",
                     f"Last used: {moment_text(key.last_used_at) if key.last_used_at else 'never'}.",
                     "What it sent stays.",
                 ],

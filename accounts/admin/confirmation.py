@@ -39,17 +39,24 @@ class OptionalReasonForm(ReasonForm):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.fields["reason"].required = False
+        self.fields["reason"].label = "Reason (optional)"
 
 
 def confirm_page(
-    request: HttpRequest, model_admin: ModelAdmin, confirmation: Confirmation, form: forms.Form | None = None
+    request: HttpRequest,
+    model_admin: ModelAdmin,
+    confirmation: Confirmation,
+    form: forms.Form | None = None,
+    *,
+    hidden: Sequence[tuple[str, str]] = (),
 ) -> TemplateResponse:
-    """A form that posts to its own address; the view does the deed on POST."""
+    """A form that posts to its own address, with `hidden` fields; the view does the deed on POST."""
     context = {
         **model_admin.admin_site.each_context(request),
         "title": confirmation.title,
         "opts": model_admin.opts,
         "confirmation": confirmation,
         "form": form,
+        "hidden": hidden,
     }
     return TemplateResponse(request, "admin/etalage/confirm.html", context)

@@ -15,7 +15,7 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from accounts import auditing
 from accounts.admin.exports import ExportColumn, csv_response
-from accounts.current_store import current_store, may, require, require_store
+from accounts.current_store import current_store, may, require, require_store, staff_user
 from accounts.permissions import Ability
 
 
@@ -30,7 +30,7 @@ class ScopedModelForm(forms.ModelForm):
             self.instance.store = self.store
 
     def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"store"}
+        return super()._get_validation_exclusions() - {"store"}  # type: ignore[misc]
 
 
 def has_store(model: type[Model]) -> bool:
@@ -60,7 +60,7 @@ class ScopedAdmin(ModelAdmin):
     empty_link: ClassVar[tuple[str, str] | None] = None
     intro: ClassVar[str] = ""
 
-    form = ScopedModelForm
+    form: type[forms.ModelForm] = ScopedModelForm
     list_per_page = 50
     list_filter_submit = True
     list_before_template = "admin/etalage/list_intro.html"
@@ -108,7 +108,7 @@ class ScopedAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         store = current_store(request)
-        rows = self.model.all_stores.all()
+        rows = self.model.all_stores.all()  # type: ignore[attr-defined]
         ordering = self.get_ordering(request)
         return (rows.filter(store=store) if store else rows.none()).order_by(*ordering or [])
 
@@ -137,7 +137,7 @@ class ScopedAdmin(ModelAdmin):
         store = require_store(request)
         auditing.record(
             store=store,
-            actor=request.user,
+            actor=staff_user(request),
             action=f"{self.opts.model_name}.{verb}",
             target=target,
             details=details,

@@ -17,7 +17,7 @@ from accounts.admin import panels
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import may, require_store
+from accounts.current_store import may, require_store, staff_user
 from accounts.display.columns import ago, when
 from accounts.models import Customer, IdentityLink, ProfileSource, Visitor
 from accounts.permissions import Ability
@@ -92,7 +92,11 @@ class CustomerAdmin(ReadOnlyAdmin):
         with transaction.atomic():
             details = {"found": len(found)}
             auditing.record(
-                store=store, actor=request.user, action="vault.searched", target="email", details=details
+                store=store,
+                actor=staff_user(request),
+                action="vault.searched",
+                target="email",
+                details=details,
             )
         return queryset.filter(pk__in=found), False
 
@@ -111,7 +115,7 @@ class CustomerAdmin(ReadOnlyAdmin):
             with transaction.atomic():
                 auditing.record(
                     store=customer.store,
-                    actor=request.user,
+                    actor=staff_user(request),
                     action="vault.read",
                     target=f"customer:{customer.public_id}",
                     reason=form.cleaned_data["reason"],
@@ -308,7 +312,7 @@ class IdentityLinkAdmin(ReadOnlyAdmin):
                 identity_unlink(link=link)
                 auditing.record(
                     store=link.store,
-                    actor=request.user,
+                    actor=staff_user(request),
                     action="identity_link.undone",
                     target=f"identity_link:{link.pk}",
                     reason=form.cleaned_data["reason"],

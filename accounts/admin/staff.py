@@ -27,7 +27,7 @@ from unfold.widgets import (
 
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.scoped import ScopedAdmin
-from accounts.current_store import current_store, may, require
+from accounts.current_store import current_store, may, require, staff_user
 from accounts.display.columns import ago
 from accounts.models import Role, Store, StoreMembership, User
 from accounts.permissions import ABILITIES, Ability
@@ -65,7 +65,8 @@ class StoreAdmin(ScopedAdmin):
             "Measurement",
             {
                 "fields": ("holdout_share",),
-                "description": "Shoppers of the control group see popular products. Without them nobody can say what personal shelves are worth.",
+                "description": "Shoppers of the control group see popular products. "
+                "Without them nobody can say what personal shelves are worth.",
             },
         ),
         (
@@ -81,7 +82,7 @@ class StoreAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Store]:
         store = current_store(request)
-        return Store.objects.filter(pk=store.pk if store else None)
+        return Store.objects.filter(pk=store.pk) if store else Store.objects.none()
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Any:
         return self.exclude
@@ -189,7 +190,9 @@ class MembershipAdmin(ScopedAdmin):
         form = NewMemberForm(request.POST or None)
         if form.is_valid():
             try:
-                membership = membership_grant(store=store, granted_by=request.user, **form.cleaned_data)  # type: ignore[arg-type]
+                membership = membership_grant(
+                    store=store, granted_by=staff_user(request), **form.cleaned_data
+                )
             except ValidationError as error:
                 form.add_error(None, error)
             else:
@@ -214,8 +217,8 @@ class MembershipAdmin(ScopedAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 membership_revoke(
-                    membership=membership, revoked_by=request.user, reason=form.cleaned_data["reason"]
-                )  # type: ignore[arg-type]
+                    membership=membership, revoked_by=staff_user(request), reason=form.cleaned_data["reason"]
+                )
             except ValidationError as error:
                 messages.error(request, " ".join(error.messages))
             else:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 PLOT_WIDTH = 1000
 PLOT_HEIGHT = 240
-COLOURS = 8
+COLOURS = 12
 _TICK_STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 

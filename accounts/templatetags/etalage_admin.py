@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from accounts.display import columns
 from accounts.display.charts import PLOT_HEIGHT, PLOT_WIDTH, BarChart, LineChart
@@ -37,3 +39,17 @@ register.filter("duration", columns.duration)
 def percent(value: float | None) -> str:
     """0.1234 as `12.3 %`; None as a dash."""
     return columns.DASH if value is None else f"{100 * value:.1f} %"
+
+
+@register.filter
+def code_marks(text: str) -> SafeString:
+    """`` `name` `` as code; everything else escaped."""
+    pieces = str(text).split("`")
+    return format_html_join(
+        "",
+        "{}",
+        (
+            (format_html("<code>{}</code>", piece) if place % 2 else piece,)
+            for place, piece in enumerate(pieces)
+        ),
+    )

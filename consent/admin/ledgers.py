@@ -30,7 +30,7 @@ class LedgerAdmin(ReadOnlyAdmin):
 
     view_ability = Ability.READ_PRIVACY
     ledger: ClassVar[Ledger]
-    list_select_related = ("payload",)
+    list_select_related: Any = ("payload",)
 
     def get_urls(self) -> list[URLPattern]:
         name = f"consent_{self.opts.model_name}_verify"

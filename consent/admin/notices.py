@@ -16,7 +16,7 @@ from unfold.decorators import display
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ScopedAdmin
-from accounts.current_store import may, require
+from accounts.current_store import may, require, staff_user
 from accounts.display.columns import when
 from accounts.permissions import Ability
 from consent.models import Notice, PurposeText
@@ -60,7 +60,10 @@ class StateFilter(DropdownFilter):
 class NoticeAdmin(ScopedAdmin):
     view_ability = Ability.READ_PRIVACY
     change_ability = Ability.PUBLISH_NOTICES
-    intro = "What visitors are asked, and what they are told. A published version is frozen: a change is a new version, and asks again whoever read the old words."
+    intro = (
+        "What visitors are asked, and what they are told. A published version is frozen: "
+        "a change is a new version, and asks again whoever read the old words."
+    )
     empty_title = "No notice yet"
     empty_text = "The default texts are published with the first visit of the shop."
     list_display = ("name", "title", "state", "published", "fingerprint")
@@ -146,8 +149,8 @@ class NoticeAdmin(ScopedAdmin):
                 published = notice_publish(
                     store=notice.store,
                     version=notice.version,
-                    actor=request.user,
-                    reason=form.cleaned_data["reason"],  # type: ignore[arg-type]
+                    actor=staff_user(request),
+                    reason=form.cleaned_data["reason"],
                 )
             except ValidationError as error:
                 messages.error(request, " ".join(error.messages))

@@ -28,7 +28,7 @@ from unfold.widgets import (
 from accounts import auditing
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
 from accounts.admin.scoped import ReadOnlyAdmin, ScopedAdmin
-from accounts.current_store import may, require, require_store
+from accounts.current_store import may, require, require_store, staff_user
 from accounts.display.columns import DASH, age, when
 from accounts.models import Customer
 from accounts.permissions import Ability
@@ -171,7 +171,7 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
                     kind=form.cleaned_data["kind"],
                     source=DataSubjectRequest.Source.STAFF,
                     message=form.cleaned_data["message"],
-                    actor=request.user,  # type: ignore[arg-type]
+                    actor=staff_user(request),
                 )
                 messages.success(
                     request,
@@ -204,10 +204,10 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
             with transaction.atomic():
                 auditing.record(
                     store=asked.store,
-                    actor=request.user,
+                    actor=staff_user(request),
                     action="request.read",
                     target=f"request:{asked.public_id}",
-                )  # type: ignore[arg-type]
+                )
         text, tone = deadline(asked)
         context = {
             "asked": asked,
@@ -246,7 +246,7 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
             form.fields["reason"].help_text = deed.reason_help
         if request.method == "POST" and form.is_valid():
             try:
-                deed.do(asked, request.user, form.cleaned_data["reason"])  # type: ignore[arg-type]
+                deed.do(asked, staff_user(request), form.cleaned_data["reason"])
             except ValueError as error:
                 messages.error(request, str(error))
             else:

@@ -44,7 +44,10 @@ class EventWeightAdmin(ScopedAdmin):
     change_ability = Ability.MANAGE_MODELS
     delete_ability = Ability.MANAGE_MODELS
     form = EventWeightForm
-    intro = "A purchase is not a view. Shelves use these weights at once, models with their next training. Events that are not listed say nothing about taste."
+    intro = (
+        "A purchase is not a view. Shelves use these weights at once, models with their next training. "
+        "Events that are not listed say nothing about taste."
+    )
     empty_title = "No weights: nothing says anything about taste"
     empty_text = "Add at least Product Viewed and Order Completed."
     list_display = ("event_name", "weight", "in_views")

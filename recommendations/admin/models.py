@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import may, require
+from accounts.current_store import may, require, staff_user
 from accounts.display.charts import Bar, BarChart
 from accounts.display.columns import DASH, moment_text, when
 from accounts.permissions import Ability
@@ -150,7 +150,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
                 ("Products not seen before", figure_table(metrics, "unseen")),
                 ("All products, also ones seen before", figure_table(metrics, "all")),
             ],
-            "by_density": metrics.get("by_density") or {},
+            "by_density": _by_density(metrics),
             "interval": metrics.get("interval") or {},
             "cases": metrics.get("cases"),
             "may_manage": may(request, Ability.MANAGE_MODELS),
@@ -164,7 +164,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             try:
-                model_publish(version=version, actor=request.user, reason=form.cleaned_data["reason"])  # type: ignore[arg-type]
+                model_publish(version=version, actor=staff_user(request), reason=form.cleaned_data["reason"])
             except CannotPublish as error:
                 messages.error(request, str(error))
             else:
@@ -202,8 +202,8 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 version = model_roll_back(
-                    store_id=store.pk, actor=request.user, reason=form.cleaned_data["reason"]
-                )  # type: ignore[arg-type]
+                    store_id=store.pk, actor=staff_user(request), reason=form.cleaned_data["reason"]
+                )
             except CannotPublish as error:
                 messages.error(request, str(error))
             else:
@@ -281,6 +281,12 @@ class ModelVersionAdmin(ReadOnlyAdmin):
     @display(description="Published", ordering="published_at")
     def published(self, version: ModelVersion) -> str:
         return when(version.published_at)
+
+
+def _by_density(metrics: dict[str, Any]) -> list[tuple[str, float]]:
+    """`2-4` and the like, the fewest first."""
+    found = metrics.get("by_density") or {}
+    return sorted(found.items(), key=lambda entry: int(entry[0].split("-")[0].rstrip("+") or 0))
 
 
 def _figure(version: ModelVersion, strategy: str, figure: str) -> float | None:

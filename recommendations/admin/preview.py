@@ -11,8 +11,9 @@ from accounts.display.charts import Slice, stack
 from accounts.models import Store
 from recommendations.admin.personas import Persona, personas
 from recommendations.admin.strategies import text_of
-from recommendations.models import Placement
+from recommendations.models import Density, Placement
 from recommendations.pipeline import open_context, serve
+from recommendations.services.blends import EVERYBODY, Audience
 from recommendations.serving import store_state, versions
 from recommendations.serving.configuration import BlendSettings, PlacementSettings
 from recommendations.serving.deadline import Deadline, DeadlineExceeded
@@ -62,13 +63,17 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A shopper's shelf by the published weights (`before`) and by the draft (`after`)."""
+    """A shopper's shelf by the published weights (`before`) and by the draft (`after`).
+
+    `follows`: the weights that are being edited are those of this shopper's shelf.
+    """
 
     name: str
     story: str
     before: Side
     after: Side
     gone: int  # products of `before` that are not in `after`
+    follows: bool = True
 
     @property
     def is_same(self) -> bool:
@@ -86,28 +91,26 @@ def snapshot_of(store: Store) -> Snapshot:
 
 
 def compare_personas(
-    store: Store, placement: Placement, draft: BlendSettings, *, segment_id: int | None = None
+    store: Store, placement: Placement, draft: BlendSettings, *, audience: Audience = EVERYBODY
 ) -> list[Comparison]:
-    """Every persona's shelf before and after. With `segment_id` they are all taken for members of that segment.
+    """Every persona's shelf before and after, first of those whom the weights for `audience` are for.
 
-    Raises NotReady.
+    With weights for a segment they are all taken for its members. Raises NotReady.
     """
     snapshot = snapshot_of(store)
     settings = _settings(snapshot, placement)
     now = time()
-    known = KnownShopper(may_personalise=True, key="persona", segments=(segment_id,) if segment_id else ())
-    return [
-        _compare(
-            persona.name,
-            persona.story,
-            persona.slug,
-            [
-                _context(store, snapshot, settings, persona, known, now, blend)
-                for blend in (settings.blend, draft)
-            ],
+    known = KnownShopper(may_personalise=True, key="persona", segments=(audience[0],) if audience[0] else ())
+    edited = draft.rows.get((audience[0], Density(audience[1])))
+    found = []
+    for persona in personas(snapshot.assortment, now):
+        before, after = (
+            _context(store, snapshot, settings, persona, known, now, blend)
+            for blend in (settings.blend, draft)
         )
-        for persona in personas(snapshot.assortment, now)
-    ]
+        comparison = _compare(persona.name, persona.story, persona.slug, (before, after))
+        found.append(replace(comparison, follows=after.weights.by_strategy is edited))
+    return sorted(found, key=lambda comparison: not comparison.follows)
 
 
 def _context(

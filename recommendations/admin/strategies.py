@@ -18,26 +18,26 @@ class StrategyText:
 
 STRATEGY_TEXTS: Final = (
     StrategyText("session_knn", "Similar visits", "What people went for in visits like this one.", 0),
-    StrategyText("viewed_next", "Viewed next", "What others looked at after these products.", 5),
+    StrategyText("viewed_next", "Viewed next", "What others looked at after these products.", 9),
     StrategyText("item_vectors", "Product map", "Products that keep the same company (item vectors).", 2),
     StrategyText("item_knn", "Similar products", "Products liked by the same people (item-item).", 3),
-    StrategyText("bought_together", "Bought together", "What ends up in one order with these products.", 4),
+    StrategyText("bought_together", "Bought together", "What ends up in one order with these products.", 10),
     StrategyText("als", "Taste, by factors", "Latent taste of the shopper (matrix factorisation).", 1),
     StrategyText(
-        "ease", "Taste, by patterns", "Which products go with the whole of what they did (EASE).", 6
+        "ease", "Taste, by patterns", "Which products go with the whole of what they did (EASE).", 11
     ),
     StrategyText("lightfm", "Taste and traits", "Taste with traits of products and customers (LightFM).", 7),
-    StrategyText("content", "Same kind", "Products described alike: words and attributes.", 2),
-    StrategyText("interests", "Stated interests", "Categories and brands that the customer named.", 3),
+    StrategyText("content", "Same kind", "Products described alike: words and attributes.", 4),
+    StrategyText("interests", "Stated interests", "Categories and brands that the customer named.", 8),
     StrategyText("reminder", "Seen before", "Brings back what they looked at.", 6),
     StrategyText("recently_viewed", "Recently viewed", "What they looked at, newest first.", 6),
-    StrategyText("repurchase", "Buy again", "Bought before and due again.", 4),
-    StrategyText("trending", "Trending", "Wanted more and more, of late.", 1),
-    StrategyText("popular", "Popular", "Wanted by most, of all time.", 7),
+    StrategyText("repurchase", "Buy again", "Bought before and due again.", 10),
+    StrategyText("trending", "Trending", "Wanted more and more, of late.", 6),
+    StrategyText("popular", "Popular", "Wanted by most, of all time.", 11),
     StrategyText(
         "popular_in_category", "Popular around here", "Wanted most in the categories they look at.", 5
     ),
-    StrategyText("new", "New arrivals", "Came into the shop lately.", 0),
+    StrategyText("new", "New arrivals", "Came into the shop lately.", 9),
 )
 _BY_NAME: Final = {text.name: text for text in STRATEGY_TEXTS}
 

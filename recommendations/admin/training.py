@@ -18,7 +18,7 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldBooleanSwitchWid
 from accounts import auditing
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import may, require
+from accounts.current_store import may, require, staff_user
 from accounts.display.charts import Bar, BarChart, LineChart, Series
 from accounts.display.columns import duration, when
 from accounts.models import Store
@@ -128,7 +128,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         store = require(request, Ability.MANAGE_MODELS)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        training_request(store=store, user=request.user)  # type: ignore[arg-type]
+        training_request(store=store, user=staff_user(request))
         messages.success(
             request,
             "A worker trains as soon as one is free. The run appears here; the live version serves until then.",
@@ -141,13 +141,15 @@ class TrainingRunAdmin(ReadOnlyAdmin):
             return HttpResponseNotAllowed(["POST"])
         form = ScheduleForm(request.POST)
         if not form.is_valid():
-            messages.error(request, " ".join(error for errors in form.errors.values() for error in errors))
+            messages.error(
+                request, " ".join(str(error) for errors in form.errors.values() for error in errors)
+            )
             return HttpResponseRedirect(_list_url())
         with transaction.atomic():
             schedule_update(store=store, **form.cleaned_data)
             auditing.record(
                 store=store,
-                actor=request.user,  # type: ignore[arg-type]
+                actor=staff_user(request),
                 action="training_schedule.changed",
                 target=f"store:{store.slug}",
                 details=dict(form.cleaned_data),
@@ -165,7 +167,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         run = self.object_for(request, object_id, Ability.MANAGE_MODELS)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        run_acknowledge(run=run, user=request.user)  # type: ignore[arg-type]
+        run_acknowledge(run=run, user=staff_user(request))
         messages.success(request, "The warning is taken away. The run stays in the list.")
         return HttpResponseRedirect(_list_url())
 

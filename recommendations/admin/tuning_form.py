@@ -61,7 +61,7 @@ def read_draft(data: QueryDict) -> BlendDraft:
             continue
         segment, density, strategy = found.groups()
         audience = (None if segment == "-" else int(segment), "" if density == "-" else density)
-        rows.setdefault(audience, {})[strategy] = _number(data[name], strategy)
+        rows.setdefault(audience, {})[strategy] = _number(data.get(name, ""), strategy)
     return BlendDraft(
         rows=rows,
         normalisation=data.get("normalisation", "max"),

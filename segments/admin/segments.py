@@ -24,7 +24,7 @@ from unfold.widgets import (
 
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.scoped import ScopedAdmin
-from accounts.current_store import may, require
+from accounts.current_store import may, require, staff_user
 from accounts.display.columns import ago
 from accounts.models import Customer, Visitor
 from accounts.permissions import Ability
@@ -62,7 +62,10 @@ class SegmentAdmin(ScopedAdmin):
     add_ability = Ability.EDIT_SEGMENTS
     change_ability = Ability.EDIT_SEGMENTS
     delete_ability = Ability.EDIT_SEGMENTS
-    intro = "Groups of shoppers: by rules that you write, by where they stand, and by likeness that was found. Weights can differ by segment."
+    intro = (
+        "Groups of shoppers: by rules that you write, by where they stand, and by likeness that was found. "
+        "Weights can differ by segment."
+    )
     empty_title = "No segments yet"
     empty_text = "Write the first rule, for example: at least two orders within 90 days."
     list_display = ("name", "kind_label", "size", "summary", "priority", "computed", "is_active")
@@ -110,6 +113,9 @@ class SegmentAdmin(ScopedAdmin):
 
     def _edit(self, request: HttpRequest, segment: Segment) -> HttpResponse:
         form = SegmentForm(request.POST or None, instance=segment)
+        if segment.kind == Segment.Kind.CLUSTER:
+            # Its words follow its centre with every computation: what is typed here would not last.
+            form.fields["name"].disabled = form.fields["description"].disabled = True
         problems: list[str] = []
         count: int | None = None
         if request.method == "POST":
@@ -140,7 +146,7 @@ class SegmentAdmin(ScopedAdmin):
         if not changed.slug:
             changed.slug = _free_slug(changed)
         try:
-            segment_save(segment=changed, actor=request.user)  # type: ignore[arg-type]
+            segment_save(segment=changed, actor=staff_user(request))
         except ValidationError as error:
             form.add_error(None, ValidationError(error.messages))
             return None
@@ -216,7 +222,7 @@ class SegmentAdmin(ScopedAdmin):
         segment = self.object_for(request, object_id, Ability.EDIT_SEGMENTS)
         form = OptionalReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            segment_delete(segment=segment, actor=request.user, reason=form.cleaned_data["reason"])  # type: ignore[arg-type]
+            segment_delete(segment=segment, actor=staff_user(request), reason=form.cleaned_data["reason"])
             messages.success(request, f"“{segment}” is deleted.")
             return HttpResponseRedirect(reverse("admin:segments_segment_changelist"))
         return confirm_page(

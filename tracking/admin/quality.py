@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, Final
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts import auditing
+from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.filters import InStoreFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import may
+from accounts.current_store import may, staff_user
 from accounts.display.columns import when
 from accounts.permissions import Ability
 from tracking.ingestion.drafts import Reason
 from tracking.models import DiscardCount, QuarantinedEvent
+from tracking.services.quarantine import CannotReplay, quarantine_discard, quarantine_replay
 
 # What mends each fault, in the words of the person who has to mend it.
 MENDS: Final[dict[str, str]] = {
@@ -52,6 +58,19 @@ def readable(raw: bytes) -> str:
         return text
 
 
+OUTCOMES: Final = {
+    "stored": "It is stored in the log.",
+    "duplicate": "An event with its message id is in the log already: nothing to store.",
+    "not_permitted": "Its shopper has not permitted it: it was counted, and not stored.",
+}
+# One request answers for so many at most; the rest stay chosen for the next one.
+MOST_AT_ONCE: Final = 500
+
+
+def _page_of(event: QuarantinedEvent) -> str:
+    return reverse("admin:tracking_quarantinedevent_change", args=[event.pk])
+
+
 @admin.register(QuarantinedEvent)
 class QuarantinedEventAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_DATA_QUALITY
@@ -76,6 +95,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     ordering = ("-received_at",)
     list_select_related = ("api_key",)
     change_form_template = "admin/tracking/quarantined.html"
+    actions = ("replay_chosen", "discard_chosen")
     export_columns = {
         "received_at": "received_at",
         "message_id": "message_id",
@@ -85,6 +105,116 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
         "state": "state",
         "key": "api_key__name",
     }
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("<path:object_id>/replay/", wrap(self.replay_view), name="tracking_quarantinedevent_replay"),
+            path(
+                "<path:object_id>/discard/", wrap(self.discard_view), name="tracking_quarantinedevent_discard"
+            ),
+            *super().get_urls(),
+        ]
+
+    def has_mend_permission(self, request: HttpRequest) -> bool:
+        return may(request, Ability.MEND_DATA)
+
+    def replay_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """POST `raw`: the bytes as mended; what is not changed is sent byte for byte as it came."""
+        event = self.object_for(request, object_id, Ability.MEND_DATA)
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        mended = request.POST.get("raw", "").replace("\r\n", "\n")
+        is_changed = mended.strip() != readable(bytes(event.raw)).strip()
+        try:
+            result = quarantine_replay(
+                event=event, actor=staff_user(request), raw=mended.encode() if is_changed else None
+            )
+        except CannotReplay as error:
+            messages.error(request, str(error))
+            return HttpResponseRedirect(_page_of(event))
+        if result.outcome == "faulty":
+            messages.warning(request, f"It is still faulty: {result.detail}")
+            return HttpResponseRedirect(_page_of(event))
+        messages.success(request, OUTCOMES[result.outcome])
+        return HttpResponseRedirect(
+            reverse("admin:tracking_quarantinedevent_changelist") + "?state__exact=open"
+        )
+
+    def discard_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        event = self.object_for(request, object_id, Ability.MEND_DATA)
+        form = OptionalReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                quarantine_discard(event=event, actor=staff_user(request), reason=form.cleaned_data["reason"])
+            except CannotReplay as error:
+                messages.error(request, str(error))
+            else:
+                messages.success(request, "The event is discarded.")
+            return HttpResponseRedirect(
+                reverse("admin:tracking_quarantinedevent_changelist") + "?state__exact=open"
+            )
+        confirmation = Confirmation(
+            title="Discard this event?",
+            consequences=[
+                "It is never stored in the log.",
+                "Its bytes stay here, marked as discarded, until retention deletes them.",
+            ],
+            undo="No. Ask the sender to send it again.",
+            button="Discard",
+            back_url=_page_of(event),
+            is_dangerous=True,
+        )
+        return confirm_page(request, self, confirmation, form)
+
+    @admin.action(description="Replay: send them through validation and consent again", permissions=["mend"])
+    def replay_chosen(self, request: HttpRequest, queryset: QuerySet[QuarantinedEvent]) -> None:
+        counts: Counter[str] = Counter()
+        for event in queryset.select_related("api_key", "api_key__store", "store")[:MOST_AT_ONCE]:
+            try:
+                counts[quarantine_replay(event=event, actor=staff_user(request)).outcome] += 1
+            except CannotReplay:
+                counts["left alone"] += 1
+        self.message_user(
+            request,
+            ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+            or "Nothing chosen.",
+        )
+
+    @admin.action(description="Discard (cannot be undone)", permissions=["mend"])
+    def discard_chosen(
+        self, request: HttpRequest, queryset: QuerySet[QuarantinedEvent]
+    ) -> HttpResponse | None:
+        """The list's own confirmation: how many, and that there is no way back."""
+        chosen = list(queryset.select_related("store")[:MOST_AT_ONCE])
+        if "confirmed" not in request.POST:
+            return self._confirm_discard(request, chosen)
+        count = 0
+        for event in chosen:
+            if event.state == QuarantinedEvent.State.OPEN:
+                quarantine_discard(event=event, actor=staff_user(request))
+                count += 1
+        self.message_user(request, f"{count} events are discarded.")
+        return None
+
+    def _confirm_discard(self, request: HttpRequest, chosen: list[QuarantinedEvent]) -> HttpResponse:
+        confirmation = Confirmation(
+            title=f"Discard {len(chosen)} events?",
+            consequences=[
+                "They are never stored in the log.",
+                "Their bytes stay, marked as discarded, until retention deletes them.",
+            ],
+            undo="No. Ask the sender to send them again.",
+            button=f"Discard {len(chosen)} events",
+            back_url=reverse("admin:tracking_quarantinedevent_changelist"),
+            is_dangerous=True,
+        )
+        hidden = [
+            ("action", "discard_chosen"),
+            ("confirmed", "1"),
+            *((ACTION_CHECKBOX_NAME, str(event.pk)) for event in chosen),
+        ]
+        return confirm_page(request, self, confirmation, hidden=hidden)
 
     def changeform_view(
         self,
@@ -100,7 +230,10 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
             with transaction.atomic():
                 target = f"quarantined_event:{event.pk}"
                 auditing.record(
-                    store=event.store, actor=request.user, action="quarantined_event.read", target=target
+                    store=event.store,
+                    actor=staff_user(request),
+                    action="quarantined_event.read",
+                    target=target,
                 )
         context = {
             "event": event,
