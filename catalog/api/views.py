@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db.models import Count, Q, QuerySet
 from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework.exceptions import ValidationError
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 
 from accounts.api.pagination import LimitedCursorPagination
@@ -67,9 +69,9 @@ def _filtered(store: Store, asked: dict[str, Any]) -> QuerySet[Product]:
     if tag := asked.get("tag"):
         products = products.filter(tags__contains=[tag.lower()])
     if (low := asked.get("min_price")) is not None:
-        products = products.filter(price_minor_units__gte=_minor_units(low, store))
+        products = products.filter(price_minor_units__gte=_minor_units("min_price", low, store))
     if (high := asked.get("max_price")) is not None:
-        products = products.filter(price_minor_units__lte=_minor_units(high, store))
+        products = products.filter(price_minor_units__lte=_minor_units("max_price", high, store))
     if (in_stock := asked.get("in_stock")) is not None:
         products = products.exclude(_NO_STOCK) if in_stock else products.filter(_NO_STOCK)
     if since := asked.get("updated_since"):
@@ -77,8 +79,11 @@ def _filtered(store: Store, asked: dict[str, Any]) -> QuerySet[Product]:
     return products
 
 
-def _minor_units(amount: Any, store: Store) -> int:
-    return to_minor_units(amount.normalize(), store.currency)
+def _minor_units(field: str, amount: Decimal, store: Store) -> int:
+    try:
+        return to_minor_units(amount.normalize(), store.currency)
+    except ValueError as error:
+        raise ValidationError({field: [str(error)]}) from error
 
 
 class ProductDetail(RetrieveAPIView[Product]):
