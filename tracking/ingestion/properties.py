@@ -59,7 +59,7 @@ def check_properties(properties: Mapping[str, Any], rule: Rule | None) -> str:
         _check_lines(properties.get("products"), rule.needs_product_lines)
     if rule.order:
         _check_order(properties)
-    return product_id if rule.product else ""
+    return product_id if is_usable_id(product_id) else ""
 
 
 def _check_order(properties: Mapping[str, Any]) -> None:

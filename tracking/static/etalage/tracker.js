@@ -22,7 +22,7 @@ const SEEN_MS = 1000;
 let queue = [];
 let timer = 0;
 let failures = 0;
-let isSending = false;
+let sending = [];
 let isStarted = false;
 let shown = {};
 let path = location.pathname;
@@ -97,22 +97,21 @@ const body = (events) => JSON.stringify({ writeKey, sentAt: new Date().toISOStri
 async function flush() {
   clearTimeout(timer);
   timer = 0;
-  if (isSending || !queue.length || !isPermitted()) return;
-  isSending = true;
-  const events = queue.splice(0, BATCH);
+  if (sending.length || !queue.length || !isPermitted()) return;
+  sending = queue.splice(0, BATCH);
   let wait = 0;
   try {
     // Plain text needs no preflight; keepalive outlives the page.
-    const answer = await fetch(`${endpoint}batch`, { method: "POST", body: body(events), headers: { "Content-Type": "text/plain" }, keepalive: true });
+    const answer = await fetch(`${endpoint}batch`, { method: "POST", body: body(sending), headers: { "Content-Type": "text/plain" }, keepalive: true });
     const isRefused = answer.status >= 400 && answer.status < 500 && ![408, 429].includes(answer.status);
     if (!answer.ok && !isRefused) wait = Number(answer.headers.get("Retry-After")) || 1;
   } catch {
     wait = 1;
   }
-  isSending = false;
   failures = wait ? failures + 1 : 0;
+  if (wait) queue = sending.concat(queue).slice(-500);
+  sending = [];
   if (wait) {
-    queue = events.concat(queue).slice(-500);
     timer = setTimeout(flush, Math.max(wait, Math.min(2 ** failures, 300) * (0.5 + Math.random())) * 1000);
   } else if (queue.length) flush();
 }
@@ -123,8 +122,9 @@ function handOver() {
     if (!navigator.sendBeacon(`${endpoint}batch`, body(queue.slice(0, BATCH)))) break;
     queue.splice(0, BATCH);
   }
+  const rest = navigator.onLine ? queue : sending.concat(queue);
   try {
-    if (queue.length && isPermitted()) localStorage.setItem(STORED, JSON.stringify(queue.slice(-100)));
+    if (rest.length && isPermitted()) localStorage.setItem(STORED, JSON.stringify(rest.slice(-100)));
   } catch {
     // No storage: what could not be sent is lost with the page.
   }
