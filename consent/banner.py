@@ -19,7 +19,7 @@ from django.utils.translation import get_language
 from accounts.models import Store
 from consent.cookies import StoredChoice, read_choice
 from consent.models import Notice, PurposeText
-from consent.notice_texts import labels
+from consent.notice_texts import labels, term
 from consent.purposes import Purpose
 from consent.services.notices import notice_for, published_notices
 from consent.store_of import store_of
@@ -53,7 +53,7 @@ def purpose_rows(notice: Notice, granted: Purpose) -> list[PurposeRow]:
             text=text,
             is_necessary=text.purpose == Purpose.NECESSARY.slug,
             is_granted=Purpose.from_slug(text.purpose) in granted,
-            retention=words["retention"].format(days=text.retention_days),
+            retention=words["retention"].format(term=term(text.retention_days, notice.language)),
             recipients=words["recipients"].format(names=", ".join(text.recipients))
             if text.recipients
             else words["no_recipients"],

@@ -128,4 +128,6 @@ def delete_anonymous_id(response: HttpResponse, request: HttpRequest, page_path:
                 morsel["domain"] = domain
             if request.is_secure():
                 morsel["secure"] = True
-            dict.__setitem__(response.cookies, f"{ANONYMOUS_ID_COOKIE} {domain}{path}", morsel)
+            is_usual = not domain and path == "/"
+            key = ANONYMOUS_ID_COOKIE if is_usual else f"{ANONYMOUS_ID_COOKIE} {domain}{path}"
+            dict.__setitem__(response.cookies, key, morsel)

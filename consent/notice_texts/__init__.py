@@ -52,3 +52,13 @@ def default_texts(language: str) -> DefaultTexts:
 
 def labels(language: str) -> dict[str, str]:
     return default_texts(language).labels
+
+
+def term(days: int, language: str) -> str:
+    """A number of days as people say it: 3650 → "10 years", 425 → "14 months", 90 → "90 days"."""
+    words = labels(language)
+    if days >= 2 * 365 and days % 365 == 0:
+        return words["years"].format(n=days // 365)
+    if days > 120:
+        return words["months"].format(n=round(days / 30.4))
+    return words["days"].format(n=days)

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Final
 
 import structlog
+from django.utils.translation import gettext as _
 
 from accounts.personal_data import Subject, processors
 
@@ -40,7 +41,8 @@ class Holding:
 def holdings(subject: Subject) -> list[Holding]:
     """One for each processor, empty tables left out. One that fails is shown as such and hides no other."""
     found = []
-    for held in processors():
+    # Who somebody is comes before what they did: the other way round than in an erasure.
+    for held in sorted(processors(), key=lambda held: (-held.stage, held.name)):
         try:
             tables = [
                 _table(exported.name, exported.description, exported.rows)
@@ -60,8 +62,30 @@ def _table(name: str, description: str, rows: Any) -> HeldTable:
     shown = [dict(row) for row in read[:ROWS_SHOWN]]
     columns = list(dict.fromkeys(column for row in shown for column in row))
     filled = [column for column in columns if any(row.get(column) not in (None, "", [], {}) for row in shown)]
-    cells = [[row.get(column) for column in filled] for row in shown]
-    label = name.replace("_", " ")
+    cells = [[_readable(row.get(column)) for column in filled] for row in shown]
     return HeldTable(
-        label, description, min(len(read), ROWS_COUNTED), len(read) > ROWS_COUNTED, filled, cells
+        in_words(name),
+        description,
+        min(len(read), ROWS_COUNTED),
+        len(read) > ROWS_COUNTED,
+        [in_words(column) for column in filled],
+        cells,
     )
+
+
+def in_words(name: str) -> str:
+    """`last_login_at` → "Last login at": names of columns as people read them."""
+    words = name.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _readable(value: Any) -> Any:
+    """Structures as text; everything else as it is, for the template to format."""
+    match value:
+        case bool():
+            return _("yes") if value else _("no")
+        case dict():
+            return "; ".join(f"{in_words(str(name))}: {_readable(each)}" for name, each in value.items())
+        case list() | tuple() | set():
+            return ", ".join(str(_readable(each)) for each in value)
+    return value

@@ -38,10 +38,12 @@ REQUESTS_SHOWN = 10
 
 def _own_requests(person: Person) -> list[dict[str, Any]]:
     """The person's requests, newest first, each with its page."""
-    subject = person.subject()
-    if subject is None:
+    if person.customer is not None:
+        own = Q(customer=person.customer)
+    elif (subject := person.subject()) is not None:
+        own = Q(subject_pseudonym=subject_pseudonym(subject))
+    else:
         return []
-    own = Q(customer=person.customer) if person.customer else Q(subject_pseudonym=subject_pseudonym(subject))
     newest = (
         DataSubjectRequest.objects.for_store(person.store)
         .filter(own)
@@ -100,7 +102,7 @@ def ask(request: HttpRequest, kind: str) -> HttpResponse:
     person = person_of(request, store)
     is_correction_of_nobody = kind == Kind.RECTIFICATION and person.customer is None
     needs_email = not person.is_known or is_correction_of_nobody
-    form = AskForm(request.POST or None, kind=kind, needs_email=needs_email)
+    form = AskForm(request.POST if request.method == "POST" else None, kind=kind, needs_email=needs_email)
     if request.method == "POST" and form.is_valid():
         admitted = admit(f"ask:{client_address(request)}", ASKS_PER_MINUTE)
         if admitted.is_allowed:

@@ -17,6 +17,7 @@ from consent.links import download_path, public_id_of, public_id_of_download
 from consent.models import DataSubjectRequest, RequestPart
 from consent.request_states import FINAL, TRANSITIONS, UNDER_WAY, InvalidTransition
 from consent.request_texts import KIND_TEXTS, PART_TEXTS, STATE_TEXTS
+from consent.selectors.holdings import in_words
 from consent.services.archives import open_archive
 from consent.services.challenges import ChallengeFailed, TooManyLetters, challenge_answer, challenge_renew
 from consent.services.requests import request_answer, request_cancel
@@ -48,10 +49,33 @@ def _parts(asked: DataSubjectRequest) -> list[dict[str, Any]]:
             "state": part.state,
             "text": PART_TEXTS[part.state],
             "finished_at": part.finished_at if part.state == RequestPart.State.DONE else None,
-            "report": part.report,
+            "lines": _lines(part.report),
         }
         for part in asked.parts.defer("output")
     ]
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    """What a part did, a sentence each. Names of things are the processors' own words."""
+    lines = [
+        _("Erased: %(what)s, %(count)s") % {"what": what, "count": count}
+        for what, count in report.get("deleted", {}).items()
+    ]
+    lines += [
+        _("Cut off from you: %(what)s, %(count)s") % {"what": what, "count": count}
+        for what, count in report.get("anonymised", {}).items()
+    ]
+    counted = {**report.get("changed", {}), **report.get("rows", {})}
+    lines += [f"{in_words(what)}: {count}" for what, count in counted.items() if count]
+    for kept in report.get("kept", []):
+        told = {
+            "what": kept["what"],
+            "count": kept["count"],
+            "reason": kept["reason"],
+            "until": (kept["until"] or "")[:10],
+        }
+        lines.append(_("Kept: %(what)s, %(count)s. %(reason)s Erased by %(until)s.") % told)
+    return [*lines, *report.get("notes", [])]
 
 
 def _state_json(asked: DataSubjectRequest) -> dict[str, Any]:
