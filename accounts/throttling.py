@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from rest_framework.views import APIView
 
 WINDOW_SECONDS: Final = 60
-# Calls a minute. A browser's key is shared by all shoppers, so it counts per address; a server calls from one.
-PUBLIC_CALLS_PER_MINUTE: Final = 600
-SECRET_CALLS_PER_MINUTE: Final = 6_000
 
 
 @dataclass(frozen=True)
@@ -66,9 +63,10 @@ def admit(bucket: str, limit: int, window_seconds: int = WINDOW_SECONDS, cost: i
 
 
 def limit_of(key: ApiKey | None) -> int:
+    """Calls a minute. A browser's key is shared by all shoppers, so it counts per address; a server calls from one."""
     if key is not None and key.is_secret:
-        return int(getattr(settings, "ETALAGE_SECRET_CALLS_PER_MINUTE", SECRET_CALLS_PER_MINUTE))
-    return int(getattr(settings, "ETALAGE_PUBLIC_CALLS_PER_MINUTE", PUBLIC_CALLS_PER_MINUTE))
+        return int(settings.ETALAGE_SECRET_CALLS_PER_MINUTE)
+    return int(settings.ETALAGE_PUBLIC_CALLS_PER_MINUTE)
 
 
 def admit_request(request: HttpRequest, key: ApiKey | None, area: str = "api", cost: int = 1) -> Decision:

@@ -36,13 +36,11 @@ class LimitedCursorPagination(CursorPagination):
 
     def decode_cursor(self, request: Request) -> Cursor | None:
         cursor = super().decode_cursor(request)
-        if cursor is not None and cursor.position is not None and "\0" in cursor.position:
+        if cursor is not None and cursor.position is not None and "\0" in str(cursor.position):
             raise NotFound(self.invalid_cursor_message)
         return cursor
 
-    def paginate_queryset(
-        self, queryset: QuerySet[Any], request: Request, view: Any = None
-    ) -> list[Any] | None:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any] | None:
         try:
             return super().paginate_queryset(queryset, request, view)
         except (ValueError, DjangoValidationError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.db import Error, connection
@@ -44,7 +44,7 @@ SELECT link.visitor_id, false
 def forget_who_denies(store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> None:
     """Listens to `accounts.shopper_changes`: ids of people whose permissions may have changed. Never raises a database error."""
     anonymous, customers = list(anonymous_ids), list(customer_ids)
-    parameters = {
+    parameters: dict[str, Any] = {
         "store": store_id,
         "purpose": int(Purpose.PERSONALISATION),
         "subjects": [*(f"v:{value}" for value in anonymous), *(f"c:{value}" for value in customers)],

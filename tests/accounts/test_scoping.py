@@ -23,6 +23,10 @@ def test_relations_and_cascades_use_the_plain_manager(model):
     assert model._base_manager.name in ("all_stores", "_base_manager")
 
 
+def test_nothing_may_be_asked_without_a_store():
+    assert list(Customer.objects.none()) == []
+
+
 @pytest.mark.django_db
 def test_a_row_needs_a_store():
     with pytest.raises(UnscopedQuery):
