@@ -40,10 +40,16 @@ class ApiKey(StoreScoped):
     public_value = models.CharField(max_length=64, blank=True, editable=False)
     scopes = ArrayField(models.CharField(max_length=40, choices=Scope.choices))
     legal_basis = models.CharField(max_length=24, choices=LegalBasis.choices, default=LegalBasis.CONTRACT)
-    consent_source = models.CharField(max_length=10, choices=ConsentSource.choices, default=ConsentSource.LEDGER)
+    consent_source = models.CharField(
+        max_length=10, choices=ConsentSource.choices, default=ConsentSource.LEDGER
+    )
     declared_purposes = ArrayField(models.CharField(max_length=24), default=list, blank=True)
-    allowed_origins = ArrayField(models.CharField(max_length=200), default=list, blank=True, help_text="Empty: any origin.")
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    allowed_origins = ArrayField(
+        models.CharField(max_length=200), default=list, blank=True, help_text="Empty: any origin."
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)

@@ -29,21 +29,31 @@ class Customer(StoreScoped):
     country = models.CharField(max_length=2, blank=True)
     region = models.CharField(max_length=80, blank=True)
     city = models.CharField(max_length=80, blank=True)
-    device = models.CharField(max_length=20, blank=True, help_text="desktop, mobile or tablet: the one used most.")
+    device = models.CharField(
+        max_length=20, blank=True, help_text="desktop, mobile or tablet: the one used most."
+    )
     language = models.CharField(max_length=5, blank=True)
     loyalty_status = models.CharField(max_length=40, blank=True)
     interests = models.JSONField(
-        default=list, blank=True, help_text='Stated interests: [{"kind": "category"|"brand", "value": "tents"}].'
+        default=list,
+        blank=True,
+        help_text='Stated interests: [{"kind": "category"|"brand", "value": "tents"}].',
     )
-    field_sources = models.JSONField(default=dict, blank=True, help_text="Field → source and time of its value.")
-    is_processing_restricted = models.BooleanField(default=False, help_text="Frozen (GDPR 18): stored, not processed.")
+    field_sources = models.JSONField(
+        default=dict, blank=True, help_text="Field → source and time of its value."
+    )
+    is_processing_restricted = models.BooleanField(
+        default=False, help_text="Frozen (GDPR 18): stored, not processed."
+    )
     has_objected_to_profiling = models.BooleanField(default=False)
     is_personalisation_paused = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "external_id"], name="customer_external_id_per_store")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "external_id"], name="customer_external_id_per_store")
+        ]
 
     def __str__(self) -> str:
         return self.external_id

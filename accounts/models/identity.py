@@ -17,7 +17,9 @@ class Visitor(StoreScoped):
     is_bot = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["store", "anonymous_id"], name="visitor_anonymous_id_per_store")]
+        constraints = [
+            models.UniqueConstraint(fields=["store", "anonymous_id"], name="visitor_anonymous_id_per_store")
+        ]
         indexes = [models.Index(fields=["store", "last_seen_at"])]
 
     def __str__(self) -> str:

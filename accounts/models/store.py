@@ -16,7 +16,9 @@ class Store(models.Model):
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=120)
     currency = models.CharField(max_length=3, default="EUR", help_text="ISO 4217, three letters.")
-    country = models.CharField(max_length=2, default="DE", help_text="ISO 3166, two letters: whose law applies by default.")
+    country = models.CharField(
+        max_length=2, default="DE", help_text="ISO 3166, two letters: whose law applies by default."
+    )
     time_zone = models.CharField(max_length=64, default="Europe/Berlin")
     language = models.CharField(max_length=5, default="en")
     signing_secret = models.CharField(
@@ -24,7 +26,9 @@ class Store(models.Model):
         default=new_signing_secret,
         help_text="Signs customer ids (HMAC-SHA256). Known to the shop's server only.",
     )
-    controller_name = models.CharField(max_length=200, blank=True, help_text="Who is responsible for the data, as shown to customers.")
+    controller_name = models.CharField(
+        max_length=200, blank=True, help_text="Who is responsible for the data, as shown to customers."
+    )
     controller_contact = models.CharField(max_length=200, blank=True)
     holdout_share = models.FloatField(
         default=0.1, help_text="Share of shoppers (0 to 1) in the control group: they get popular products."
@@ -32,7 +36,9 @@ class Store(models.Model):
     is_simulated = models.BooleanField(default=False, help_text="Its shoppers are made by the simulator.")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    members = models.ManyToManyField(settings.AUTH_USER_MODEL, through="StoreMembership", related_name="stores")
+    members = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, through="StoreMembership", related_name="stores"
+    )
 
     def __str__(self) -> str:
         return self.name

@@ -20,9 +20,14 @@ class VaultEntry(StoreScoped):
     field = models.CharField(max_length=40)
     ciphertext = models.BinaryField()
     blind_index = models.CharField(
-        max_length=64, blank=True, db_index=True, help_text="Keyed HMAC of the normalised value, for look-ups by e-mail."
+        max_length=64,
+        blank=True,
+        db_index=True,
+        help_text="Keyed HMAC of the normalised value, for look-ups by e-mail.",
     )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["customer", "field"], name="one_vault_entry_per_field")]
+        constraints = [
+            models.UniqueConstraint(fields=["customer", "field"], name="one_vault_entry_per_field")
+        ]
