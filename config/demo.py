@@ -17,12 +17,15 @@ from django.conf import settings
 from django.db import connection
 from environ import Env
 
+from config import demo_state
 from config.processes import ServiceError, port_is_free
 from config.services import Services
 from config.supervisor import Interrupted, Server, Supervisor
 
+PLACES = {"Shop": "/", "Admin": "/admin/", "Privacy centre": "/privacy/", "API documentation": "/api/docs/"}
 READY_SECONDS = 120.0
 THREADS_PER_PROCESS = 8
+TASKS_AT_ONCE = 2
 
 
 class CannotStart(Exception):
@@ -99,13 +102,21 @@ class Demo:
         shutil.rmtree(metrics, ignore_errors=True)
         metrics.mkdir(parents=True)
         self._step("Starting PostgreSQL and Valkey", self._start_services)
-        self._manage("Migrating the database", "migrate", "--no-input", "-v", "0")
-        self._manage("Collecting static files", "collectstatic", "--no-input", "-v", "0")
-        self._manage("Furnishing the shop", "seed_demo")
-        self._manage("Letting shoppers shop", "simulate", *self.simulation)
-        if not self._has_live_model():
+        is_upgraded = demo_state.migrations_wait()
+        if is_upgraded:
+            self._manage("Migrating the database", "migrate", "--no-input", "-v", "0")
+        if demo_state.static_files_changed():
+            self._manage("Collecting static files", "collectstatic", "--no-input", "-v", "0")
+            demo_state.note_static_files()
+        if is_upgraded or not demo_state.is_furnished():
+            self._manage("Furnishing the shop", "seed_demo")
+        if not demo_state.has_shoppers():
+            self._manage("Letting shoppers shop", "simulate", *self.simulation)
+        if not demo_state.has_live_model():
             self._manage("Training the recommendations", "train")
             self._manage("Finding segments", "recompute_segments")
+        # From here on this process only watches.
+        connection.close()
 
     def _step(self, title: str, work: Callable[[], None]) -> None:
         self.supervisor.check()
@@ -133,46 +144,30 @@ class Demo:
             # This process read its settings before the server had an address.
             connection.settings_dict.update(Env.db_url_config(addresses["DATABASE_URL"]))
 
-    def _has_live_model(self) -> bool:
-        from recommendations.models import ModelVersion
-
-        store = settings.ETALAGE_STOREFRONT_STORE
-        try:
-            return ModelVersion.all_stores.filter(store__slug=store, state=ModelVersion.State.LIVE).exists()
-        finally:
-            connection.close()
-
     def _serve(self) -> None:
-        python, logs = sys.executable, self.data_dir / "logs"
-        celery = [python, "-m", "celery", "-A", "config"]
-        workers = str(os.cpu_count() or 1)
-        web = [python, "-m", "granian", "--interface", "wsgi", "--host", self.host, "--port", str(self.port)]
-        web += [
-            "--workers",
-            workers,
-            "--blocking-threads",
-            str(THREADS_PER_PROCESS),
-            "--respawn-failed-workers",
-        ]
-        web += ["--no-ws", "--workers-kill-timeout", "10", "config.wsgi:application"]
-        worker = [
-            *celery,
-            "worker",
-            "--concurrency",
-            workers,
-            "--without-gossip",
-            "--without-mingle",
-            "--loglevel",
-            "INFO",
-        ]
-        beat = [*celery, "beat", "--pidfile=", "--loglevel", "INFO"]
         self.say("▸ Opening the shop")
-        for name, command in (("web", web), ("worker", worker), ("beat", beat)):
-            self.supervisor.serve(Server(name, command, logs / f"{name}.log"))
+        logs = self.data_dir / "logs"
+        for name, command in self._servers().items():
+            self.supervisor.serve(
+                Server(name, [sys.executable, "-m", *command.split()], logs / f"{name}.log")
+            )
         if not self.supervisor.wait_until(self._is_ready, seconds=READY_SECONDS):
             raise CannotStart(
                 f"{self.url}/readyz does not say ok after {READY_SECONDS:.0f} s; the logs are in {logs}"
             )
+
+    def _servers(self) -> dict[str, str]:
+        """Modules to run, with their options. Web processes stay up one by one; the others are kept up by us."""
+        processes = os.environ.get("WEB_PROCESSES") or os.cpu_count() or 1
+        threads = os.environ.get("WEB_THREADS") or THREADS_PER_PROCESS
+        tasks = os.environ.get("WORKER_PROCESSES") or TASKS_AT_ONCE
+        return {
+            "web": f"granian --interface wsgi --host {self.host} --port {self.port} --workers {processes}"
+            f" --blocking-threads {threads} --respawn-failed-workers --no-ws --workers-kill-timeout 10"
+            " config.wsgi:application",
+            "worker": f"celery -A config worker --concurrency {tasks} --without-gossip --without-mingle",
+            "beat": "celery -A config beat --pidfile=",
+        }
 
     def _is_ready(self) -> bool:
         try:
@@ -184,23 +179,12 @@ class Demo:
     def _introduce(self) -> None:
         path = self.data_dir / "demo.json"
         known = json.loads(path.read_text()) if path.exists() else {}
-        places = {
-            "Shop": "/",
-            "Admin": "/admin/",
-            "Privacy centre": "/privacy/",
-            "API documentation": "/api/docs/",
-        }
+        logins = [(login["role"], login["email"], login["password"]) for login in known.get("logins", [])]
+        width = max(20, *(len(role) for role, _, _ in logins)) if logins else 20
         lines = ["", "Etalage is open.", ""]
-        lines += [f"  {name:20} {self.url}{address}" for name, address in places.items()]
+        lines += [f"  {name:{width}}  {self.url}{address}" for name, address in PLACES.items()]
         lines += ["", "Logins of the demo"]
-        lines += [
-            f"  {login['role']:20} {login['email']}  {login['password']}" for login in known.get("logins", [])
-        ]
-        lines += [
-            "",
-            f"  {'Write key':20} {known.get('write_key', '')}",
-            f"  {'Logs':20} {self.data_dir / 'logs'}",
-            "",
-        ]
-        lines += ["Ctrl-C stops everything."]
+        lines += [f"  {role:{width}}  {email:30}  {password}" for role, email, password in logins]
+        lines += ["", f"  {'Write key':{width}}  {known.get('write_key', '')}"]
+        lines += [f"  {'Logs':{width}}  {self.data_dir / 'logs'}", "", "Ctrl-C stops everything."]
         self.say("\n".join(lines))

@@ -42,9 +42,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """
     found = checks()
     required_fails = found["database"] != "ok" or found["migrations"] != "ok"
-    status: State = (
-        "unavailable" if required_fails else "degraded" if set(found.values()) != {"ok"} else "ok"
-    )
+    status: State = "unavailable" if required_fails else "degraded" if set(found.values()) != {"ok"} else "ok"
     return JsonResponse({"status": status, "checks": found}, status=503 if required_fails else 200)
 
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import structlog
 
-QUIET = ("axes", "implicit", "numba", "httpx", "asyncio")
+# A line for each task every few seconds hides the others; what a task has to say, it says itself.
+QUIET = ("axes", "celery.app.trace", "celery.beat", "celery.worker.strategy", "implicit", "numba")
 
 _PROCESSORS: list[Any] = [
     structlog.contextvars.merge_contextvars,
