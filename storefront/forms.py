@@ -34,6 +34,13 @@ def _attributes(**attributes: Any) -> dict[str, Any]:
     return {name.replace("_", "-"): value for name, value in attributes.items()}
 
 
+class SecretInput(forms.TextInput):
+    """What is typed here is never sent back to the page, not even with a form that was refused."""
+
+    def format_value(self, value: Any) -> None:
+        return None
+
+
 class AddToCartForm(forms.Form):
     product_id = forms.CharField(max_length=120)
     quantity = forms.IntegerField(min_value=1, max_value=CartLine.MAX_QUANTITY, required=False)
@@ -84,7 +91,7 @@ class CheckoutForm(forms.Form):
         label=_("Card number"),
         max_length=30,
         required=False,
-        widget=forms.TextInput(_attributes(inputmode="numeric", autocomplete="off")),
+        widget=SecretInput(_attributes(inputmode="numeric", autocomplete="off")),
     )
     card_expiry = forms.CharField(
         label=_("Expires (MM/YY)"),
@@ -96,13 +103,13 @@ class CheckoutForm(forms.Form):
         label=_("Security code"),
         max_length=4,
         required=False,
-        widget=forms.TextInput(_attributes(inputmode="numeric", autocomplete="off")),
+        widget=SecretInput(_attributes(inputmode="numeric", autocomplete="off")),
     )
     iban = forms.CharField(
         label=_("IBAN"),
         max_length=42,
         required=False,
-        widget=forms.TextInput(_attributes(autocomplete="off")),
+        widget=SecretInput(_attributes(autocomplete="off")),
     )
     voucher_code = forms.CharField(
         label=_("Voucher code"),
