@@ -1,6 +1,7 @@
 """EASE: every item predicted from all others by one ridge regression with a closed form.
 
-Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019). With X the binary user-item matrix:
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data" (WWW 2019). With X the user-item matrix, 1 for an interaction of
+today that fades with its age, 0 for none:
 
     P = (XᵀX + λI)⁻¹,  B_ij = -P_ij / P_jj (i ≠ j), B_ii = 0,  score = max(0, x · B)
 
@@ -20,14 +21,15 @@ from scipy.linalg import lapack
 from scipy.sparse import csr_matrix, vstack
 
 from algorithms.dot_products import strongest
-from algorithms.interactions import history_of, recency_weighted
+from algorithms.interactions import history_of, user_histories
 from algorithms.neighbour_table import NeighbourTable
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
 
 
 @dataclass(frozen=True)
 class EASEParameters:
-    regularization: float = 300.0
+    regularization: float = 100.0
+    half_life_days: float = 120.0  # of an interaction in training
     dense_items: int = 15_000
     local_neighbours: int = 80
     local_regularization: float = 30.0
@@ -47,16 +49,19 @@ class EASE(Strategy):
         self.settings = EASEParameters(**parameters)
 
     def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
-        touched = self._binary(data)
+        touched = self._touched(data)
         if data.n_items <= self.settings.dense_items:
             self.weights_, self.diagonal_ = self._dense(touched)
         else:
             self.table_ = self._local(touched, np.arange(data.n_items, dtype=np.int32))
         return self
 
-    def _binary(self, data: TrainingData) -> csr_matrix:
-        table = recency_weighted(data, 1.0, self.settings.longest_history)
-        table.data = np.ones_like(table.data)
+    def _touched(self, data: TrainingData) -> csr_matrix:
+        """(n_users, n_items) X."""
+        offsets, history = user_histories(data, self.settings.longest_history)
+        halved = history.halved(self.settings.half_life_days, data.now)
+        table = csr_matrix((halved, history.items, offsets), shape=(data.n_users, data.n_items))
+        table.sort_indices()
         return table
 
     def _dense(self, touched: csr_matrix) -> tuple[Float32, Float32]:
@@ -114,9 +119,9 @@ class EASE(Strategy):
         strategy = type(self)(**asdict(self.settings))
         if self.weights_ is None:
             touched = np.unique(data.item[forgotten[data.session]]).astype(np.int32)
-            strategy.table_ = self._rows.with_columns(touched, self._local(self._binary(remaining), touched))
+            strategy.table_ = self._rows.with_columns(touched, self._local(self._touched(remaining), touched))
         else:
-            old, new = self._binary(data)[people], self._binary(remaining)[people]
+            old, new = self._touched(data)[people], self._touched(remaining)[people]
             strategy.weights_, strategy.diagonal_ = self._exchanged(old, new)
             unknown = np.flatnonzero(np.bincount(remaining.item, minlength=self.n_items) == 0)
             strategy._silence(unknown)

@@ -8,7 +8,7 @@ Guarantee, for every strategy: a pair of products known only from forgotten sess
     popular, trending, popular_in_category   exact: their weight is subtracted
     session_knn                              exact: forgotten sessions are no neighbours
     viewed_next, bought_together             exact: counts are subtracted, without rounding
-    reminder, repurchase                     exact: learned anew, in a fraction of a second
+    user_knn, reminder, repurchase           exact: learned anew, in a fraction of a second
     item_knn                                 rows of touched items are computed anew; in others only norms are older
     ease                                     exact up to `dense_items`; above, touched items are regressed anew
     als, item_vectors                        touched items are placed anew from the others; untouched ones stay

@@ -14,6 +14,8 @@ from scipy.sparse import csr_matrix
 
 from algorithms.types import Float32, Float64, Int32, Int64, Query, TrainingData
 
+DAY_SECONDS = 86_400.0
+
 
 @dataclass(frozen=True)
 class History:
@@ -22,10 +24,16 @@ class History:
     items: Int32
     ages: Int32  # occasions since, ascending from 0
     strength: Float32  # log2(1 + sum of event weights): 1 for one event of weight 1
+    moments: Float64  # Unix seconds of the newest event with the item
 
     def decayed(self, decay: float) -> Float32:
         """strength · decay^age."""
         return np.asarray(self.strength * np.float64(decay) ** self.ages, np.float32)
+
+    def halved(self, half_life_days: float, now: float) -> Float32:
+        """0.5^(days since / half_life_days), whatever the strength."""
+        days = np.maximum(now - self.moments, 0.0) / DAY_SECONDS
+        return np.asarray(0.5 ** (days / half_life_days), np.float32)
 
 
 def history_of(query: Query, n_items: int, limit: int) -> History:
@@ -38,18 +46,20 @@ def history_of(query: Query, n_items: int, limit: int) -> History:
         [query.timestamps, np.full(len(query.cart), newest + 1.0), np.full(len(page), newest + 2.0)]
     )
     known = (items >= 0) & (items < n_items)
-    items, ages, mass = _newest_first(items[known], weights[known].astype(np.float64), moments[known], limit)
-    return History(items, ages, np.log2(1.0 + mass).astype(np.float32))
+    items, ages, mass, rows = _newest_first(
+        items[known], weights[known].astype(np.float64), moments[known], limit
+    )
+    return History(items, ages, np.log2(1.0 + mass).astype(np.float32), moments[known][rows])
 
 
 def user_histories(data: TrainingData, limit: int = 2**31 - 1) -> tuple[Int64, History]:
     """(n_users + 1,) offsets and the histories of all users, one after the other."""
     order = np.lexsort((data.timestamp, data.user))
     offsets = np.searchsorted(data.user[order], np.arange(data.n_users + 1)).astype(np.int64)
-    ends, items, ages, mass = _all_newest_first(
+    ends, items, ages, mass, rows = _all_newest_first(
         data.item[order], data.weight[order].astype(np.float64), data.timestamp[order], offsets, limit
     )
-    return ends, History(items, ages, np.log2(1.0 + mass).astype(np.float32))
+    return ends, History(items, ages, np.log2(1.0 + mass).astype(np.float32), data.timestamp[order][rows])
 
 
 def recency_weighted(data: TrainingData, decay: float, limit: int = 2**31 - 1) -> csr_matrix:
@@ -65,12 +75,13 @@ def recency_weighted(data: TrainingData, decay: float, limit: int = 2**31 - 1) -
 @numba.njit(nogil=True, cache=True)
 def _newest_first(
     items: Int32, weights: Float64, moments: Float64, limit: int
-) -> tuple[Int32, Int32, Float64]:
-    """Rows are sorted by moment. Events of an item within the rows read add up; reading stops at `limit` items."""
+) -> tuple[Int32, Int32, Float64, Int64]:
+    """Distinct items, their ages, sums of weights and newest rows. Rows are sorted by moment; reading stops at `limit` items."""
     size = min(limit, len(items))
     distinct = np.empty(size, np.int32)
     ages = np.empty(size, np.int32)
     mass = np.zeros(size, np.float64)
+    rows = np.empty(size, np.int64)
     place = {np.int32(-1): 0}
     n, age = 0, -1
     occasion = np.inf
@@ -85,22 +96,24 @@ def _newest_first(
             occasion = moments[row]
             age += 1
         place[item] = n
-        distinct[n], ages[n], mass[n] = item, age, weights[row]
+        distinct[n], ages[n], mass[n], rows[n] = item, age, weights[row], row
         n += 1
-    return distinct[:n], ages[:n], mass[:n]
+    return distinct[:n], ages[:n], mass[:n], rows[:n]
 
 
 @numba.njit(nogil=True, cache=True)
 def _all_newest_first(
     items: Int32, weights: Float64, moments: Float64, offsets: Int64, limit: int
-) -> tuple[Int64, Int32, Int32, Float64]:
+) -> tuple[Int64, Int32, Int32, Float64, Int64]:
     ends = np.zeros(len(offsets), np.int64)
-    distinct, ages, mass = np.empty_like(items), np.empty_like(items), np.empty(len(items), np.float64)
+    distinct, ages = np.empty_like(items), np.empty_like(items)
+    mass, rows = np.empty(len(items), np.float64), np.empty(len(items), np.int64)
     n = 0
     for u in range(len(offsets) - 1):
         span = slice(offsets[u], offsets[u + 1])
-        own, age, strength = _newest_first(items[span], weights[span], moments[span], limit)
-        distinct[n : n + len(own)], ages[n : n + len(own)], mass[n : n + len(own)] = own, age, strength
-        n += len(own)
+        own, age, strength, newest = _newest_first(items[span], weights[span], moments[span], limit)
+        end = n + len(own)
+        distinct[n:end], ages[n:end], mass[n:end], rows[n:end] = own, age, strength, newest + offsets[u]
+        n = end
         ends[u + 1] = n
-    return ends, distinct[:n].copy(), ages[:n].copy(), mass[:n].copy()
+    return ends, distinct[:n].copy(), ages[:n].copy(), mass[:n].copy(), rows[:n].copy()

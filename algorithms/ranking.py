@@ -31,6 +31,15 @@ def _top_k(scores: Float32, k: int) -> Int32:
     return items[:n].copy()
 
 
+def strongest_places(strength: Float32, k: int) -> Int64:
+    """(min(k, n),): places of the k largest values, in no order; of equals those that stand first."""
+    if len(strength) <= k:
+        return np.arange(len(strength))
+    bar = np.partition(strength, len(strength) - k)[len(strength) - k]
+    above = np.flatnonzero(strength > bar)
+    return np.concatenate([above, np.flatnonzero(strength == bar)[: k - len(above)]])
+
+
 def mean_ranks(scores: Float32, cases: Int64, targets: Int32, left_out: Bool | None = None) -> Float64:
     """(t,): rank of item targets[x] in row cases[x] of `scores` (q, n_items); equals share the mean of their places.
 

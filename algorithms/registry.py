@@ -14,6 +14,7 @@ from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
 from algorithms.svd import ItemVectors
 from algorithms.types import Strategy
+from algorithms.user_knn import UserKNN
 
 STRATEGIES: dict[str, type[Strategy]] = {
     strategy.name: strategy
@@ -25,6 +26,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         SequentialCooccurrence,
         BasketCooccurrence,
         SessionKNN,
+        UserKNN,
         ItemVectors,
         ALS,
         EASE,

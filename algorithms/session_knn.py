@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from algorithms.inverted_index import SequenceIndex
+from algorithms.ranking import strongest_places
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
 
 
@@ -105,7 +106,7 @@ class SessionKNN(Strategy):
             items, importance, index.offsets, index.posting_offsets, index.postings,
             settings.newest_sequences, settings.length_power,
         )  # fmt: skip
-        nearest = _strongest(similarity, settings.neighbours)
+        nearest = strongest_places(similarity, settings.neighbours)
         return sessions[nearest], similarity[nearest]
 
     def _vote(self, items: Int32, sessions: Int32, similarity: Float32, scores: Float32) -> None:
@@ -161,15 +162,6 @@ def _similarities(
         s = touched[t]
         strength[t] = similarity[s] / (offsets[s + 1] - offsets[s]) ** length_power
     return touched[:n].copy(), strength
-
-
-def _strongest(strength: Float32, k: int) -> Int64:
-    """Places of the k largest, ties to the one that stands first."""
-    if len(strength) <= k:
-        return np.arange(len(strength))
-    bar = np.partition(strength, len(strength) - k)[len(strength) - k]
-    above = np.flatnonzero(strength > bar)
-    return np.concatenate([above, np.flatnonzero(strength == bar)[: k - len(above)]])
 
 
 @numba.njit(nogil=True, cache=True)

@@ -48,7 +48,7 @@ class TestEASE:
         inverse = np.linalg.inv(touched.T @ touched + 2.0 * np.eye(4))
         expected = -inverse / np.diag(inverse)
         np.fill_diagonal(expected, 0.0)
-        strategy = EASE(regularization=2.0, query_decay=0.5).fit(data, rng())
+        strategy = EASE(regularization=2.0, query_decay=0.5, half_life_days=1e9).fit(data, rng())
         assert strategy.weights_ is not None
         np.testing.assert_allclose(strategy.weights_, expected, rtol=1e-5, atol=1e-6)
         wanted = np.maximum(expected[1] + 0.5 * expected[3], 0.0)
@@ -58,7 +58,7 @@ class TestEASE:
         data = sessions([0, 1], [0, 1, 2], [1, 2], [0, 2], n_items=3)
         touched = np.array([[1, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 1]], float)
         gram = touched.T @ touched
-        strategy = EASE(dense_items=0, local_regularization=2.0).fit(data, rng())
+        strategy = EASE(dense_items=0, local_regularization=2.0, half_life_days=1e9).fit(data, rng())
         for j in range(3):
             others = [i for i in range(3) if i != j]
             expected = np.linalg.solve(gram[np.ix_(others, others)] + 2.0 * np.eye(2), gram[others, j])

@@ -8,6 +8,7 @@ from algorithms.item_knn import ItemKNN
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
 from algorithms.types import Query, Trigger
+from algorithms.user_knn import UserKNN
 from tests.algorithms.shops import NOW, baskets, log, sessions
 
 RNG = np.random.default_rng(0)
@@ -189,3 +190,28 @@ class TestItemKNN:
     def test_an_unknown_weighting_is_refused(self) -> None:
         with pytest.raises(ValueError, match="cosine, tfidf or bm25"):
             ItemKNN(weighting="jaccard")
+
+
+class TestUserKNN:
+    def test_people_alike_vote_for_what_they_chose_of_late(self) -> None:
+        day = 86_400.0
+        rows = [
+            (0, 0, NOW - day, 1.0, 0, -1),
+            (0, 1, NOW - day, 1.0, 0, -1),
+            (1, 0, NOW - 3 * day, 1.0, 1, -1),
+            (1, 2, NOW - 3 * day, 1.0, 1, -1),
+        ]
+        data = log(rows, 2, 4)
+        strategy = UserKNN(half_life_days=1.0, idf_power=0.0).fit(data, RNG)
+        # Both share item 0 at 1/√2; the first chose 1 a day ago (1/2), the second 2 three days ago (1/8).
+        np.testing.assert_allclose(
+            strategy.score(ask(0))[[1, 2, 3]], np.array([1 / 2, 1 / 8, 0]) / np.sqrt(2), rtol=1e-5
+        )
+
+    def test_the_nearest_decide(self) -> None:
+        data = baskets([0, 1], [0, 2, 3], [1, 2], n_items=4)
+        strategy = UserKNN(neighbours=1, idf_power=0.0, half_life_days=1e9).fit(data, RNG)
+        # To someone with 2 and 3 the second is nearest: (1 + 1) / √3 against 1 / √2.
+        query = ask(2, 3, timestamps=np.array([NOW, NOW]))
+        np.testing.assert_allclose(strategy.score(query), np.array([1, 0, 1, 1]) * 2 / np.sqrt(3), rtol=1e-5)
+        assert strategy.trigger(query, 0) == Trigger(3, pytest.approx(0.5))  # equal shares: the newer one

@@ -12,6 +12,7 @@ from algorithms.popularity import PopularInCategory, Popularity, Trending
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
 from algorithms.svd import ItemVectors
+from algorithms.user_knn import UserKNN
 from tests.contracts.strategy import StrategyContract
 
 
@@ -59,6 +60,11 @@ class TestBasketCooccurrence(StrategyContract):
 
 class TestSessionKNN(StrategyContract):
     strategy = SessionKNN
+    forgets_exactly = True
+
+
+class TestUserKNN(StrategyContract):
+    strategy = UserKNN
     forgets_exactly = True
 
 

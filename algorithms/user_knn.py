@@ -1,0 +1,197 @@
+"""User k-nearest-neighbours with recency: what people of the same taste choose these days.
+
+Herlocker et al., "An Algorithmic Framework for Performing Collaborative Filtering" (SIGIR 1999), with the time decay of
+Ding and Li, "Time Weight Collaborative Filtering" (CIKM 2005). With h the shopper's history and v a neighbour's:
+
+    h_i = strength · decay^age · idf(i)^idf_power, age in occasions; v_i likewise, v of length 1
+    similarity(v) = Σ_i h_i · v_i
+    score(i) = Σ_v similarity(v) · 0.5^(days since v chose i / half_life_days)    over the `neighbours` most similar
+
+Neighbours are histories without a name, the newest first; where somebody is their own neighbour it does no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Self
+
+import numba
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from algorithms.dot_products import strongest
+from algorithms.interactions import history_of, user_histories
+from algorithms.ranking import strongest_places
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Int32,
+    Int64,
+    Query,
+    Strategy,
+    TrainingData,
+    Trigger,
+)
+
+
+@dataclass(frozen=True)
+class UserKNNParameters:
+    neighbours: int = 300
+    decay: float = 0.7
+    half_life_days: float = 14.0
+    idf_power: float = 0.5
+    longest_history: int = 200  # newest distinct items of a person that count
+    newest_people: int = 5000  # of those who touched an item of the query
+
+
+class UserKNN(Strategy):
+    name: ClassVar[str] = "user_knn"
+
+    offsets_: Int64  # (n + 1,) neighbour v chose items_[offsets_[v]:offsets_[v + 1]]
+    items_: Int32
+    votes_: Float32  # 0.5^(days / half_life_days) of each of these choices
+    item_offsets_: Int64  # (n_items + 1,) item i was chosen by people_[item_offsets_[i]:item_offsets_[i + 1]], newest first
+    people_: Int32
+    closeness_: Float32  # v_i of each of these
+    rarity_: Float32  # (n_items,) idf(i)^idf_power
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = UserKNNParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        settings = self.settings
+        offsets, history = user_histories(data, settings.longest_history)
+        votes = csr_matrix(
+            (history.halved(settings.half_life_days, data.now), history.items, offsets),
+            shape=(data.n_users, data.n_items),
+        )
+        frequency = np.bincount(history.items, minlength=data.n_items)
+        people = np.diff(offsets) > 0
+        rarity = np.log1p(people.sum() / np.maximum(frequency, 1)) ** settings.idf_power
+        strength = history.decayed(settings.decay) * rarity[history.items]
+        closeness = csr_matrix((strength, history.items, offsets), shape=votes.shape)
+        newest = np.flatnonzero(people)
+        newest = newest[np.argsort(-history.moments[offsets[newest]], kind="stable")]
+        self._learn(votes[newest], _unit(closeness[newest]), rarity.astype(np.float32))
+        return self
+
+    def _learn(self, votes: csr_matrix, closeness: csr_matrix, rarity: Float32) -> None:
+        by_item = closeness.T.tocsr()
+        by_item.sort_indices()
+        self.offsets_, self.items_ = votes.indptr.astype(np.int64), votes.indices.astype(np.int32)
+        self.votes_ = votes.data.astype(np.float32)
+        self.item_offsets_, self.people_ = by_item.indptr.astype(np.int64), by_item.indices.astype(np.int32)
+        self.closeness_ = by_item.data.astype(np.float32)
+        self.rarity_ = rarity
+
+    @property
+    def n_items(self) -> int:
+        return len(self.rarity_)
+
+    def score(self, query: Query) -> Float32:
+        return self.score_many([query])[0]
+
+    def score_many(self, queries: Sequence[Query]) -> Float32:
+        scores = np.zeros((len(queries), self.n_items), np.float32)
+        for row, query in enumerate(queries):
+            people, similarity = self._neighbours(*self._query_items(query))
+            _vote(people, similarity, self.offsets_, self.items_, self.votes_, scores[row])
+        return scores
+
+    def _query_items(self, query: Query) -> tuple[Int32, Float32]:
+        history = history_of(query, self.n_items, self.settings.longest_history)
+        return history.items, history.decayed(self.settings.decay) * self.rarity_[history.items]
+
+    def _neighbours(self, items: Int32, importance: Float32) -> tuple[Int32, Float32]:
+        people, similarity = _similarities(
+            items,
+            importance,
+            self.item_offsets_,
+            self.people_,
+            self.closeness_,
+            len(self.offsets_) - 1,
+            self.settings.newest_people,
+        )
+        nearest = strongest_places(similarity, self.settings.neighbours)
+        return people[nearest], similarity[nearest]
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        """The query item that carries most of the similarity of those neighbours that chose `item`."""
+        items, importance = self._query_items(query)
+        people, similarity = self._neighbours(items, importance)
+        choosers = self.people_[self.item_offsets_[item] : self.item_offsets_[item + 1]]
+        near = np.isin(people, choosers)
+        credit = np.zeros(len(items), np.float32)
+        for place, source in enumerate(items):
+            span = slice(self.item_offsets_[source], self.item_offsets_[source + 1])
+            credit[place] = (
+                importance[place] * self.closeness_[span][np.isin(self.people_[span], people[near])].sum()
+            )
+        return (
+            strongest(items, np.where(items == item, np.float32(0.0), credit))
+            if similarity[near].any()
+            else None
+        )
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        fresh = type(self)(**asdict(self.settings))
+        return fresh.fit(data.without_sessions(forgotten), np.random.default_rng(0))
+
+    def arrays(self) -> dict[str, Array]:
+        return {
+            "offsets": self.offsets_,
+            "items": self.items_,
+            "votes": self.votes_,
+            "item_offsets": self.item_offsets_,
+            "people": self.people_,
+            "closeness": self.closeness_,
+            "rarity": self.rarity_,
+        }
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        strategy = cls(**parameters)
+        for name, array in arrays.items():
+            setattr(strategy, f"{name}_", np.asarray(array))
+        return strategy
+
+
+def _unit(matrix: csr_matrix) -> csr_matrix:
+    lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
+    unit = matrix.copy()
+    unit.data /= np.repeat(np.maximum(lengths, 1e-12), np.diff(matrix.indptr))
+    return unit
+
+
+@numba.njit(nogil=True, cache=True)
+def _similarities(
+    items: Int32, importance: Float32, item_offsets: Int64, people: Int32, closeness: Float32,
+    n_people: int, newest: int,
+) -> tuple[Int32, Float32]:  # fmt: skip
+    similarity = np.zeros(n_people, np.float32)
+    touched = np.empty(n_people, np.int32)
+    n = 0
+    for a in range(len(items)):
+        start = item_offsets[items[a]]
+        for p in range(start, min(item_offsets[items[a] + 1], start + newest)):
+            if similarity[people[p]] == 0.0:
+                touched[n] = people[p]
+                n += 1
+            similarity[people[p]] += importance[a] * closeness[p]
+    near = touched[:n].copy()
+    return near, similarity[near]
+
+
+@numba.njit(nogil=True, cache=True)
+def _vote(
+    people: Int32, similarity: Float32, offsets: Int64, items: Int32, votes: Float32, scores: Float32
+) -> None:
+    for n in range(len(people)):
+        for row in range(offsets[people[n]], offsets[people[n] + 1]):
+            scores[items[row]] += similarity[n] * votes[row]
