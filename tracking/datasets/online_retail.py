@@ -1,7 +1,7 @@
 """UCI Online Retail: invoices of a British gift shop, December 2010 to December 2011 (Daqing Chen, 2015, CC BY 4.0).
 
 An invoice is an order; one whose number begins with C takes goods back and becomes refunds of the orders in which the
-customer had bought them, the latest purchase first. Invoices without a customer are kept, each as a browser of its own.
+customer had bought them, the latest purchase first. Invoices without a customer are kept as orders of nobody known.
 Postage, fees, vouchers and samples are no products; lines without a price are corrections of the stock.
 """
 
@@ -189,7 +189,7 @@ class OnlineRetail:
 
 def _message(event: str, key: str, row: Row, properties: dict[str, Any]) -> dict[str, Any]:
     customer = row["customer"]
-    who = {"userId": str(customer)} if customer is not None else {"anonymousId": f"invoice-{row['invoice']}"}
+    who = {"userId": str(customer)} if customer is not None else {}
     return {
         "type": "track",
         "event": event,
