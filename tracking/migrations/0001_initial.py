@@ -140,13 +140,13 @@ class Migration(migrations.Migration):
                 ('properties', models.JSONField(default=dict)),
                 ('context', models.JSONField(default=dict)),
                 ('xact_id', models.BigIntegerField(help_text='Transaction that wrote the row.')),
-                ('api_key', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='accounts.apikey')),
-                ('customer', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.customer')),
-                ('store', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.store')),
-                ('visitor', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.visitor')),
+                ('api_key', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to='accounts.apikey')),
+                ('customer', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.customer')),
+                ('store', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.store')),
+                ('visitor', models.ForeignKey(db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.visitor')),
             ],
             options={
-                'indexes': [models.Index(fields=['store', 'visitor', 'occurred_at'], name='event_by_visitor'), models.Index(condition=models.Q(('customer__isnull', False)), fields=['store', 'customer', 'occurred_at'], name='event_by_customer'), models.Index(fields=['store', 'xact_id'], name='event_by_transaction'), django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['received_at'], name='event_by_receipt'), models.Index(models.F('store'), django.db.models.fields.json.KeyTextTransform('order_id', 'properties'), condition=models.Q(('name__in', ('Order Completed', 'Order Updated', 'Order Refunded', 'Order Cancelled'))), name='event_by_order')],
+                'indexes': [models.Index(condition=models.Q(('visitor__isnull', False)), fields=['visitor', 'occurred_at'], name='event_by_visitor'), models.Index(condition=models.Q(('customer__isnull', False)), fields=['customer', 'occurred_at'], name='event_by_customer'), models.Index(fields=['store', 'xact_id'], name='event_by_transaction'), django.contrib.postgres.indexes.BrinIndex(autosummarize=True, fields=['received_at'], name='event_by_receipt'), models.Index(models.F('store'), django.db.models.fields.json.KeyTextTransform('order_id', 'properties'), condition=models.Q(('name__in', ('Order Completed', 'Order Updated', 'Order Refunded', 'Order Cancelled'))), name='event_by_order')],
                 'constraints': [models.UniqueConstraint(fields=('store', 'message_id'), name='event_message_id_per_store')],
             },
             managers=[

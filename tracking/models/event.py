@@ -25,22 +25,32 @@ class Event(StoreScoped):
 
     `id` is a UUIDv7, so that rows arrive in index order. `purposes` is the bit mask of what the event may be
     used for, as permitted when it happened and when it came. `xact_id` lets readers follow the log without
-    missing late commits. The foreign keys have no database constraint: a check for each of 100 million rows,
-    of rows that only erasure deletes, and that deletes its events first.
+    missing late commits. The foreign keys have neither constraint nor index of their own: each would cost 100
+    million rows something, for rows that only an erasure deletes, which deletes their events first.
     """
 
     store = models.ForeignKey(
-        "accounts.Store", on_delete=models.CASCADE, db_constraint=False, related_name="+"
+        "accounts.Store", on_delete=models.CASCADE, db_constraint=False, db_index=False, related_name="+"
     )
     id = models.UUIDField(primary_key=True)
     message_id = models.CharField(max_length=100)
     type = models.SmallIntegerField(choices=EventType.choices)
     name = models.CharField(max_length=100, blank=True)
     visitor = models.ForeignKey(
-        "accounts.Visitor", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+        "accounts.Visitor",
+        null=True,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     customer = models.ForeignKey(
-        "accounts.Customer", null=True, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+        "accounts.Customer",
+        null=True,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     product_id = models.CharField(max_length=120, blank=True, help_text="Of an event about one product.")
     occurred_at = models.DateTimeField()
@@ -53,7 +63,12 @@ class Event(StoreScoped):
     properties = models.JSONField(default=dict)
     context = models.JSONField(default=dict)
     api_key = models.ForeignKey(
-        "accounts.ApiKey", null=True, on_delete=models.SET_NULL, db_constraint=False, related_name="+"
+        "accounts.ApiKey",
+        null=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
     )
     xact_id = models.BigIntegerField(help_text="Transaction that wrote the row.")
 
@@ -62,9 +77,13 @@ class Event(StoreScoped):
             models.UniqueConstraint(fields=["store", "message_id"], name="event_message_id_per_store")
         ]
         indexes = [
-            models.Index(fields=["store", "visitor", "occurred_at"], name="event_by_visitor"),
             models.Index(
-                fields=["store", "customer", "occurred_at"],
+                fields=["visitor", "occurred_at"],
+                name="event_by_visitor",
+                condition=models.Q(visitor__isnull=False),
+            ),
+            models.Index(
+                fields=["customer", "occurred_at"],
                 name="event_by_customer",
                 condition=models.Q(customer__isnull=False),
             ),
