@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,12 +26,12 @@ ACCEPT, REJECT, CHOOSE = "Accept all", "Reject all", "Choose"
 
 
 @pytest.fixture
-def shop(live_server, settings, tmp_path: Path) -> Iterator[str]:  # type: ignore[no-untyped-def]
+def shop(live_server, settings, tmp_path: Path) -> str:  # type: ignore[no-untyped-def]
     settings.ETALAGE_STOREFRONT_STORE = "tents"
     settings.ETALAGE_ANCHOR_DIR = tmp_path
     store = Store.objects.create(slug="tents", name="Tents & Co", controller_name="Tents & Co GmbH")
     ProductFactory(store=store, external_id="TENT-1")
-    yield live_server.url
+    return live_server.url
 
 
 @pytest.fixture

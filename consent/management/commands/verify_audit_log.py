@@ -1,20 +1,33 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser
+from argparse import RawDescriptionHelpFormatter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import Store
 from consent.anchors import anchor_heads, anchor_path
 from consent.verification import Report, verify_all
 
+EXAMPLE = """
+examples:
+  manage.py verify_audit_log
+  manage.py verify_audit_log --store demo --json
+  manage.py verify_audit_log --anchor
+
+Anchors stand in ETALAGE_ANCHOR_DIR: keep a copy of that folder where the database's keepers cannot write.
+"""
+
 
 class Command(BaseCommand):
     help = "Prove the audit log and the consent ledger: finds change, insertion, deletion and a cut tail. Exits with 1 on a finding."
 
-    def add_arguments(self, parser: ArgumentParser) -> None:
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        kwargs |= {"epilog": EXAMPLE, "formatter_class": RawDescriptionHelpFormatter}
+        return super().create_parser(prog_name, subcommand, **kwargs)
+
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--store", help="Slug; all stores by default.")
         parser.add_argument("--json", action="store_true", help="One JSON object on the last line.")
         parser.add_argument(
