@@ -8,7 +8,10 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from csp.constants import SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from csp.decorators import csp
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import (
+    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
@@ -54,12 +57,28 @@ def _admin_page(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResp
     @csp(CONTENT_SECURITY_POLICY)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         with timezone.override(viewer_zone(request)):
-            response = view(request, *args, **kwargs)
+            try:
+                response = view(request, *args, **kwargs)
+            except (PermissionDenied, Http404) as refusal:
+                response = _refusal(request, refusal)
             if isinstance(response, TemplateResponse) and not response.is_rendered:
                 response.render()
         return response
 
     return wrapped
+
+
+def _refusal(request: HttpRequest, refusal: Exception) -> HttpResponse:
+    """In the admin's frame, with a way on: not the shop's page, which knows nothing of roles."""
+    is_denied = isinstance(refusal, PermissionDenied)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Not allowed" if is_denied else "Not found",
+        "detail": str(refusal)
+        or ("Your role does not allow this." if is_denied else "There is no such page."),
+        "is_denied": is_denied,
+    }
+    return TemplateResponse(request, "admin/etalage/refusal.html", context, status=403 if is_denied else 404)
 
 
 class EtalageAdminSite(UnfoldAdminSite):
