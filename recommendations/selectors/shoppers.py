@@ -25,7 +25,9 @@ PURCHASES_DAYS = 730
 
 
 def read_known_shopper(store_id: int, shopper: Shopper) -> KnownShopper:
-    """A visitor with an open link to a customer is that customer: purchases, segments and history of both count."""
+    """NOBODY_KNOWN for ids that no row has (yet).
+
+    A visitor with an open link to a customer is that customer: purchases, segments and history of both count."""
     visitor = _visitor(store_id, shopper.anonymous_id)
     customer = _customer(store_id, shopper.customer_id, visitor)
     if visitor is None and customer is None:
@@ -37,9 +39,9 @@ def read_known_shopper(store_id: int, shopper: Shopper) -> KnownShopper:
         source=shopper.source,
         gpc=shopper.sends_gpc,
     )
-    if not permitted:
-        return NOBODY_KNOWN
     visitor_id = visitor.pk if visitor else None
+    if not permitted:
+        return KnownShopper(visitor_id=visitor_id)
     who = who_is(store_id, visitor_id, customer.pk if customer else None)
     # Of a device that others used too only the time that was this person's counts; segments and orders know persons, not times.
     visitor_ids = tuple({stretch.visitor_id for stretch in who.stretches if math.isinf(stretch.since)})

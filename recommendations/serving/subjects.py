@@ -57,7 +57,8 @@ def know(store_id: int, shopper: Shopper, arrival: Arrival) -> KnownShopper:
     if arrival.shopper is not None:
         return arrival.shopper
     known = read_known_shopper(store_id, shopper)
-    if arrival.versions.counters is not None:
+    # Who has no row yet may have one with the next event: a first click must not wait for a card to expire.
+    if arrival.versions.counters is not None and known != NOBODY_KNOWN:
         card = orjson.dumps([[_text(stamp) for stamp in arrival.stamps], asdict(known)])
         card_key = _keys(store_id, shopper)[0]
         valkey.call(lambda client: client.set(card_key, card, ex=CARD_SECONDS), None)

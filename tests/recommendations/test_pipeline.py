@@ -36,7 +36,7 @@ from recommendations.shelf import (
 )
 from recommendations.training.run import train
 from segments.models import Segment, SegmentMembership
-from tests.factories import UserFactory
+from tests.factories import UserFactory, VisitorFactory
 from tests.recommendations.shop import Shop, consenting_customer, consenting_visitor, decide, fill_log
 
 
@@ -457,3 +457,13 @@ def test_a_new_version_goes_live_without_a_restart(
     with django_capture_on_commit_callbacks(execute=True):
         assert model_roll_back(store_id=trained_shop.store.pk, actor=UserFactory()).number == 1
     eventually(lambda: ask(trained_shop).model_version == 1)
+
+
+def test_a_visitor_is_recognised_with_their_first_event(trained_shop: Shop) -> None:
+    """Their first page asked for a shelf before its events had been stored."""
+    shopper = Shopper(anonymous_id="new-here")
+    decide(trained_shop.store, "v:new-here", 7)
+    assert ask(trained_shop, shopper).variant == "non_personal"
+    visitor = VisitorFactory(store=trained_shop.store, anonymous_id="new-here")
+    trained_shop.views(visitor, "tents-2")
+    assert ask(trained_shop, shopper).personalised
