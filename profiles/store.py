@@ -10,6 +10,7 @@ relied on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -62,9 +63,7 @@ def remember_many(store_id: int, events: Mapping[str, Sequence[RecentEvent]]) ->
         part = filled[start : start + KEYS_PER_CALL]
         keys = [_name(store_id, key) for key, _ in part]
         arguments = [CAPACITY, TTL_SECONDS, *_arguments(part)]
-        if not valkey.call(
-            lambda client, keys=keys, arguments=arguments: _run(client, keys, arguments), False
-        ):
+        if not valkey.call(partial(_run, keys, arguments), False):
             return False
     return True
 
@@ -84,7 +83,7 @@ def newest(events: Sequence[RecentEvent]) -> Sequence[RecentEvent]:
     )
 
 
-def _run(client: redis.Redis, keys: list[str], arguments: list[float | bytes]) -> bool:
+def _run(keys: list[str], arguments: list[float | bytes], client: redis.Redis) -> bool:
     client.register_script(_REMEMBER)(keys=keys, args=arguments)
     return True
 

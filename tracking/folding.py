@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -23,7 +23,8 @@ from django.db import connection, transaction
 
 from accounts.models import Store
 from accounts.valkey import ValkeyUnavailable
-from tracking.models import Event, LogPosition
+from tracking.jsonb import parsed
+from tracking.models import LogPosition
 
 log = structlog.get_logger(__name__)
 
@@ -44,8 +45,7 @@ SELECT id, message_id, type, name, visitor_id, customer_id, product_id, occurred
 """
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedEvent:
+class LoggedEvent(NamedTuple):
     """A row of the log. `properties` is empty for folds that do not ask for them."""
 
     id: UUID
@@ -217,6 +217,5 @@ def _read(cursor: Any, fold: Fold, store_id: int, where: str, **bounds: int) -> 
     names = sorted(fold.event_names) if fold.event_names is not None else None
     cursor.execute(query, {"store": store_id, "names": names, **bounds})
     if fold.reads_properties:
-        from_json = Event._meta.get_field("properties").from_db_value  # type: ignore[attr-defined]
-        return [LoggedEvent(*row[:-1], from_json(row[-1], None, connection)) for row in cursor.fetchall()]
-    return [LoggedEvent(*row, {}) for row in cursor.fetchall()]
+        return [LoggedEvent._make((*columns, parsed(text))) for *columns, text in cursor.fetchall()]
+    return [LoggedEvent._make((*columns, {})) for columns in cursor.fetchall()]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 from django.utils import timezone
@@ -83,7 +83,7 @@ def expire_events(now: datetime) -> int:
     return deleted
 
 
-def _delete_in_batches(statement: str, parameters: dict[str, object]) -> int:
+def _delete_in_batches(statement: str, parameters: dict[str, Any]) -> int:
     deleted = 0
     with connection.cursor() as cursor:
         while True:

@@ -128,6 +128,12 @@ def _refuse(refusal: RefusedRequest, headers: dict[str, str] | None = None) -> H
 _TRACKER: Final = Path(__file__).parent / "static" / "etalage" / "tracker.js"
 
 
+@lru_cache(maxsize=1)
+def _tracker() -> tuple[bytes, str]:
+    source = _TRACKER.read_bytes()
+    return source, f'"{hashlib.sha256(source).hexdigest()[:16]}"'
+
+
 @condition(etag_func=lambda request: _tracker()[1])
 @require_safe
 def tracker_script(request: HttpRequest) -> HttpResponse:
@@ -137,12 +143,6 @@ def tracker_script(request: HttpRequest) -> HttpResponse:
         content_type="text/javascript; charset=utf-8",
         headers={"Cache-Control": "public, max-age=3600", "Access-Control-Allow-Origin": "*"},
     )
-
-
-@lru_cache(maxsize=1)
-def _tracker() -> tuple[bytes, str]:
-    source = _TRACKER.read_bytes()
-    return source, f'"{hashlib.sha256(source).hexdigest()[:16]}"'
 
 
 @require_GET

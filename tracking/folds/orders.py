@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from django.db import connection
@@ -20,10 +21,12 @@ from tracking.folding import Fold, LoggedEvent
 from tracking.folds.amounts import currency_of, first_amount, minor_units, whole_number
 from tracking.ingestion.messages import as_text
 from tracking.ingestion.properties import product_id_of
-from tracking.models import Event, Order, OrderLine
+from tracking.jsonb import parsed
+from tracking.models import Order, OrderLine
 from tracking.models.event import ORDER_EVENTS
 
 COMPLETED, UPDATED, REFUNDED, CANCELLED = ORDER_EVENTS
+SLICE_ORDERS: Final = 1_000  # so that a chunk of the log that is all long invoices fits into memory
 _TOTAL: Final = ("total", "revenue", "value")
 
 _EVENTS_OF_ORDERS: Final = """
@@ -196,19 +199,24 @@ def apply(store_id: int, events: Sequence[LoggedEvent]) -> None:
         .filter(order_id__in=touched, is_blocked=True)
         .values_list("order_id", flat=True)
     )
+    remaining = iter(sorted(touched))
+    while order_ids := set(islice(remaining, SLICE_ORDERS)):
+        _apply_to(store, order_ids)
+
+
+def _apply_to(store: Store, order_ids: set[str]) -> None:
     folded = [
         made
-        for order_id, found in _events_of(store_id, touched).items()
+        for order_id, found in sorted(_events_of(store.pk, order_ids).items())
         if (made := fold_order(store, order_id, found)) is not None
     ]
     _save(store, folded)
     # What no event completes any more, after an erasure or an expiry, is gone.
-    vanished = touched - {made.order.order_id for made in folded}
+    vanished = order_ids - {made.order.order_id for made in folded}
     Order.objects.for_store(store).filter(order_id__in=vanished, is_blocked=False).delete()
 
 
 def _events_of(store_id: int, order_ids: set[str]) -> dict[str, list[OrderEvent]]:
-    from_json = Event._meta.get_field("properties").from_db_value  # type: ignore[attr-defined]
     found: dict[str, list[OrderEvent]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(_EVENTS_OF_ORDERS, [store_id, list(ORDER_EVENTS), sorted(order_ids)])
@@ -229,7 +237,7 @@ def _events_of(store_id: int, order_ids: set[str]) -> dict[str, list[OrderEvent]
                 occurred_at,
                 purposes,
                 is_trusted,
-                from_json(properties, None, connection),
+                parsed(properties),
                 message_id,
             )
             found[as_text(event.properties.get("order_id"))].append(event)
@@ -243,6 +251,14 @@ _UPDATED_FIELDS: Final = [
 ]
 
 
+# An invoice of a wholesaler has hundreds of lines: written one by one as objects they took longer than all else together.
+_COPY_LINES: Final = """
+COPY tracking_orderline (store_id, order_id, position, product_id, name, quantity, refunded_quantity, unit_price_minor_units,
+    discount_minor_units) FROM STDIN (FORMAT BINARY)
+"""
+_LINE_TYPES: Final = ("int8", "int8", "int2", "text", "text", "int4", "int4", "int8", "int8")
+
+
 def _save(store: Store, folded: Sequence[FoldedOrder]) -> None:
     if not folded:
         return
@@ -254,10 +270,23 @@ def _save(store: Store, folded: Sequence[FoldedOrder]) -> None:
         batch_size=1000,
     )
     OrderLine.objects.for_store(store).filter(order__in=[order.pk for order in saved]).delete()
-    for order, made in zip(saved, folded, strict=True):
-        for line in made.lines:
-            line.order_id = order.pk
-    OrderLine.all_stores.bulk_create([line for made in folded for line in made.lines], batch_size=2000)
+    with connection.cursor() as cursor, cursor.copy(_COPY_LINES) as copy:
+        copy.set_types(_LINE_TYPES)
+        for order, made in zip(saved, folded, strict=True):
+            for line in made.lines:
+                copy.write_row(
+                    (
+                        store.pk,
+                        order.pk,
+                        line.position,
+                        line.product_id,
+                        line.name,
+                        line.quantity,
+                        line.refunded_quantity,
+                        line.unit_price_minor_units,
+                        line.discount_minor_units,
+                    )
+                )
 
 
 def reset(store_id: int) -> None:

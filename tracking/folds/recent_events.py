@@ -19,7 +19,8 @@ from profiles import store as profile_store
 from profiles.events import PROFILE_EVENTS, RecentEvent, recent_event
 from tracking.folding import Fold, LoggedEvent
 from tracking.ingestion.after_commit import profile_keys
-from tracking.models import Event, LogPosition
+from tracking.jsonb import parsed
+from tracking.models import LogPosition
 
 _PERSONALISATION: Final = int(Purpose.PERSONALISATION)
 READER: Final = "profiles"
@@ -89,7 +90,6 @@ def read_log(
         queries.append(_NEWEST.format(person="customer_id = %(customer)s"))
     if not queries:
         return []
-    from_json = Event._meta.get_field("properties").from_db_value  # type: ignore[attr-defined]
     found: list[tuple[int | None, RecentEvent]] = []
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -103,7 +103,7 @@ def read_log(
             message_id=message_id,
             name=name,
             product_id=product_id,
-            properties=from_json(properties, None, connection),
+            properties=parsed(properties),
             occurred_at=occurred_at.timestamp(),
             customer_id=named,
         )

@@ -20,7 +20,8 @@ from accounts.models import Store, Visitor
 from consent.purposes import Purpose
 from tracking.folding import Fold, LoggedEvent
 from tracking.folds.amounts import currency_of, first_amount
-from tracking.models import Event, EventType, Session
+from tracking.jsonb import parsed
+from tracking.models import EventType, Session
 
 GAP: Final = timedelta(minutes=30)
 CAP: Final = timedelta(hours=24)
@@ -41,7 +42,8 @@ SELECT touched.visitor_id, min(session.started_at), max(session.ended_at)
   FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS touched(visitor_id, first_at, last_at)
   JOIN tracking_session session
     ON session.store_id = %s AND session.visitor_id = touched.visitor_id
-   AND session.ended_at >= touched.first_at - %s AND session.started_at <= touched.last_at + %s
+   AND session.ended_at >= touched.first_at - interval '30 minutes'
+   AND session.started_at <= touched.last_at + interval '30 minutes'
  GROUP BY touched.visitor_id
 """
 _EVENTS_WITHIN: Final = """
@@ -174,7 +176,7 @@ def _widen(store_id: int, ranges: Ranges) -> Ranges:
     while pending:
         visitors, firsts, lasts = _columns(pending)
         with connection.cursor() as cursor:
-            cursor.execute(_SESSIONS_AROUND, [visitors, firsts, lasts, store_id, GAP, GAP])
+            cursor.execute(_SESSIONS_AROUND, [visitors, firsts, lasts, store_id])
             around = cursor.fetchall()
         pending = {}
         for visitor_id, started_at, ended_at in around:
@@ -211,8 +213,7 @@ def _refold(store: Store, ranges: Ranges) -> None:
 
 def _visits_within(store_id: int, ranges: Ranges) -> dict[int, list[Visit]]:
     visitors, firsts, lasts = _columns(ranges)
-    from_json = Event._meta.get_field("properties").from_db_value  # type: ignore[attr-defined]
-    parameters = {
+    parameters: dict[str, Any] = {
         "store": store_id, "visitors": visitors, "firsts": firsts, "lasts": lasts,
         "analytics": _ANALYTICS, "types": list(_TYPES), "afterwards": list(_AFTERWARDS),
     }  # fmt: skip
@@ -237,7 +238,7 @@ def _visits_within(store_id: int, ranges: Ranges) -> dict[int, list[Visit]]:
                     customer_id,
                     is_bot,
                     is_trusted,
-                    from_json(properties, None, connection),
+                    parsed(properties),
                 )
             )
     return found

@@ -96,8 +96,10 @@ def write(drafts: Sequence[Draft]) -> Tally:
 
 def _pass_gate(drafts: Sequence[Draft], tally: Tally) -> list[Draft]:
     verdicts = permissions_for_batch(
-        connection, drafts[0].arrival.source.store_id, [_gate_event(draft) for draft in drafts]
-    )  # type: ignore[arg-type]
+        connection,  # type: ignore[arg-type]  # Django's has the same cursors
+        drafts[0].arrival.source.store_id,
+        [_gate_event(draft) for draft in drafts],
+    )
     permitted = []
     for draft, verdict in zip(drafts, verdicts, strict=True):
         draft.granted = verdict.purposes

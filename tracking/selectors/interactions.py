@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,8 @@ from profiles.fold import SESSION_GAP_SECONDS
 from tracking.models import EventType
 from tracking.models.order import Order
 from tracking.retention import kept_since
+
+ScalarT = TypeVar("ScalarT", bound=np.generic)
 
 CHUNK_ROWS: Final = 100_000
 SESSION_CAP_SECONDS: Final = 24 * 3600
@@ -186,8 +188,9 @@ def _tables(block: bytes, chunk_rows: int) -> Iterator[pa.Table]:
         yield table.slice(start, chunk_rows)
 
 
-def _column(table: pa.Table, name: str, dtype: type[np.generic]) -> NDArray[np.generic]:
-    return table.column(name).to_numpy().astype(dtype, copy=False)
+def _column(table: pa.Table, name: str, dtype: type[ScalarT]) -> NDArray[ScalarT]:
+    values: NDArray[ScalarT] = table.column(name).to_numpy().astype(dtype, copy=False)
+    return values
 
 
 def _encode(column: pa.ChunkedArray, codes: dict[str, int], products: list[str]) -> NDArray[np.int32]:
@@ -214,8 +217,8 @@ def read_interactions(
     chunks = list(stream_interactions(store, since, until, permitted_for))
     products = chunks[0].products if chunks else []
 
-    def whole(name: str, dtype: type[np.generic]) -> NDArray[np.generic]:
-        return np.concatenate([getattr(chunk, name) for chunk in chunks]) if chunks else np.empty(0, dtype)
+    def whole(name: str, dtype: type[ScalarT]) -> NDArray[ScalarT]:
+        return np.concatenate([np.empty(0, dtype), *(getattr(chunk, name) for chunk in chunks)])
 
     visitor, customer = whole("visitor", np.int64), whole("customer", np.int64)
     product, occurred_at = whole("product", np.int32), whole("occurred_at", np.float64)
@@ -244,10 +247,10 @@ def read_interactions(
     baskets, basket = np.unique(placed, return_inverse=True)
     numbered = basket.astype(np.int32) - (1 if len(baskets) and baskets[0] == 0 else 0)
     sorted_columns = {name: column[order] for name, column in columns.items()}
-    subject = subject[order].astype(np.int32)
+    subjects = subject[order].astype(np.int32)
     return Interactions(
-        subject=subject,
-        session=number_sessions(subject, sorted_columns["occurred_at"]),
+        subject=subjects,
+        session=number_sessions(subjects, sorted_columns["occurred_at"]),
         basket=np.where(placed == 0, np.int32(-1), numbered)[order],
         subject_customer=np.maximum(people, 0),
         subject_visitor=np.where(people > -_UNKNOWN_BUYER, np.maximum(-people, 0), 0),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
+from functools import partial
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -38,11 +39,7 @@ class Command(BaseCommand):
         for store in stores:
             run = rebuild if options["rebuild"] else fold_new_events
             with tqdm(desc=store.slug, unit=" events", disable=None if options["verbosity"] else True) as bar:
-                counts = run(
-                    store,
-                    only=options["only"],
-                    progress=lambda name, count, bar=bar: self._advance(bar, name, count),
-                )
+                counts = run(store, only=options["only"], progress=partial(self._advance, bar))
             if options["verbosity"]:
                 told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
                 self.stdout.write(f"{store.slug}: {told} events folded")
