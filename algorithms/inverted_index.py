@@ -7,11 +7,26 @@ A sequence is one session, or the whole history of one user. Postings list an it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numba
 import numpy as np
 
 from algorithms.types import Array, Float64, Int32, Int64, TrainingData
+
+Unit = Literal["session", "user"]
+"""What a sequence is: one visit, or all that a person did. Where visits are short, as in reviews, only people have sequences."""
+
+
+def sequences(data: TrainingData, unit: Unit) -> tuple[Int32, Float64, Int64]:
+    """Items and timestamps of all sequences, oldest first, and where each sequence starts."""
+    if unit == "session":
+        return np.ascontiguousarray(data.item, np.int32), data.timestamp, data.session_offsets
+    if unit == "user":
+        order = np.lexsort((data.session, data.timestamp, data.user))
+        offsets = np.searchsorted(data.user[order], np.arange(data.n_users + 1)).astype(np.int64)
+        return data.item[order], data.timestamp[order], offsets
+    raise ValueError(f"unknown unit {unit!r}: choose session or user")
 
 
 @dataclass(frozen=True)
@@ -33,23 +48,12 @@ class SequenceIndex:
         return len(self.offsets) - 1
 
     @classmethod
-    def of_sessions(cls, data: TrainingData) -> SequenceIndex:
-        """One sequence per session."""
-        return cls.build(data.item, data.timestamp, data.session_offsets, data.n_items)
-
-    @classmethod
-    def of_users(cls, data: TrainingData) -> SequenceIndex:
-        """One sequence per user: everything that they did, in the order of time."""
-        order = np.lexsort((data.timestamp, data.user))
-        offsets = np.searchsorted(data.user[order], np.arange(data.n_users + 1)).astype(np.int64)
-        return cls.build(data.item[order], data.timestamp[order], offsets, data.n_items)
-
-    @classmethod
-    def build(cls, items: Int32, timestamps: Float64, offsets: Int64, n_items: int) -> SequenceIndex:
+    def of(cls, data: TrainingData, unit: Unit = "session") -> SequenceIndex:
+        items, timestamps, offsets = sequences(data, unit)
         filled = np.diff(offsets) > 0
         ended = np.full(len(offsets) - 1, -np.inf)
         ended[filled] = timestamps[offsets[1:][filled] - 1]
-        return cls.from_ended(np.ascontiguousarray(items, np.int32), offsets, ended, n_items)
+        return cls.from_ended(items, offsets, ended, data.n_items)
 
     @classmethod
     def from_ended(cls, items: Int32, offsets: Int64, ended: Float64, n_items: int) -> SequenceIndex:

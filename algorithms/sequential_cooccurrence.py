@@ -16,11 +16,13 @@ from typing import ClassVar, Self
 import numpy as np
 
 from algorithms.cooccurrence import PairCounts, add_rows, count_pairs
+from algorithms.inverted_index import Unit, sequences
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
 
 
 @dataclass(frozen=True)
 class SequentialParameters:
+    unit: Unit = "session"
     window: int = 5
     back: float = 0.7  # how much "seen before" counts against "seen after"
     source_power: float = 0.5
@@ -42,9 +44,8 @@ class SequentialCooccurrence(Strategy):
 
     def _count(self, data: TrainingData) -> PairCounts:
         decay = 1.0 / np.arange(1, self.settings.window + 1)
-        return count_pairs(
-            data.item, data.session_offsets, data.n_items, forward=decay, backward=self.settings.back * decay
-        )
+        items, _, offsets = sequences(data, self.settings.unit)
+        return count_pairs(items, offsets, data.n_items, forward=decay, backward=self.settings.back * decay)
 
     def _learn(self, counts: PairCounts) -> Self:
         self.counts_ = counts
@@ -86,14 +87,19 @@ class SequentialCooccurrence(Strategy):
 
     @property
     def can_append(self) -> bool:
-        return True
+        return self.settings.unit == "session"
 
     def append_sessions(self, data: TrainingData) -> Self:
+        if not self.can_append:
+            return super().append_sessions(data)
         return type(self)(**asdict(self.settings))._learn(self.counts_.plus(self._count(data)))
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
-        gone = self._count(data.without_sessions(~forgotten))
-        return type(self)(**asdict(self.settings))._learn(self.counts_.minus(gone))
+        affected = data.select(np.isin(data.user, data.user[forgotten[data.session]]))
+        counts = self.counts_.minus(self._count(affected)).plus(
+            self._count(affected.without_sessions(forgotten))
+        )
+        return type(self)(**asdict(self.settings))._learn(counts)
 
     def arrays(self) -> dict[str, Array]:
         return self.counts_.arrays()

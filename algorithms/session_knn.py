@@ -20,7 +20,7 @@ from typing import ClassVar, Self
 import numba
 import numpy as np
 
-from algorithms.inverted_index import SequenceIndex
+from algorithms.inverted_index import SequenceIndex, Unit
 from algorithms.ranking import strongest_places
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
 
@@ -29,6 +29,7 @@ from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, St
 class NeighbourhoodParameters:
     """Tuned on browsing logs (see benchmarks/RESULTS.md); a wide optimum: halving or doubling costs about 1 %."""
 
+    unit: Unit = "session"
     neighbours: int = 200
     query_decay: float = 0.55
     neighbour_decay: float = 0.78
@@ -51,7 +52,7 @@ class SessionKNN(Strategy):
         self.settings = NeighbourhoodParameters(**parameters)
 
     def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
-        return self._learn(SequenceIndex.of_sessions(data))
+        return self._learn(SequenceIndex.of(data, self.settings.unit))
 
     def _learn(self, index: SequenceIndex) -> Self:
         self.index_ = index
@@ -118,13 +119,18 @@ class SessionKNN(Strategy):
 
     @property
     def can_append(self) -> bool:
-        return True
+        return self.settings.unit == "session"
 
     def append_sessions(self, data: TrainingData) -> Self:
-        return type(self)(**asdict(self.settings))._learn(self.index_.append(SequenceIndex.of_sessions(data)))
+        if not self.can_append:
+            return super().append_sessions(data)
+        return type(self)(**asdict(self.settings))._learn(self.index_.append(SequenceIndex.of(data)))
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
-        return type(self)(**asdict(self.settings))._learn(self.index_.without(forgotten))
+        fresh = type(self)(**asdict(self.settings))
+        if self.settings.unit == "session":
+            return fresh._learn(self.index_.without(forgotten))
+        return fresh._learn(SequenceIndex.of(data.without_sessions(forgotten), self.settings.unit))
 
     def arrays(self) -> dict[str, Array]:
         return self.index_.arrays()

@@ -20,11 +20,13 @@ from sklearn.utils.extmath import randomized_svd
 
 from algorithms.cooccurrence import count_pairs
 from algorithms.dot_products import known_items, opinions, strongest, unit_rows
+from algorithms.inverted_index import Unit, sequences
 from algorithms.types import JSON, Array, Bool, Float32, Query, Strategy, TrainingData, Trigger
 
 
 @dataclass(frozen=True)
 class VectorParameters:
+    unit: Unit = "session"
     factors: int = 256
     window: int = 5
     smoothing: float = 0.75
@@ -56,9 +58,8 @@ class ItemVectors(Strategy):
     def _ppmi(self, data: TrainingData) -> csr_matrix:
         settings = self.settings
         decay = 1.0 / np.arange(1, settings.window + 1)
-        counts = count_pairs(
-            data.item, data.session_offsets, data.n_items, forward=decay, backward=decay
-        ).matrix()
+        items, _, offsets = sequences(data, settings.unit)
+        counts = count_pairs(items, offsets, data.n_items, forward=decay, backward=decay).matrix()
         mass = np.asarray(counts.sum(axis=1)).ravel()
         context = mass**settings.smoothing
         rows = np.repeat(np.arange(data.n_items), np.diff(counts.indptr))

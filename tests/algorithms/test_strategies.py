@@ -52,6 +52,12 @@ class TestSequentialCooccurrence(StrategyContract):
     forgets_exactly = True
 
 
+class TestSequentialCooccurrenceByPerson(StrategyContract):
+    strategy = SequentialCooccurrence
+    parameters = {"unit": "user"}
+    forgets_exactly = True
+
+
 class TestBasketCooccurrence(StrategyContract):
     strategy = BasketCooccurrence
     parameters = {"minimum_baskets": 1}
@@ -63,6 +69,13 @@ class TestSessionKNN(StrategyContract):
     forgets_exactly = True
 
 
+class TestSessionKNNByPerson(StrategyContract):
+    strategy = SessionKNN
+    neighbours_are_people = True
+    parameters = {"unit": "user"}
+    forgets_exactly = True
+
+
 class TestUserKNN(StrategyContract):
     strategy = UserKNN
     forgets_exactly = True
@@ -71,6 +84,11 @@ class TestUserKNN(StrategyContract):
 class TestItemVectors(StrategyContract):
     strategy = ItemVectors
     parameters = {"factors": 16}
+
+
+class TestItemVectorsByPerson(StrategyContract):
+    strategy = ItemVectors
+    parameters = {"unit": "user", "factors": 16}
 
 
 class TestALS(StrategyContract):

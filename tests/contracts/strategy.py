@@ -41,6 +41,7 @@ class StrategyContract:
     parameters: ClassVar[dict[str, object]] = {}
     pairs_are_learned: ClassVar[bool] = True  # one product makes it score another because people had both
     learns_nothing_from_sessions: ClassVar[bool] = False
+    neighbours_are_people: ClassVar[bool] = False  # their histories are kept, without names, as sessions are
     forgets_exactly: ClassVar[bool] = False  # as if the forgotten had never been there
     speaks_without_history: ClassVar[bool] = False
 
@@ -111,7 +112,8 @@ class StrategyContract:
                 assert mapped.trigger(query, item) == fitted.trigger(query, item)
 
     def test_saves_nothing_by_user(self, fitted: Strategy, data: TrainingData) -> None:
-        assert data.n_users not in {n for array in fitted.arrays().values() for n in array.shape}
+        by_user = {name for name, array in fitted.arrays().items() if data.n_users in array.shape}
+        assert bool(by_user) == self.neighbours_are_people, by_user
 
     def test_names_an_item_of_the_query_as_the_trigger(self, fitted: Strategy) -> None:
         for query in queries():
