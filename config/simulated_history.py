@@ -20,7 +20,7 @@ from accounts.selectors.identity import subject_of
 from accounts.services import SeenVisitor, customers_get_or_create, visitors_get_or_create
 from accounts.services.api_keys import api_key_create
 from catalog.models import Product
-from consent.models import AuditEntry, ConsentChoice, ConsentState, DataSubjectRequest
+from consent.models import AuditPayload, ConsentChoice, ConsentState, DataSubjectRequest
 from consent.policy import visitor_subject
 from consent.purposes import NONE, OPTIONAL, Purpose
 from consent.services.decisions import Decision, decisions_record
@@ -49,9 +49,10 @@ _GRANTED: Final = {
 }
 
 
-def is_done(store: Store) -> bool:
-    """Whether a simulation of this store has run to its end."""
-    return AuditEntry.objects.for_store(store).filter(action=COMPLETED).exists()
+def seeds_done(store: Store) -> set[int]:
+    """Seeds of the simulations of this store that have run to their end."""
+    entries = AuditPayload.objects.for_store(store).filter(entry__action=COMPLETED)
+    return {details["seed"] for details in entries.values_list("details", flat=True)}
 
 
 def mark_done(store: Store, details: dict[str, Any]) -> None:
@@ -274,7 +275,7 @@ def make_requests(store: Store, now: datetime) -> int:
         (kinds.ACCESS, 1, "wait"),
     ]
     customers = (
-        Customer.objects.for_store(store).filter(external_id__startswith="sim-").order_by("external_id")
+        Customer.objects.for_store(store).filter(external_id__startswith="sim").order_by("external_id")
     )
     for customer, (kind, age_days, outcome) in zip(customers[: len(plan)], plan, strict=False):
         # Without their addresses nobody writes letters to people who do not exist.

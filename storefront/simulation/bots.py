@@ -29,20 +29,24 @@ class Bot:
 
     anonymous_id: str
     user_agent: str
+    days: frozenset[int]
 
 
-def bots(shoppers: int, rng: np.random.Generator) -> list[Bot]:
-    return [
-        Bot(new_uuid(rng), USER_AGENTS[index % len(USER_AGENTS)])
-        for index in range(max(1, round(shoppers * SHARE_OF_SHOPPERS)))
-    ]
+def bots(shoppers: int, days: int, rng: np.random.Generator) -> list[Bot]:
+    """One at least, and each comes at least once."""
+    made = []
+    for index in range(max(1, round(shoppers * SHARE_OF_SHOPPERS))):
+        crawls = 1 + int(rng.poisson(CRAWLS_A_MONTH * days / 30))
+        crawl_days = frozenset(int(day) for day in rng.integers(0, days, crawls))
+        made.append(Bot(new_uuid(rng), USER_AGENTS[index % len(USER_AGENTS)], crawl_days))
+    return made
 
 
 def crawls(
     world: World, bot: Bot, day: int, *, prefix: str, rng: np.random.Generator
 ) -> Iterator[dict[str, Any]]:
     """A bot's messages on a day; mostly none."""
-    if rng.random() > CRAWLS_A_MONTH / 30:
+    if day not in bot.days:
         return
     at = datetime.combine(world.start + timedelta(days=day), time(int(rng.integers(0, 24))), tzinfo=UTC)
     context = {"library": LIBRARY, "userAgent": bot.user_agent}

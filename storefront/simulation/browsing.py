@@ -18,6 +18,8 @@ LENGTH_SIGMA: Final = 0.77
 MAX_LENGTH: Final = 60
 REPEAT: Final = 0.39
 RELATED_NEXT: Final = 0.45
+FAME: Final = 0.6
+FAVOURITE: Final = 6.0
 STAY: Final = 0.66
 STAY_IN_SUBCATEGORY: Final = 0.5
 SAME_CATEGORY_AS_LAST_VISIT: Final = 0.45
@@ -48,6 +50,7 @@ class Browsing:
     world: World
     visit: Visit
     liking: Floats
+    interest: Floats
     rng: np.random.Generator
     now: datetime
     steps: list[Step] = field(default_factory=list)
@@ -84,7 +87,11 @@ def browse(world: World, visit: Visit, appeal: Floats, *, days: int, rng: np.ran
     """The steps of a visit in order of time. `appeal`: (n,) of the day. Remembers on the shopper what lasts beyond the visit."""
     shopper = visit.shopper
     liking = appeal * (shopper.taste(visit.day, days) @ world.styles)
-    browsing = Browsing(world, visit, liking, rng, visit.started_at)
+    if shopper.favourites:
+        liking = liking * np.where(np.isin(world.main, shopper.favourites), FAVOURITE, 1.0)
+    # What somebody cares for, apart from what is put in front of everybody.
+    interest = liking / world.popularity**FAME
+    browsing = Browsing(world, visit, liking, interest, rng, visit.started_at)
     length = int(np.clip(np.round(rng.lognormal(np.log(LENGTH_MEDIAN), LENGTH_SIGMA)), 1, MAX_LENGTH))
     wanted = _arrive(browsing)
     while len(browsing.seen) < length:
@@ -94,8 +101,8 @@ def browse(world: World, visit: Visit, appeal: Floats, *, days: int, rng: np.ran
             break
         browsing.view(item)
         if rng.random() < SHELF_SEEN_ON_PRODUCT_PAGE:
-            shelf = similar_shelf(world, item, liking, browsing.seen, shopper.is_control, rng)
-            wanted = _look_at_shelf(browsing, shelf, _interest_beside(world, item, liking))
+            shelf = similar_shelf(world, item, browsing.interest, browsing.seen, shopper.is_control, rng)
+            wanted = _look_at_shelf(browsing, shelf, _interest_beside(world, item, browsing.interest))
     shopper.last_main = int(world.main[browsing.seen[-1]]) if browsing.seen else shopper.last_main
     if browsing.seen:
         _maybe_buy(browsing)
@@ -109,8 +116,10 @@ def _arrive(browsing: Browsing) -> int:
         browsing.step("home")
         browsing.wait(6)
         shopper = browsing.visit.shopper
-        shelf = home_shelf(browsing.world, browsing.liking, shopper.bought, shopper.is_control, browsing.rng)
-        return _look_at_shelf(browsing, shelf, browsing.liking)
+        shelf = home_shelf(
+            browsing.world, browsing.interest, shopper.bought, shopper.is_control, browsing.rng
+        )
+        return _look_at_shelf(browsing, shelf, browsing.interest)
     if way < 0.76:
         item = browsing.choose(browsing.liking)
         browsing.step("search", item=item, text=_query_for(browsing, item))
@@ -134,12 +143,12 @@ def _query_for(browsing: Browsing, item: int) -> str:
     return text
 
 
-def _interest_beside(world: World, item: int, liking: Floats) -> Floats:
+def _interest_beside(world: World, item: int, interest: Floats) -> Floats:
     """Who looks at a product cares for its like: more for its subcategory, less for the rest of the shop."""
-    interest: Floats = liking * np.where(
+    beside: Floats = interest * np.where(
         world.sub == world.sub[item], 12.0, np.where(world.main == world.main[item], 3.0, 0.4)
     )
-    return interest
+    return beside
 
 
 def _look_at_shelf(browsing: Browsing, shelf: ShownShelf, interest: Floats) -> int:
@@ -215,6 +224,7 @@ def _maybe_buy(browsing: Browsing) -> None:
         items.append(shopper.bought[int(rng.integers(len(shopper.bought)))])
     while rng.random() < BUNDLE and len(items) < 6:
         items.append(int(rng.choice(world.partners[items[0]])))
+    items = [item for item in items if browsing.liking[item] > 0]  # not what is not in the shop yet
     basket = [item for item in dict.fromkeys(items) if world.products[item].is_available]
     for item in basket:
         if item not in browsing.seen:

@@ -30,6 +30,12 @@ class Visit:
     device: int
     number: int
 
+    @property
+    def is_tracked(self) -> bool:
+        """Whether the browser lets itself be recognised on this visit."""
+        withdraws_on = self.shopper.withdraws_on
+        return self.shopper.is_tracked and (withdraws_on is None or self.day < withdraws_on)
+
 
 def visits_by_day(
     world: World, shoppers: list[Shopper], *, days: int, rng: np.random.Generator

@@ -209,6 +209,9 @@ class Messenger:
             is_refunded=chance < REFUND_SHARE,
         )
         self.orders.append(order)
+        if not visit.is_tracked:
+            # A one-off id: without consent the shop does not know the browser.
+            ids = {**ids, "anonymousId": f"order-{order.order_id}"}
         properties = {
             "order_id": order.order_id,
             "currency": "EUR",

@@ -36,31 +36,31 @@ class ShownShelf:
 
 
 def home_shelf(
-    world: World, liking: Floats, bought: Sequence[int], is_control: bool, rng: np.random.Generator
+    world: World, interest: Floats, bought: Sequence[int], is_control: bool, rng: np.random.Generator
 ) -> ShownShelf:
-    """A recommender knows tastes only roughly: its order is the shopper's own with noise."""
-    guess = (
-        world.popularity * (world.published_day <= 0)
-        if is_control
-        else liking * rng.lognormal(0, 1.0, world.size)
-    )
-    guess = guess * rng.lognormal(0, 0.25, world.size)
+    """A recommender knows interests only roughly: its order is the shopper's own with noise."""
+    guess = _popular(world, interest, rng) if is_control else interest * rng.lognormal(0, 0.7, world.size)
     guess[list(bought)] = 0
     return _shelf("home", guess, SEEN_ON_HOME, is_control, rng)
 
 
 def similar_shelf(
-    world: World, item: int, liking: Floats, seen: Sequence[int], is_control: bool, rng: np.random.Generator
+    world: World, item: int, interest: Floats, seen: Sequence[int], is_control: bool, rng: np.random.Generator
 ) -> ShownShelf:
-    guess = np.zeros(world.size)
     if is_control:
-        guess = world.popularity * rng.lognormal(0, 0.25, world.size)
+        guess = _popular(world, interest, rng)
     else:
-        guess[world.related[item]] = np.sqrt(liking[world.related[item]]) * rng.lognormal(
-            0, 0.6, world.related.shape[1]
-        )
+        guess = np.zeros(world.size)
+        related = world.related[item]
+        guess[related] = np.sqrt(interest[related]) * rng.lognormal(0, 0.6, len(related))
     guess[list(seen)] = 0
     return _shelf("similar", guess, SEEN_ON_PRODUCT_PAGE, is_control, rng)
+
+
+def _popular(world: World, interest: Floats, rng: np.random.Generator) -> Floats:
+    """Popular products of the day, without those that are not in the shop yet."""
+    popular: Floats = world.popularity * rng.lognormal(0, 0.25, world.size) * (interest > 0)
+    return popular
 
 
 def _shelf(

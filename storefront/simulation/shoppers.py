@@ -61,7 +61,7 @@ class Shopper:
     """A person. `taste_from` and `taste_to` are mixtures of styles at the first and the last day: tastes drift.
 
     `intent` scales how often a visit ends in an order; `withdraws_on` is the day on which consent is taken back.
-    `customer_id` is None for who has no account. What a shopper has bought and last cared for is remembered here.
+    `favourites` are main categories that a persona cares for beyond their styles. `customer_id` is None without an account. What a shopper has bought and last cared for is remembered here.
     """
 
     index: int
@@ -85,6 +85,7 @@ class Shopper:
     identified: set[str] = field(default_factory=set)
     bought: list[int] = field(default_factory=list)
     last_main: int = -1
+    favourites: tuple[int, ...] = ()
     cart: list[int] = field(default_factory=list)
 
     @property
@@ -112,15 +113,15 @@ class Persona:
 
 
 def crowd(
-    world: World, count: int, rng: np.random.Generator, personas: Sequence[Persona] = ()
+    world: World, count: int, prefix: str, rng: np.random.Generator, personas: Sequence[Persona] = ()
 ) -> list[Shopper]:
-    """`count` shoppers and, before them, the personas, who accept everything and come from the first weeks on."""
+    """`count` shoppers, whose customer ids begin with `prefix`, after the personas, who accept everything and come early."""
     shoppers = [_persona(index, persona, world, rng) for index, persona in enumerate(personas)]
-    shoppers += [_shopper(index, rng) for index in range(len(shoppers), len(shoppers) + count)]
+    shoppers += [_shopper(index, prefix, rng) for index in range(len(shoppers), len(shoppers) + count)]
     return shoppers
 
 
-def _shopper(index: int, rng: np.random.Generator) -> Shopper:
+def _shopper(index: int, prefix: str, rng: np.random.Generator) -> Shopper:
     taste = rng.dirichlet(np.full(STYLES, 0.18))
     drift = rng.dirichlet(np.full(STYLES, 0.18))
     has_account = rng.random() < ACCOUNT_SHARE
@@ -130,8 +131,8 @@ def _shopper(index: int, rng: np.random.Generator) -> Shopper:
     return Shopper(
         index=index,
         anonymous_ids=tuple(new_uuid(rng) for _ in range(devices)),
-        customer_id=f"sim-{index:05d}" if has_account else None,
-        email=f"shopper{index:05d}@simulated.example",
+        customer_id=f"{prefix}-{index:05d}" if has_account else None,
+        email=f"{prefix}-{index:05d}@simulated.example",
         user_agents=tuple(DEVICES[_pick(rng, [share for share, _ in DEVICES])][1] for _ in range(devices)),
         country=country,
         city=city,
@@ -152,12 +153,13 @@ def _persona(index: int, persona: Persona, world: World, rng: np.random.Generato
     liking = np.array([world.styles[style][np.isin(world.main, mains)].sum() for style in range(STYLES)])
     taste = (liking / liking.sum()) ** 4
     taste /= taste.sum()
-    shopper = _shopper(index, rng)
+    shopper = _shopper(index, "", rng)
     shopper.anonymous_ids, shopper.user_agents = shopper.anonymous_ids[:1], (DEVICES[2][1],)
     shopper.customer_id, shopper.email = persona.customer_id, persona.email
     shopper.country, shopper.city = persona.country, persona.city
     shopper.birth_year, shopper.gender = persona.birth_year, persona.gender
     shopper.taste_from = shopper.taste_to = taste
+    shopper.favourites = tuple(mains)
     shopper.visits, shopper.intent, shopper.answer = persona.visits, 4.0, Answer.ACCEPT
     shopper.first_day = 3
     return shopper

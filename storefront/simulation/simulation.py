@@ -17,6 +17,7 @@ from storefront.simulation.shoppers import Answer, Persona, Shopper, crowd
 from storefront.simulation.world import World, WorldProduct
 
 MESSAGE_ID_PREFIX: Final = "sim"
+BADLY_BUILT: Final = 5
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ class Simulation:
         self._rng = np.random.default_rng(self.seed)
         start = (self.now - timedelta(days=self.days - 1)).date()
         self.world = World.of(self.products, start=start, days=self.days, rng=self._rng)
-        self.shoppers = crowd(self.world, self.shopper_count, self._rng, self.personas)
-        self.bots = bots(self.shopper_count, self._rng)
-        self.visits = visits_by_day(self.world, self.shoppers, days=self.days, rng=self._rng)
         prefix = f"{MESSAGE_ID_PREFIX}{self.seed}"
+        self.shoppers = crowd(self.world, self.shopper_count, prefix, self._rng, self.personas)
+        self.bots = bots(self.shopper_count, self.days, self._rng)
+        self.visits = visits_by_day(self.world, self.shoppers, days=self.days, rng=self._rng)
         self.messenger = Messenger(self.world, self._rng, prefix, self.now)
 
     def assign_groups(self, is_control: Callable[[Shopper], bool]) -> None:
@@ -112,14 +113,13 @@ class Simulation:
 def _is_sent(visit: Visit, message: Message) -> bool:
     """Whoever has said no is not tracked by the page: only what the shop's server must tell of a sale leaves the shop.
 
-    A few pages send all the same, as badly built shops do; the gate is there for them.
+    Some pages send all the same, as badly built shops do; the gate is there for them.
     """
-    shopper = visit.shopper
-    has_withdrawn = shopper.withdraws_on is not None and visit.day >= shopper.withdraws_on
-    if shopper.is_tracked and not has_withdrawn:
+    if visit.is_tracked or message.get("event") == "Order Completed":
         return True
-    if message.get("event") == "Order Completed":
-        # A one-off id: without consent the shop does not know the browser.
-        message["anonymousId"] = f"order-{message['properties']['order_id']}"
-        return True
-    return shopper.index % 25 == 0 and message["type"] == "track"
+    return is_badly_built(visit.shopper) and message["type"] == "track"
+
+
+def is_badly_built(shopper: Shopper) -> bool:
+    """Whether the shopper's pages disregard a refusal."""
+    return shopper.index % BADLY_BUILT == 0

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 STYLES: Final = 10
-POPULARITY_SIGMA: Final = 0.98
+POPULARITY_SIGMA: Final = 1.05
 RELATED: Final = 6
 PARTNERS: Final = 3
 

@@ -21,7 +21,7 @@ EXAMPLE = """
 examples:
   manage.py simulate
   manage.py simulate --shoppers 500 --days 30 --json
-  manage.py simulate --again          another crowd on top (give it another --seed)
+  manage.py simulate --again --seed 2          another crowd on top
 
 Simulated people are marked: their ids begin with "sim", their addresses end in ".example", and the store says that it is
 simulated. Without --again a store that was simulated before is left as it is.
@@ -59,13 +59,16 @@ class Command(BaseCommand):
             raise CommandError(
                 f"{store} is not marked as simulated: made-up shoppers do not belong into a real shop's data."
             )
-        if history.is_done(shop) and not again:
+        done = history.seeds_done(shop)
+        if done and not again:
             self.stdout.write(
                 json.dumps({"store": store, "done_before": True})
                 if options["json"]
                 else "Shoppers have been here before."
             )
             return
+        if seed in done:
+            raise CommandError(f"The crowd of seed {seed} has been here: give another one with --seed.")
         started = time.monotonic()
         report = self._simulate(shop, shoppers, days, seed)
         report["seconds"] = round(time.monotonic() - started, 1)
