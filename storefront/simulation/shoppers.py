@@ -61,7 +61,8 @@ class Shopper:
     """A person. `taste_from` and `taste_to` are mixtures of styles at the first and the last day: tastes drift.
 
     `intent` scales how often a visit ends in an order; `withdraws_on` is the day on which consent is taken back.
-    `favourites` are main categories that a persona cares for beyond their styles. `customer_id` is None without an account. What a shopper has bought and last cared for is remembered here.
+    `favourites` are main categories that a persona cares for beyond their styles. `customer_id` is None without an
+    account. What a shopper has bought and last cared for is remembered here.
     """
 
     index: int
