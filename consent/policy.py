@@ -128,7 +128,7 @@ def subjects_of(anonymous_id: str | None, user_id: str | None) -> list[str]:
 class Person:
     """One browser and customer as they stand in the facts, folded once for all events of theirs in a batch."""
 
-    __slots__ = ("_flags", "_granted", "_is_known", "_overrides_gpc", "_steps", "_suppressions")
+    __slots__ = ("_flags", "_granted", "_is_known", "_judged", "_overrides_gpc", "_steps", "_suppressions")
 
     def __init__(self, facts: Facts, anonymous_id: str | None, user_id: str | None) -> None:
         subjects = subjects_of(anonymous_id, user_id)
@@ -139,6 +139,7 @@ class Person:
             bool(histories)
             and max((history[-1] for history in histories), key=lambda s: s.valid_from).overrides_gpc
         )
+        self._judged: dict[tuple[object, ...], Verdict] = {}
         self._flags = 0
         for subject in subjects:
             self._flags |= facts.flags.get(subject, 0)
@@ -152,7 +153,20 @@ class Person:
         return self._granted[position - 1] if position else None
 
     def permitted(self, event: GateEvent, now: datetime) -> Verdict:
-        """What any event of this person may be used for, whatever its kind: at least necessary, or suppressed."""
+        """What any event of this person may be used for, whatever its kind: at least necessary, or suppressed.
+
+        `now` is the same for all events of a batch: events between the same two decisions are judged once.
+        """
+        if self._suppressions:
+            return self._judge(event, now)
+        position = bisect_right(self._steps, event.occurred_at)
+        key = (position, event.source, event.client_consent, event.gpc)
+        verdict = self._judged.get(key)
+        if verdict is None:
+            verdict = self._judged[key] = self._judge(event, now)
+        return verdict
+
+    def _judge(self, event: GateEvent, now: datetime) -> Verdict:
         for suppression in self._suppressions:
             if event.occurred_at <= suppression.until:
                 return Verdict(0, DiscardReason.SUPPRESSED)
