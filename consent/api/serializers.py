@@ -227,3 +227,22 @@ REQUEST_EXAMPLE: Final[dict[str, Any]] = {
     "receipt": {},
     "page": "https://shop.example/privacy/requests/b6f9f0f05a334f0e8a552f0a0c9b1d10.c2lnbmVk/",
 }
+NOTICE_EXAMPLE: Final[dict[str, Any]] = {
+    "version": 1,
+    "language": "en",
+    "title": "Your privacy, your choice",
+    "body": "With your permission we remember what you look at, to show you products that suit you.",
+    "policy": "## Who is responsible …",
+    "content_hash": "86959226a7798dbbf67f81be49940a95d2a200c3c95470467a4d2e970738576f",
+    "purposes": [
+        {
+            "purpose": "personalisation",
+            "name": "Personalisation",
+            "text": "Remembers what you look at and buy, to show you products that suit you.",
+            "legal_basis": "consent",
+            "retention_days": 425,
+            "recipients": [],
+        }
+    ],
+    "labels": {"accept": "Accept all", "reject": "Reject all", "choose": "Choose"},
+}

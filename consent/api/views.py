@@ -162,6 +162,7 @@ class ConsentNotice(APIView):
             OpenApiParameter("language", str, description="de, fr-CH, …; the store's own by default.")
         ],
         responses={200: shapes.NoticeSerializer, **ERRORS},
+        examples=[OpenApiExample("English", shapes.NOTICE_EXAMPLE, response_only=True)],
         tags=["consent"],
     )
     def get(self, request: Request) -> Response:
