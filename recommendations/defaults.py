@@ -39,6 +39,7 @@ class PlacementDefaults:
     excludes_purchased: bool = True
     excludes_viewed: bool = False
     tops_up: bool = True
+    is_about_page: bool = False
     max_per_brand: int | None = None
     max_per_category: int | None = None
     diversity: float = 0.0
@@ -84,15 +85,15 @@ PLACEMENTS: Final = (
     ),
     PlacementDefaults(
         "similar", "Similar products", "Similar products", Placement.Kind.PRODUCT,
-        weights={"content": 1.0, "item_knn": 0.5, "item_vectors": 0.5}, excludes_purchased=False,
+        weights={"content": 1.0, "item_knn": 0.5, "item_vectors": 0.5}, excludes_purchased=False, is_about_page=True,
     ),
     PlacementDefaults(
         "bought-together", "Bought together", "Often bought together", Placement.Kind.PRODUCT,
-        weights={"bought_together": 1.0}, tops_up=False, excludes_purchased=False, size=4,
+        weights={"bought_together": 1.0}, tops_up=False, excludes_purchased=False, size=4, is_about_page=True,
     ),
     PlacementDefaults(
         "viewed-next", "Viewed next", "Others went on to", Placement.Kind.PRODUCT,
-        weights={"viewed_next": 1.0}, tops_up=False, excludes_purchased=False,
+        weights={"viewed_next": 1.0}, tops_up=False, excludes_purchased=False, is_about_page=True,
     ),
     PlacementDefaults(
         "trending", "Trending", "Trending now", Placement.Kind.HOME,

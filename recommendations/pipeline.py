@@ -13,6 +13,7 @@ from uuid import uuid4
 import structlog
 from django.db import DatabaseError
 
+from accounts.models import Store
 from algorithms.blend import BlendResult, blend
 from algorithms.types import Bool, Float32
 from profiles.fold import EMPTY, Profile
@@ -110,7 +111,7 @@ def _open(
     placement = _placement(snapshot, request)
     deadline = deadline.with_milliseconds(placement.deadline_ms)
     now = time() if request.now is None else request.now
-    known, profile, trouble = _learn_about(store_id, shopper, arrival, deadline, now)
+    known, profile, trouble = _learn_about(request.store, shopper, arrival, deadline, now)
     variant = decide_variant(snapshot, store_id, known)
     context = build_context(
         request, placement, snapshot, known, profile, variant=variant, now=now, keep_profile=keep_profile
@@ -228,22 +229,22 @@ def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
 
 
 def _learn_about(
-    store_id: int, shopper: Shopper, arrival: subjects.Arrival, deadline: Deadline, now: float
+    store: Store, shopper: Shopper, arrival: subjects.Arrival, deadline: Deadline, now: float
 ) -> tuple[KnownShopper, Profile, str | None]:
     """Who it is and what they did lately; with a reason where that could not be read in time."""
     known = NOBODY_KNOWN
     try:
-        known = subjects.know(store_id, shopper, arrival)
+        known = subjects.know(store, shopper, arrival)
         if not known.may_personalise:
             return known, EMPTY, None
         deadline.check()
-        profile = profile_of(store_id, known, deadline, now)
+        profile = profile_of(store.pk, known, deadline, now)
         deadline.check()
         return known, profile, None
     except DeadlineExceeded:
         return known, EMPTY, "deadline"
     except DatabaseError:
-        log.warning("shopper.unreadable", store=store_id, exc_info=True)
+        log.warning("shopper.unreadable", store=store.pk, exc_info=True)
         return NOBODY_KNOWN, EMPTY, "shopper_unreadable"
 
 

@@ -15,7 +15,8 @@ from recommendations.services.blends import EVERYBODY, Audience, BlendDraft
 from segments.models import Segment
 
 # `w:<segment or ->:<density or ->:<strategy>`
-_WEIGHT: Final = re.compile(r"^w:(-|\d{1,18}):([a-z]*|-):([a-z0-9_]{1,60})$")
+_WEIGHT: Final = re.compile(r"w:(-|[0-9]{1,18}):([a-z]+|-):([a-z0-9_]{1,60})")
+_KEY: Final = re.compile(r"(-|[0-9]{1,18}):([a-z]+|-)")
 SLIDER_MAX: Final = 2.0
 
 
@@ -26,10 +27,10 @@ def audience_key(audience: Audience) -> str:
 
 def audience_of(key: str) -> Audience | None:
     """The inverse of `audience_key`; None for what is no key."""
-    segment, _, density = key.partition(":")
-    if not (segment == "-" or segment.isdigit()) or density not in ("-", *Density.values):
+    found = _KEY.fullmatch(key)
+    if not found or (found[2] != "-" and found[2] not in Density.values):
         return None
-    return (None if segment == "-" else int(segment), "" if density == "-" else density)
+    return (None if found[1] == "-" else int(found[1]), "" if found[2] == "-" else found[2])
 
 
 def field_name(audience: Audience, strategy: str) -> str:
@@ -56,7 +57,7 @@ def read_draft(data: QueryDict) -> BlendDraft:
     """The draft that was posted. Raises ValidationError for what is no number; the service checks the rest."""
     rows: dict[Audience, dict[str, float]] = {EVERYBODY: {}}
     for name in data:
-        found = _WEIGHT.match(name)
+        found = _WEIGHT.fullmatch(name)
         if not found:
             continue
         segment, density, strategy = found.groups()

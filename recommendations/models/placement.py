@@ -31,6 +31,10 @@ class Placement(StoreScoped):
     )
     excludes_purchased = models.BooleanField(default=True)
     excludes_viewed = models.BooleanField(default=False, help_text="For shelves of discovery.")
+    is_about_page = models.BooleanField(
+        default=False,
+        help_text="Only the page's product or the cart counts, not what the shopper did before: for “similar products”.",
+    )
     tops_up = models.BooleanField(
         default=True, help_text="Fill the places that the strategies leave empty with popular products."
     )

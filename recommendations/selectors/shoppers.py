@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts.models import Customer, Visitor
+from accounts.models import Customer, Store, Visitor
 from consent.gate import may_personalise
 from consent.purposes import Purpose
 from profiles.reading import who_is
@@ -17,17 +17,18 @@ from recommendations.models import ForgottenProduct
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.shelf import Shopper
 from recommendations.training.customer_features import customer_features
-from segments.models import SegmentMembership
+from segments.selectors import segments_of
 from tracking.models import Order, OrderLine
 
 PURCHASES_REMEMBERED = 500
 PURCHASES_DAYS = 730
 
 
-def read_known_shopper(store_id: int, shopper: Shopper) -> KnownShopper:
+def read_known_shopper(store: Store, shopper: Shopper) -> KnownShopper:
     """NOBODY_KNOWN for ids that no row has (yet).
 
     A visitor with an open link to a customer is that customer: purchases, segments and history of both count."""
+    store_id = store.pk
     visitor = _visitor(store_id, shopper.anonymous_id)
     customer = _customer(store_id, shopper.customer_id, visitor)
     if visitor is None and customer is None:
@@ -51,7 +52,7 @@ def read_known_shopper(store_id: int, shopper: Shopper) -> KnownShopper:
         visitor_id=visitor_id,
         customer_pk=customer.pk if customer else None,
         stretches=tuple((stretch.visitor_id, stretch.since, stretch.until) for stretch in who.stretches),
-        segments=_segments(store_id, visitor_ids, customer),
+        segments=tuple(segment.pk for segment in segments_of(store, customer, visitor)),
         purchased=_purchased(store_id, visitor_ids, customer),
         forgotten=_forgotten(store_id, visitor_ids, customer),
         features=customer_features(customer) if customer else (),
@@ -81,14 +82,6 @@ def _customer(store_id: int, customer_id: str | None, visitor: Visitor | None) -
 def _is_person(visitor_ids: Iterable[int], customer: Customer | None) -> Q:
     person = Q(visitor_id__in=list(visitor_ids))
     return person if customer is None else person | Q(customer_id=customer.pk)
-
-
-def _segments(store_id: int, visitor_ids: tuple[int, ...], customer: Customer | None) -> tuple[int, ...]:
-    memberships = SegmentMembership.objects.for_store(store_id).filter(
-        _is_person(visitor_ids, customer), segment__is_active=True
-    )
-    ranked = memberships.order_by("segment__priority", "segment_id").values_list("segment_id", flat=True)
-    return tuple(dict.fromkeys(ranked))
 
 
 def _purchased(store_id: int, visitor_ids: tuple[int, ...], customer: Customer | None) -> tuple[str, ...]:

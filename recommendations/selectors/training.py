@@ -51,4 +51,5 @@ def measured_blend(store_id: int) -> BlendSettings | None:
     }
     version = by_kind.get(Placement.Kind.HOME) or next(iter(by_kind.values()), None)
     home = versions.filter(placement__slug="home").first()
-    return blend_settings(home or version, {}) if home or version else None
+    chosen = home or version
+    return None if chosen is None else blend_settings(chosen, {})

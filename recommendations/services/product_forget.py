@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import transaction
 
 from accounts.models import Store
@@ -15,10 +17,10 @@ def product_forget(*, store: Store, shopper: Shopper, product_id: str) -> bool:
 
     False, and nothing is kept, for who may not be recognised: there is nobody to remember it for. Harmless to repeat.
     """
-    known = read_known_shopper(store.pk, shopper)
+    known = read_known_shopper(store, shopper)
     if not known.may_personalise:
         return False
-    person = (
+    person: dict[str, Any] = (
         {"customer_id": known.customer_pk, "visitor_id": None}
         if known.customer_pk is not None
         else {"customer_id": None, "visitor_id": known.visitor_id}

@@ -48,6 +48,7 @@ def _create(store: Store, defaults: PlacementDefaults) -> None:
         excludes_purchased=defaults.excludes_purchased,
         excludes_viewed=defaults.excludes_viewed,
         tops_up=defaults.tops_up,
+        is_about_page=defaults.is_about_page,
     )
     version = BlendVersion.objects.create(
         store=store,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from accounts.models import Store
+from algorithms.blend import METHODS, Method
 from recommendations.models import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
 from recommendations.selectors.event_weights import event_weights
 from segments.models import Segment
@@ -33,7 +34,7 @@ class BlendSettings:
     """A version of a placement's weights. `rows` has an entry for (None, "")."""
 
     number: int
-    normalisation: str
+    normalisation: Method
     max_per_brand: int | None
     max_per_category: int | None
     diversity: float
@@ -92,6 +93,7 @@ class PlacementSettings:
     excludes_purchased: bool
     excludes_viewed: bool
     tops_up: bool
+    is_about_page: bool
     blend: BlendSettings | None
 
 
@@ -133,7 +135,7 @@ def read_configuration(store_id: int) -> Configuration:
 def blend_settings(version: BlendVersion, segment_names: Mapping[int, str]) -> BlendSettings:
     return BlendSettings(
         number=version.number,
-        normalisation=version.normalisation,
+        normalisation=next((method for method in METHODS if method == version.normalisation), "max"),
         max_per_brand=version.max_per_brand,
         max_per_category=version.max_per_category,
         diversity=version.diversity,
@@ -158,6 +160,7 @@ def _placement_settings(placement: Placement, blend: BlendSettings | None) -> Pl
         excludes_purchased=placement.excludes_purchased,
         excludes_viewed=placement.excludes_viewed,
         tops_up=placement.tops_up,
+        is_about_page=placement.is_about_page,
         blend=blend,
     )
 

@@ -36,7 +36,9 @@ class KnownShopper:
         return replace(
             known,
             interests=tuple((kind, value) for kind, value in known.interests),
-            stretches=tuple((visitor, _moment(since, -1), _moment(until, 1)) for visitor, since, until in known.stretches),
+            stretches=tuple(
+                (visitor, _moment(since, -1), _moment(until, 1)) for visitor, since, until in known.stretches
+            ),
         )
 
     @property

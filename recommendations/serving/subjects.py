@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 
 from accounts import valkey
+from accounts.models import Store
 from recommendations.selectors.shoppers import read_known_shopper
 from recommendations.serving import versions
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
@@ -42,7 +43,7 @@ def arrive(store_id: int, shopper: Shopper) -> Arrival:
     """Counters and, where somebody is named, their card, in one round trip."""
     counter_keys = [versions.key(store_id, part) for part in versions.Part]
     keys = [*counter_keys, *([] if shopper.is_nobody else _keys(store_id, shopper))]
-    values = valkey.call(lambda client: tuple(client.mget(keys)), None)
+    values = versions.get_all(keys)
     if values is None:
         return Arrival(Versions(None), NOBODY_KNOWN if shopper.is_nobody else None, ())
     counters, personal = values[: len(counter_keys)], values[len(counter_keys) :]
@@ -52,15 +53,15 @@ def arrive(store_id: int, shopper: Shopper) -> Arrival:
     return Arrival(Versions(counters), _read_card(card, stamps), stamps)
 
 
-def know(store_id: int, shopper: Shopper, arrival: Arrival) -> KnownShopper:
+def know(store: Store, shopper: Shopper, arrival: Arrival) -> KnownShopper:
     """The card that came with the arrival, else a new one from the database, kept for the next request."""
     if arrival.shopper is not None:
         return arrival.shopper
-    known = read_known_shopper(store_id, shopper)
+    known = read_known_shopper(store, shopper)
     # Who has no row yet may have one with the next event: a first click must not wait for a card to expire.
     if arrival.versions.counters is not None and known != NOBODY_KNOWN:
         card = orjson.dumps([[_text(stamp) for stamp in arrival.stamps], asdict(known)])
-        card_key = _keys(store_id, shopper)[0]
+        card_key = _keys(store.pk, shopper)[0]
         valkey.call(lambda client: client.set(card_key, card, ex=CARD_SECONDS), None)
     return known
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from time import monotonic
+from typing import Any
 
 from django.db import transaction
 
@@ -47,8 +48,13 @@ class Versions:
 
 
 def read(store_id: int) -> Versions:
-    keys = [key(store_id, part) for part in Part]
-    return Versions(valkey.call(lambda client: tuple(client.mget(keys)), None))
+    return Versions(get_all([key(store_id, part) for part in Part]))
+
+
+def get_all(keys: list[str]) -> tuple[bytes | None, ...] | None:
+    """Values of the keys in one round trip; None while Valkey is away."""
+    values: list[Any] | None = valkey.call(lambda client: client.mget(keys), None)
+    return None if values is None else tuple(values)
 
 
 @dataclass

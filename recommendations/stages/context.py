@@ -69,7 +69,7 @@ def build_context(
     the control group's if `keep_profile`."""
     if variant is not Variant.PERSONALISED and not (keep_profile and variant is Variant.CONTROL):
         known, profile = NOBODY_KNOWN, EMPTY
-    query = _query(request, snapshot, known, profile, now)
+    query = _query(request, snapshot, known, EMPTY if placement.is_about_page else profile, now)
     density = density_of(len(query.items))
     blend = placement.blend
     return Context(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from algorithms.blend import METHODS, Method
+from algorithms.blend import Method
 from algorithms.types import Float64, Strategy, TrainingData
 from recommendations.defaults import PLACEMENTS
 from recommendations.model_store.folder import StoredModel
@@ -77,8 +77,7 @@ def weights_of(blend: BlendSettings | None) -> tuple[dict[str, float], Method]:
     """Everybody's weights and the normalisation; those that a new store starts with where nothing is published."""
     if blend is None:
         return dict(PLACEMENTS[0].weights), "max"
-    method = next((m for m in METHODS if m == blend.normalisation), "max")
-    return dict(blend.weights_for((), Density.ANY).by_strategy), method
+    return dict(blend.weights_for((), Density.ANY).by_strategy), blend.normalisation
 
 
 def _live_figures(
@@ -87,7 +86,7 @@ def _live_figures(
 ) -> Float64 | None:  # fmt: skip
     """NDCG@10 of the live version on the same cases.
 
-    A live version that has learned from before the cutoff only is asked as it is. One that has already seen the test cases would look better
+    A live version that has learned from before the cutoff only is asked as it is. One that has seen the test cases would look better
     than it is; then its recipe is trained again on the same past, which for the same recipe is the candidate's own figure.
     """
     if live is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from typing import Protocol, TypeVar
 
@@ -16,15 +16,9 @@ T = TypeVar("T")
 class Reporter(Protocol):
     """`step` wraps a named piece of work; `progress` wraps what a step goes through."""
 
-    def step(self, name: str) -> Step: ...
+    def step(self, name: str) -> AbstractContextManager[None]: ...
 
     def progress(self, items: Iterable[T]) -> Iterable[T]: ...
-
-
-class Step(Protocol):
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *error: object) -> None: ...
 
 
 class Silent:

@@ -40,7 +40,12 @@ def training_failed(run: TrainingRun, error: str) -> None:
 
 def training_waits(run: TrainingRun, reason: str) -> None:
     """There is nothing to learn from yet: noted, but nobody is alarmed."""
-    run.state, run.error, run.finished_at, run.is_acknowledged = TrainingRun.State.FAILED, reason, timezone.now(), True
+    run.state, run.error, run.finished_at, run.is_acknowledged = (
+        TrainingRun.State.FAILED,
+        reason,
+        timezone.now(),
+        True,
+    )
     run.save(update_fields=["state", "error", "finished_at", "is_acknowledged"])
     log.info("training.too_little_data", store=run.store_id, reason=reason)
 

@@ -89,9 +89,7 @@ def test_a_pair_known_from_one_customer_vanishes_from_every_retained_version(
     with django_capture_on_commit_callbacks(execute=True):
         report = privacy.erase(subject)
 
-    assert (
-        report.deleted["visits in trained models"] == 2 * 5
-    )  # three visits and two orders, in two versions
+    assert report.deleted["visits in trained models"] == 2 * 5  # three visits and two orders, in two versions
     assert report.deleted["model versions written anew"] == 2
     store_state.forget_all()
     after = {item.product.external_id: item for item in recommend(request).items}

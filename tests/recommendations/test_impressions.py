@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -76,17 +75,17 @@ def test_folding_again_counts_once(trained_shop: Shop, shelf: Shelf) -> None:
 
 def test_what_does_not_count(trained_shop: Shop, shelf: Shelf) -> None:
     good = told(trained_shop, shelf)
-    other_store = replace(good, properties={"token": impression_token(trained_shop.store.pk + 1, shelf)})
+    other_store = good._replace(properties={"token": impression_token(trained_shop.store.pk + 1, shelf)})
     plain = {"request_id": str(uuid4()), "placement": "home", "rank": 1, "variant": "control"}
     bad = [
-        replace(good, is_bot=True),
-        replace(good, purposes=int(Purpose.PERSONALISATION)),
-        replace(good, visitor_id=None),
-        replace(good, product_id="never-shown"),
-        replace(good, properties={"token": "forged"}),
+        good._replace(is_bot=True),
+        good._replace(purposes=int(Purpose.PERSONALISATION)),
+        good._replace(visitor_id=None),
+        good._replace(product_id="never-shown"),
+        good._replace(properties={"token": "forged"}),
         other_store,
-        replace(good, properties=plain),  # a browser's own word
-        replace(good, properties={"request_id": "no id", "placement": "home"}, is_trusted=True),
+        good._replace(properties=plain),  # a browser's own word
+        good._replace(properties={"request_id": "no id", "placement": "home"}, is_trusted=True),
     ]
     impressions.apply(trained_shop.store.pk, bad)
     assert not Impression.objects.for_store(trained_shop.store).exists()
@@ -102,7 +101,7 @@ def test_the_shops_server_is_believed(trained_shop: Shop, shelf: Shelf) -> None:
         "variant": "personalised",
     }
     impressions.apply(
-        trained_shop.store.pk, [replace(told(trained_shop, shelf), properties=plain, is_trusted=True)]
+        trained_shop.store.pk, [told(trained_shop, shelf)._replace(properties=plain, is_trusted=True)]
     )
     row = Impression.objects.for_store(trained_shop.store).get()
     assert (row.request_id, row.placement, row.rank, row.strategy, row.model_version) == (
