@@ -24,15 +24,14 @@ from unfold.widgets import (
 
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.scoped import ScopedAdmin
-from accounts.current_store import may, require, staff_user
+from accounts.current_store import may, require, require_store, staff_user
 from accounts.display.columns import ago
-from accounts.models import Customer, Visitor
 from accounts.permissions import Ability
 from segments.admin.rule_rows import Row, RuleRows, read_rows, rows_of, rules_posted
 from segments.features import FEATURES, OPERATOR_LABELS, OPERATORS
 from segments.models import ClusterModel, Segment, SegmentMembership
 from segments.rules import InvalidRules
-from segments.selectors import count_members
+from segments.selectors import count_members, count_shoppers
 from segments.services import segment_delete, segment_recompute, segment_save
 
 # Without scripts this many empty rows wait for conditions.
@@ -188,7 +187,7 @@ class SegmentAdmin(ScopedAdmin):
             "rules_json": json.dumps(segment.rules or {}, indent=2, ensure_ascii=False),
             "problems": problems,
             "count": count,
-            "shoppers": _shoppers(segment.store_id),
+            "shoppers": count_shoppers(require_store(request)),
             "members": _members(segment),
             "members_shown": MEMBERS_SHOWN,
             "centre": _centre(segment),
@@ -207,7 +206,7 @@ class SegmentAdmin(ScopedAdmin):
         problems, count = self._take_rules(request, segment)
         if problems:
             return JsonResponse({"problems": problems}, status=422)
-        return JsonResponse({"count": count, "shoppers": _shoppers(store.pk)})
+        return JsonResponse({"count": count, "shoppers": count_shoppers(store)})
 
     def recompute_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         segment = self.object_for(request, object_id, Ability.EDIT_SEGMENTS)
@@ -285,12 +284,6 @@ def _count(segment: Segment) -> tuple[list[str], int | None]:
         return [], count_members(segment.store, segment.rules)
     except InvalidRules as error:
         return [str(error)], None
-
-
-def _shoppers(store_id: int) -> int:
-    """Customers and visitors that have not become one: what a share of the segment is a share of."""
-    customers = Customer.objects.for_store(store_id).count()
-    return customers + Visitor.objects.for_store(store_id).filter(links=None, is_bot=False).count()
 
 
 def _grouped(rows: RuleRows) -> list[tuple[int, list[tuple[int, Row]]]]:

@@ -1,4 +1,4 @@
 from segments.selectors.membership import segments_of
-from segments.selectors.sizes import count_members
+from segments.selectors.sizes import count_members, count_shoppers
 
-__all__ = ["count_members", "segments_of"]
+__all__ = ["count_members", "count_shoppers", "segments_of"]

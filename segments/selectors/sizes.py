@@ -26,6 +26,11 @@ def count_members(store: Store, rules: Mapping[str, Any]) -> int:
     return int(matches(rules, table.columns, table.n).sum()) if table.n else 0
 
 
+def count_shoppers(store: Store) -> int:
+    """Of how many shoppers `count_members` counts: those who permit personalisation and have done something, or said something."""
+    return _table(store).n
+
+
 def _table(store: Store) -> FeatureTable:
     with _lock:
         known = _tables.get(store.pk)

@@ -34,7 +34,7 @@ if (form && output) {
       const answer = await fetch(form.dataset.countUrl, { method: "POST", body, signal: running.signal, credentials: "same-origin" });
       const found = await answer.json();
       if (found.problems) say("", found.problems.join(" "), true);
-      else say(found.count.toLocaleString(), `of ${found.shoppers.toLocaleString()} shoppers (${percent(found)})`, false);
+      else say(found.count.toLocaleString(), `of ${found.shoppers.toLocaleString()} shoppers who permit it (${percent(found)})`, false);
     } catch (error) {
       if (error.name !== "AbortError") say("", "The count failed; the rules are still here.", true);
     }
