@@ -21,6 +21,7 @@ from redis.retry import Retry
 T = TypeVar("T")
 
 TIMEOUT_SECONDS: Final = 0.05
+PATIENT_SECONDS: Final = 5.0
 CONNECT_TIMEOUT_SECONDS: Final = 0.25
 POOL_SIZE: Final = 64
 FAILURES_BEFORE_OPEN: Final = 3
@@ -75,14 +76,14 @@ breaker = Breaker()
 
 
 @lru_cache(maxsize=8)
-def _client_for(url: str) -> redis.Redis:
+def _client_for(url: str, timeout_seconds: float) -> redis.Redis:
     # One repeat, and only of a lost connection: a pooled socket that a restarted server has closed is not an outage.
     retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
     pool = redis.BlockingConnectionPool.from_url(
         url,
         max_connections=POOL_SIZE,
         timeout=TIMEOUT_SECONDS,
-        socket_timeout=TIMEOUT_SECONDS,
+        socket_timeout=timeout_seconds,
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
         retry=retry,
         client_name="etalage",
@@ -90,20 +91,23 @@ def _client_for(url: str) -> redis.Redis:
     return redis.Redis(connection_pool=pool)
 
 
-def client() -> redis.Redis:
+def client(timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
     """The pooled client of this process for `settings.REDIS_URL`. Answers are bytes. Prefer `call` on a request's path."""
-    return _client_for(settings.REDIS_URL)
+    return _client_for(settings.REDIS_URL, timeout_seconds)
 
 
-def call(operation: Callable[[redis.Redis], T], *default: T) -> T:
+def call(
+    operation: Callable[[redis.Redis], T], *default: T, timeout_seconds: float = TIMEOUT_SECONDS
+) -> T:
     """`operation(client())` behind the breaker.
 
-    With a `default`, gives that when Valkey cannot be used; without one raises ValkeyUnavailable.
+    With a `default`, gives that when Valkey cannot be used; without one raises ValkeyUnavailable. Work that nobody
+    waits for takes its time: `timeout_seconds=PATIENT_SECONDS`.
     """
     cause: Exception | None = None
     if breaker.admit():
         try:
-            answer = operation(client())
+            answer = operation(client(timeout_seconds))
         except redis.ResponseError:
             # The server is there and says that the command is wrong: a bug of ours, not an outage.
             breaker.succeeded()

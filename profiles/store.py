@@ -21,7 +21,7 @@ from profiles.events import RecentEvent
 
 CAPACITY: Final = 300
 TTL_SECONDS: Final = 180 * 86_400
-KEYS_PER_CALL: Final = 500
+EVENTS_PER_CALL: Final = 500
 
 # One call for many people: two commands a person would cost more in Python than all the rest of taking an
 # event.
@@ -55,17 +55,38 @@ def remember(store_id: int, visitor_key: str, events: Sequence[RecentEvent]) -> 
     return remember_many(store_id, {visitor_key: events})
 
 
-def remember_many(store_id: int, events: Mapping[str, Sequence[RecentEvent]]) -> bool:
+def remember_many(
+    store_id: int,
+    events: Mapping[str, Sequence[RecentEvent]],
+    timeout_seconds: float = valkey.TIMEOUT_SECONDS,
+) -> bool:
     """Add events to profiles, by key (`v:12`, `c:5`). False where Valkey could not be reached: the sweep adds
-    them later."""
+    them later. `timeout_seconds` is that of a call, and there is one for each EVENTS_PER_CALL events or so.
+    """
     filled = [(key, newest(found)) for key, found in events.items() if found]
-    for start in range(0, len(filled), KEYS_PER_CALL):
-        part = filled[start : start + KEYS_PER_CALL]
+    for part in _parts(filled):
         keys = [_name(store_id, key) for key, _ in part]
         arguments = [CAPACITY, TTL_SECONDS, *_arguments(part)]
-        if not valkey.call(partial(_run, keys, arguments), False):
+        if not valkey.call(partial(_run, keys, arguments), False, timeout_seconds=timeout_seconds):
             return False
     return True
+
+
+Part = list[tuple[str, Sequence[RecentEvent]]]
+
+
+def _parts(filled: Part) -> Iterator[Part]:
+    """The profiles in parts of about EVENTS_PER_CALL events: Valkey serves nobody else during a call."""
+    part: Part = []
+    size = 0
+    for key, found in filled:
+        part.append((key, found))
+        size += len(found)
+        if size >= EVENTS_PER_CALL:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _arguments(part: Iterable[tuple[str, Sequence[RecentEvent]]]) -> Iterator[float | bytes]:
@@ -115,7 +136,9 @@ def read(store_id: int, visitor_keys: Sequence[str]) -> tuple[list[list[RecentEv
 def forget(store_id: int, visitor_keys: Iterable[str]) -> int:
     """Delete profiles. Gives how many there were. Raises ValkeyUnavailable: an erasure must not pass over it."""
     names = [_name(store_id, key) for key in visitor_keys]
-    return int(valkey.call(lambda client: client.delete(*names))) if names else 0
+    if not names:
+        return 0
+    return int(valkey.call(lambda client: client.delete(*names), timeout_seconds=valkey.PATIENT_SECONDS))
 
 
 def forget_between(store_id: int, visitor_key: str, since: float, until: float) -> int:

@@ -50,7 +50,7 @@ def test_a_profile_expires(valkey):
 
 
 def test_many_people_at_once(valkey):
-    events = {f"v:{number}": [viewed(number)] for number in range(profile_store.KEYS_PER_CALL * 2 + 1)}
+    events = {f"v:{number}": [viewed(number)] for number in range(profile_store.EVENTS_PER_CALL * 2 + 1)}
     assert profile_store.remember_many(STORE, events)
     assert len(valkey.keys("etalage:7:profile:v:*")) == len(events)
     assert profile_store.recent(STORE, ["v:1000"]) == [viewed(1000)]

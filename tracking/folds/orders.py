@@ -251,7 +251,8 @@ _UPDATED_FIELDS: Final = [
 ]
 
 
-# An invoice of a wholesaler has hundreds of lines: written one by one as objects they took longer than all else together.
+# An invoice of a wholesaler has hundreds of lines: written one by one as objects they took longer than all
+# else together.
 _COPY_LINES: Final = """
 COPY tracking_orderline (store_id, order_id, position, product_id, name, quantity, refunded_quantity, unit_price_minor_units,
     discount_minor_units) FROM STDIN (FORMAT BINARY)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.valkey import ValkeyUnavailable
+from accounts.valkey import PATIENT_SECONDS, ValkeyUnavailable
 from consent.purposes import Purpose
 from profiles import store as profile_store
 from profiles.events import PROFILE_EVENTS, RecentEvent, recent_event
@@ -51,7 +51,7 @@ def apply(store_id: int, events: Sequence[LoggedEvent]) -> None:
         if recent is not None:
             for key in profile_keys(event.visitor_id, event.customer_id):
                 profiles.setdefault(key, []).append(recent)
-    if not profile_store.remember_many(store_id, profiles):
+    if not profile_store.remember_many(store_id, profiles, timeout_seconds=PATIENT_SECONDS):
         raise ValkeyUnavailable(
             "The recent events of profiles could not be written: Valkey cannot be reached."
         )

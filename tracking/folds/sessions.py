@@ -38,13 +38,14 @@ _TYPES: Final = (
 _AFTERWARDS: Final = ("Order Updated", "Order Refunded", "Order Cancelled")
 
 _SESSIONS_AROUND: Final = """
-SELECT touched.visitor_id, min(session.started_at), max(session.ended_at)
-  FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS touched(visitor_id, first_at, last_at)
+SELECT touched.nth, min(session.started_at), max(session.ended_at)
+  FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[])
+       WITH ORDINALITY AS touched(visitor_id, first_at, last_at, nth)
   JOIN tracking_session session
     ON session.store_id = %s AND session.visitor_id = touched.visitor_id
    AND session.ended_at >= touched.first_at - interval '30 minutes'
    AND session.started_at <= touched.last_at + interval '30 minutes'
- GROUP BY touched.visitor_id
+ GROUP BY touched.nth
 """
 _EVENTS_WITHIN: Final = """
 SELECT event.visitor_id, event.occurred_at, event.name, event.type, event.customer_id, event.is_bot, event.is_trusted,
@@ -149,19 +150,28 @@ def _dwell_seconds(properties: dict[str, Any]) -> float:
     return min(max(float(value), 0.0), _MAX_DWELL_SECONDS)
 
 
-Ranges = dict[int, tuple[datetime, datetime]]
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A time of a visitor to be cut anew, both ends included."""
+
+    visitor_id: int
+    first_at: datetime
+    last_at: datetime
 
 
 def apply(store_id: int, events: Sequence[LoggedEvent]) -> None:
     """Cut anew what the events touch."""
-    ranges: Ranges = {}
+    moments: dict[int, list[datetime]] = defaultdict(list)
     for event in events:
         if event.visitor_id is not None and _counts(event):
-            first, last = ranges.get(event.visitor_id, (event.occurred_at, event.occurred_at))
-            ranges[event.visitor_id] = (min(first, event.occurred_at), max(last, event.occurred_at))
-    if ranges:
-        store = Store.objects.get(pk=store_id)
-        _refold(store, _widen(store_id, ranges))
+            moments[event.visitor_id].append(event.occurred_at)
+    if moments:
+        stretches = [
+            Stretch(visitor_id, chain[0], chain[-1])
+            for visitor_id, found in moments.items()
+            for chain in _chains(sorted(found))
+        ]
+        _refold(Store.objects.get(pk=store_id), _widen(store_id, stretches))
     _name_customers(store_id, {event.visitor_id for event in events if event.visitor_id is not None})
 
 
@@ -169,41 +179,76 @@ def _counts(event: LoggedEvent) -> bool:
     return bool(event.purposes & _ANALYTICS) and event.type in _TYPES and event.name not in _AFTERWARDS
 
 
-def _widen(store_id: int, ranges: Ranges) -> Ranges:
-    """Each visitor's range with every session that a chain of 30 minute steps connects to it."""
-    widened = dict(ranges)
-    pending = dict(ranges)
+def _chains(moments: Sequence[datetime]) -> Iterator[list[datetime]]:
+    """Moments in order, apart where more than 30 minutes lie between them."""
+    chain = [moments[0]]
+    for moment in moments[1:]:
+        if moment - chain[-1] > GAP:
+            yield chain
+            chain = []
+        chain.append(moment)
+    yield chain
+
+
+def _widen(store_id: int, stretches: Sequence[Stretch]) -> list[Stretch]:
+    """The stretches with every session that a chain of 30 minute steps connects to them, none twice."""
+    widened = list(stretches)
+    pending = list(range(len(stretches)))
     while pending:
-        visitors, firsts, lasts = _columns(pending)
+        visitors, firsts, lasts = _columns([widened[position] for position in pending])
         with connection.cursor() as cursor:
             cursor.execute(_SESSIONS_AROUND, [visitors, firsts, lasts, store_id])
             around = cursor.fetchall()
-        pending = {}
-        for visitor_id, started_at, ended_at in around:
-            first, last = widened[visitor_id]
-            if started_at < first or ended_at > last:
-                widened[visitor_id] = pending[visitor_id] = (min(first, started_at), max(last, ended_at))
-    return widened
+        grown = []
+        for nth, started_at, ended_at in around:
+            position = pending[nth - 1]
+            known = widened[position]
+            if started_at < known.first_at or ended_at > known.last_at:
+                widened[position] = Stretch(
+                    known.visitor_id, min(known.first_at, started_at), max(known.last_at, ended_at)
+                )
+                grown.append(position)
+        pending = grown
+    return _merged(widened)
 
 
-def _columns(ranges: Ranges) -> tuple[list[int], list[datetime], list[datetime]]:
-    return list(ranges), [first for first, _ in ranges.values()], [last for _, last in ranges.values()]
+def _merged(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Stretches of a visitor that have grown into each other are one."""
+    merged: list[Stretch] = []
+    for stretch in sorted(stretches, key=lambda stretch: (stretch.visitor_id, stretch.first_at)):
+        last = merged[-1] if merged else None
+        if last and last.visitor_id == stretch.visitor_id and stretch.first_at - last.last_at <= GAP:
+            merged[-1] = Stretch(last.visitor_id, last.first_at, max(last.last_at, stretch.last_at))
+        else:
+            merged.append(stretch)
+    return merged
 
 
-def _refold(store: Store, ranges: Ranges) -> None:
-    visits = _visits_within(store.pk, ranges)
-    devices = dict(Visitor.objects.for_store(store).filter(pk__in=ranges).values_list("pk", "device"))
-    countries = dict(Visitor.objects.for_store(store).filter(pk__in=ranges).values_list("pk", "country"))
+def _columns(stretches: Sequence[Stretch]) -> tuple[list[int], list[datetime], list[datetime]]:
+    return (
+        [stretch.visitor_id for stretch in stretches],
+        [stretch.first_at for stretch in stretches],
+        [stretch.last_at for stretch in stretches],
+    )
+
+
+def _refold(store: Store, stretches: Sequence[Stretch]) -> None:
+    visits = _visits_within(store.pk, stretches)
+    known = Visitor.objects.for_store(store).filter(pk__in={stretch.visitor_id for stretch in stretches})
+    places = {
+        visitor_id: (device, country)
+        for visitor_id, device, country in known.values_list("pk", "device", "country")
+    }
+    # A visitor who was erased meanwhile leaves no session.
     sessions = [
         session_of(store, visitor_id, together)
         for visitor_id, found in visits.items()
+        if visitor_id in places
         for together in split_into_sessions(found)
     ]
-    # A visitor who was erased meanwhile leaves no session.
-    sessions = [session for session in sessions if session.visitor_id in devices]
     for session in sessions:
-        session.device, session.country = devices[session.visitor_id], countries[session.visitor_id]
-    visitors, firsts, lasts = _columns(ranges)
+        session.device, session.country = places[session.visitor_id]
+    visitors, firsts, lasts = _columns(stretches)
     with connection.cursor() as cursor:
         cursor.execute(
             _DELETE_WITHIN, {"store": store.pk, "visitors": visitors, "firsts": firsts, "lasts": lasts}
@@ -211,8 +256,9 @@ def _refold(store: Store, ranges: Ranges) -> None:
     Session.all_stores.bulk_create(sessions, batch_size=2000)
 
 
-def _visits_within(store_id: int, ranges: Ranges) -> dict[int, list[Visit]]:
-    visitors, firsts, lasts = _columns(ranges)
+def _visits_within(store_id: int, stretches: Sequence[Stretch]) -> dict[int, list[Visit]]:
+    """Visits by visitor, in order of time. More than 30 minutes lie between the stretches of one visitor."""
+    visitors, firsts, lasts = _columns(stretches)
     parameters: dict[str, Any] = {
         "store": store_id, "visitors": visitors, "firsts": firsts, "lasts": lasts,
         "analytics": _ANALYTICS, "types": list(_TYPES), "afterwards": list(_AFTERWARDS),
@@ -231,15 +277,7 @@ def _visits_within(store_id: int, ranges: Ranges) -> dict[int, list[Visit]]:
             properties,
         ) in cursor.fetchall():
             found[visitor_id].append(
-                Visit(
-                    occurred_at,
-                    name,
-                    kind,
-                    customer_id,
-                    is_bot,
-                    is_trusted,
-                    parsed(properties),
-                )
+                Visit(occurred_at, name, kind, customer_id, is_bot, is_trusted, parsed(properties))
             )
     return found
 
