@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import pytest
 import redis
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -174,6 +175,18 @@ def test_an_erased_person_is_nowhere(person: Customer, store: Store, valkey: red
         assert report.erased > 0
     assert not User.objects.filter(email__iexact=EMAIL).exists()
     assert not Event.objects.for_store(store).exists()
+
+
+def test_the_runtime_role_has_every_right_that_an_erasure_needs(person: Customer, store: Store) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET ROLE etalage_app")
+        try:
+            request = request_open(subject=subject_of(person), kind="erasure", source="account")
+            process_now(request)
+            assert {part.processor: part.error for part in request.parts.all() if part.error} == {}
+            assert request.state == DataSubjectRequest.State.COMPLETE
+        finally:
+            cursor.execute("RESET ROLE")
 
 
 def test_the_order_is_kept_without_the_person_and_named_in_the_receipt(
