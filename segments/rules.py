@@ -48,6 +48,15 @@ def validate(rules: Any) -> None:
         raise InvalidRules(checker.problems)
 
 
+def is_valid(rules: Any) -> bool:
+    """Whether `matches` can be asked: rules may have been written past the services."""
+    try:
+        validate(rules)
+    except InvalidRules:
+        return False
+    return True
+
+
 class _Checker:
     def __init__(self) -> None:
         self.problems: dict[str, str] = {}

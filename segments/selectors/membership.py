@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.db.models import Max, Q
 
 from accounts.models import Customer, Store, Visitor
 from segments import caches
 from segments.feature_table import newcomer
 from segments.models import Segment, SegmentMembership
-from segments.rules import matches
+from segments.rules import is_valid, matches
+
+
+@dataclass(frozen=True)
+class Newcomers:
+    """When the store's segments were computed last, and which of them somebody meets who has come since."""
+
+    computed_at: datetime | None
+    segments: tuple[Segment, ...]
 
 
 def segments_of(
@@ -33,11 +44,13 @@ def segments_of(
     )
     own = [row for row in rows if customer is not None and row.customer_id == customer.pk]
     found = [row.segment for row in own or rows]
-    return found or (_newcomer_segments(store) if _is_newcomer(store, customer, visitor) else [])
+    if found or not _is_newcomer(store, customer, visitor):
+        return found
+    return list(_newcomers(store).segments)
 
 
 def _is_newcomer(store: Store, customer: Customer | None, visitor: Visitor | None) -> bool:
-    computed_at = _newcomers(store)[0]
+    computed_at = _newcomers(store).computed_at
     if customer is not None:
         return computed_at is None or customer.created_at > computed_at
     return (
@@ -47,21 +60,17 @@ def _is_newcomer(store: Store, customer: Customer | None, visitor: Visitor | Non
     )
 
 
-def _newcomer_segments(store: Store) -> list[Segment]:
-    return list(_newcomers(store)[1])
-
-
-def _newcomers(store: Store):  # type: ignore[no-untyped-def]
-    known = caches.get(store.pk)
+def _newcomers(store: Store) -> Newcomers:
+    known: Newcomers | None = caches.get(store.pk)
     if known is None:
         rules = Segment.objects.for_store(store).filter(is_active=True).exclude(kind=Segment.Kind.CLUSTER)
-        table = newcomer()
+        columns = newcomer().columns
         met = [
             segment
             for segment in rules.order_by("priority", "name")
-            if matches(segment.rules, table.columns, 1)[0]
+            if is_valid(segment.rules) and matches(segment.rules, columns, 1)[0]
         ]
         computed_at = Segment.objects.for_store(store).aggregate(latest=Max("computed_at"))["latest"]
-        known = (computed_at, met)
+        known = Newcomers(computed_at, tuple(met))
         caches.put(store.pk, known)
     return known

@@ -17,7 +17,7 @@ from segments import caches
 from segments.clusters import FoundCluster, FoundClusters, find_clusters, match_to_earlier
 from segments.feature_table import FeatureTable, feature_table
 from segments.models import ClusterModel, Segment, SegmentMembership
-from segments.rules import matches
+from segments.rules import is_valid, matches
 from segments.selectors.as_of import as_of
 from segments.services.memberships import Members, memberships_replace
 
@@ -101,7 +101,11 @@ def _rule_members(store: Store, table: FeatureTable) -> list[Members]:
 
 
 def _members_of(segment: Segment, table: FeatureTable) -> Members:
-    if not segment.is_active or not table.n:
+    """One segment whose rules cannot be read has no members; the others are not held up by it."""
+    is_usable = is_valid(segment.rules)
+    if segment.is_active and not is_usable:
+        log.warning("segments.unreadable_rules", store=segment.store_id, segment=segment.slug)
+    if not segment.is_active or not is_usable or not table.n:
         return Members(segment, np.empty(0, dtype=np.int64))
     return Members(segment, np.flatnonzero(matches(segment.rules, table.columns, table.n)))
 

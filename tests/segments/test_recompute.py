@@ -194,6 +194,17 @@ def test_a_segment_may_not_take_an_address_of_the_interface(store):
         make_segment(store, {"field": "orders_30d", "operator": "gte", "value": 1}, slug="of-shopper")
 
 
+@pytest.mark.parametrize("rules", [{}, [], {"all": []}, {"field": "gone", "operator": "eq", "value": 1}])
+def test_rules_that_cannot_be_read_have_no_members_and_hold_nobody_up(store, rules):
+    Segment.objects.create(store=store, slug="broken", name="Broken", rules=rules)
+    make_segment(store, {"field": "sessions_30d", "operator": "gte", "value": 1})
+    visitor = VisitorFactory(store=store)
+    event(store, visitor=visitor)
+    assert slugs(segments_of(store, visitor=VisitorFactory(store=store))) == ["test"]
+    assert segments_recompute(store=store, now=NOW).sizes == {"broken": 0, "test": 1}
+    assert slugs(segments_of(store, visitor=visitor)) == ["test"]
+
+
 def test_segments_of_is_one_query(store, django_assert_num_queries):
     make_segment(store, {"field": "sessions_30d", "operator": "gte", "value": 1})
     visitor = VisitorFactory(store=store)
