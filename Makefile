@@ -47,4 +47,4 @@ check: setup-dev
 	@bin/check
 
 bench: setup
-	@exec $(BIN)/python -m benchmarks
+	@exec bin/bench
