@@ -57,7 +57,9 @@ function isAnswered(banner) {
 async function send(form, submitter) {
   const body = new FormData(form);
   body.set(submitter.name, submitter.value);
-  const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" }, credentials: "same-origin" });
+  // Kept alive: who goes on to the next page at once has chosen all the same.
+  const options = { method: "POST", body, headers: { Accept: "application/json" }, credentials: "same-origin", keepalive: true };
+  const response = await fetch(form.action, options);
   if (!response.ok) throw new Error(`The choice was not taken: ${response.status}`);
   return response.json();
 }
