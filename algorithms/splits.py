@@ -112,22 +112,20 @@ def cutoff_for(data: TrainingData, share: float) -> float:
     return float(np.quantile(data.timestamp, 1.0 - share))
 
 
-def leave_last_out(data: TrainingData) -> tuple[TrainingData, list[TestCase], list[TestCase]]:
-    """Of each user with three interactions or more the last is the test, the one before it validation, the rest training;
-    of two, the last is the test; of one, nothing. Test queries include the validation item."""
+def leave_last_out(data: TrainingData) -> tuple[TrainingData, list[TestCase]]:
+    """Of each user with two interactions or more the last is a case, asked with all before it; the rest is training.
+
+    Done again on the training part, it gives a validation slice before the test.
+    """
     timeline = Timeline.of(data)
     held_out = np.zeros(len(data), np.bool_)
-    validation: list[TestCase] = []
-    test: list[TestCase] = []
-    for user in range(data.n_users):
-        start, end = timeline.offsets[user], timeline.offsets[user + 1]
-        for back, cases in ((1, test), (2, validation)):
-            if end - start > back:
-                row = timeline.order[end - back]
-                query = timeline.query(user, int(end - back), float(data.timestamp[row]))
-                cases.append(TestCase(query, data.item[[row]]))
-                held_out[row] = True
-    return data.select(~held_out), validation, test
+    cases: list[TestCase] = []
+    for user in np.flatnonzero(np.diff(timeline.offsets) > 1).tolist():
+        last = int(timeline.offsets[user + 1]) - 1
+        row = timeline.order[last]
+        cases.append(TestCase(timeline.query(user, last, float(data.timestamp[row])), data.item[[row]]))
+        held_out[row] = True
+    return data.select(~held_out), cases
 
 
 def _until(data: TrainingData, cutoff: float) -> TrainingData:

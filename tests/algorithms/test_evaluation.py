@@ -89,7 +89,7 @@ class TestEvaluate:
     def test_blocks_change_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = shop()
         strategies = {"knn": SessionKNN().fit(data, np.random.default_rng(0))}
-        cases = leave_last_out(data)[2]
+        cases = leave_last_out(data)[1]
         whole = evaluate(strategies, cases)
         monkeypatch.setattr("algorithms.evaluation.BLOCK_BYTES", 1)
         assert evaluate(strategies, cases)["knn"]["all"].summary() == whole["knn"]["all"].summary()
@@ -153,7 +153,7 @@ class TestTuning:
     def test_a_part_of_the_cases_measures_as_if_gathered_alone(self) -> None:
         data = shop()
         strategies = {"knn": SessionKNN().fit(data, np.random.default_rng(0))}
-        cases = leave_last_out(data)[2]
+        cases = leave_last_out(data)[1]
         whole, alone = (
             gather(strategies, cases, mode="all"),
             gather(strategies, [cases[3], cases[1]], mode="all"),
@@ -201,8 +201,9 @@ class TestSplits:
         assert len(draws[0]) == 2
 
     def test_leave_last_out(self) -> None:
-        train, validation, test = leave_last_out(sessions([1, 2, 3], [4, 5], [6], n_items=9))
-        assert train.item.tolist() == [1, 4, 6]
+        train, test = leave_last_out(sessions([1, 2, 3], [4, 5], [6], n_items=9))
+        past, validation = leave_last_out(train)
+        assert past.item.tolist() == [1, 4, 6]
         assert [(c.query.items.tolist(), c.targets.tolist()) for c in validation] == [([1], [2])]
         assert [(c.query.items.tolist(), c.targets.tolist()) for c in test] == [([1, 2], [3]), ([4], [5])]
 

@@ -1,0 +1,174 @@
+"""The load: processes of their own, each with some connections that send, wait for the answer, and send
+again."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+
+EVENT = (
+    b'{"type":"track","event":"Product Viewed","messageId":"%s-%d","anonymousId":"bench-%d",%s"timestamp":"%s",'
+    b'"properties":{"product_id":"p%d","category":"camping/tents","name":"Ridge tent","price":199.9,"currency":"EUR"},'
+    b'"context":{"library":{"name":"bench","version":"1"},"locale":"de-DE","page":{"path":"/p/tent","url":"https://shop.example/p/tent"}}}'
+)
+VISITORS = 5_000
+SHARE_OF_CUSTOMERS = 5  # every fifth visitor names a customer
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where to send, and what: `batch_size` events a request, or GET of `path` where it is 0."""
+
+    host: str
+    port: int
+    write_key: str
+    batch_size: int
+    path: str = "/v1/batch"
+
+
+@dataclass
+class Load:
+    """What a run measured. Times in seconds."""
+
+    seconds: float = 0.0
+    requests: int = 0
+    refused: int = 0
+    failed: int = 0
+    latencies: list[float] = field(default_factory=list)
+
+    def percentile(self, share: float) -> float:
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+    @property
+    def requests_per_second(self) -> float:
+        return self.requests / self.seconds if self.seconds else 0.0
+
+
+def run_load(target: Target, connections: int, seconds: float, processes: int = 2) -> Load:
+    """Closed loop: as many requests at a time as there are connections. Counts what was answered with 200
+    within the time."""
+    processes = min(processes, connections)
+    shares = [connections // processes + (n < connections % processes) for n in range(processes)]
+    context = multiprocessing.get_context("spawn")
+    workers = []
+    for number, share in enumerate(shares):
+        ours, theirs = context.Pipe()
+        worker = context.Process(target=_work, args=(theirs, target, number, share, seconds), daemon=True)
+        worker.start()
+        workers.append((worker, ours))
+    for _, pipe in workers:
+        pipe.recv()  # imported and ready
+    for _, pipe in workers:
+        pipe.send(True)
+    total = Load(seconds=seconds)
+    for worker, pipe in workers:
+        part: Load = pipe.recv()
+        total.requests += part.requests
+        total.refused += part.refused
+        total.failed += part.failed
+        total.latencies += part.latencies
+        worker.join()
+    return total
+
+
+def _work(pipe: Connection, target: Target, number: int, connections: int, seconds: float) -> None:
+    pipe.send(True)
+    pipe.recv()
+    pipe.send(asyncio.run(_drive(target, number, connections, seconds)))
+
+
+async def _drive(target: Target, number: int, connections: int, seconds: float) -> Load:
+    load = Load()
+    until = time.perf_counter() + seconds
+    clients = [_Client(target, f"{number}-{n}-{time.time_ns()}", load, until) for n in range(connections)]
+    await asyncio.gather(*(client.run() for client in clients))
+    return load
+
+
+class _Client(asyncio.Protocol):
+    """One connection of HTTP/1.1, as little of it as the measurement needs."""
+
+    def __init__(self, target: Target, name: str, load: Load, until: float) -> None:
+        self.target = target
+        self.name = name.encode()
+        self.load = load
+        self.until = until
+        self.sent = 0
+        self.buffer = b""
+        self.started = 0.0
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.create_connection(lambda: self, self.target.host, self.target.port)
+        except OSError:
+            self.load.failed += 1
+            return
+        await self.done
+        transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: asyncio.Transport = transport  # type: ignore[assignment]
+        self._send()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.load.failed += 1
+            self.done.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, separator, rest = self.buffer.partition(b"\r\n\r\n")
+        if not separator or len(rest) < _content_length(head):
+            return
+        self.buffer = b""
+        now = time.perf_counter()
+        if b" 200 " in head[:16]:
+            if now <= self.until:
+                self.load.requests += 1
+                self.load.latencies.append(now - self.started)
+        else:
+            self.load.refused += 1
+        if now < self.until:
+            self._send()
+        elif not self.done.done():
+            self.done.set_result(None)
+
+    def _send(self) -> None:
+        self.started = time.perf_counter()
+        self.transport.write(self._request())
+
+    def _request(self) -> bytes:
+        target = self.target
+        if not target.batch_size:
+            return f"GET {target.path} HTTP/1.1\r\nHost: {target.host}\r\n\r\n".encode()
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode()
+        first = self.sent
+        self.sent += target.batch_size
+        events = b",".join(_event(self.name, first + n, moment) for n in range(target.batch_size))
+        body = b'{"writeKey":"%s","batch":[%s]}' % (target.write_key.encode(), events)
+        head = f"POST {target.path} HTTP/1.1\r\nHost: {target.host}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+
+def _event(name: bytes, number: int, moment: bytes) -> bytes:
+    visitor = (number * 7919) % VISITORS
+    user = b"" if visitor % SHARE_OF_CUSTOMERS else b'"userId":"bench-customer-%d",' % visitor
+    return EVENT % (name, number, visitor, user, moment, number % 500)
+
+
+def _content_length(head: bytes) -> int:
+    for line in head.split(b"\r\n")[1:]:
+        key, _, value = line.partition(b":")
+        if key.lower() == b"content-length":
+            return int(value)
+    return 0
+
+
+__all__: Sequence[str] = ["VISITORS", "Load", "Target", "run_load"]

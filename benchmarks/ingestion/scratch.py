@@ -1,0 +1,100 @@
+"""A database of the benchmark's own on the installation's server, dropped afterwards, and a web server on it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from django.conf import settings
+from psycopg import sql
+
+from config.processes import end_with_parent, free_port
+
+READY_SECONDS = 60.0
+
+
+class CannotMeasure(RuntimeError):
+    """Something that the benchmark needs is not there; the message says what."""
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+@contextmanager
+def scratch_database(runtime_url: str) -> Iterator[dict[str, str]]:
+    """A migrated, empty database beside the installation's. Gives the environment of processes that use it."""
+    owner_url = settings.ETALAGE_DATABASE_OWNER_URL
+    name = f"etalage_bench_{os.getpid()}"
+    owner = urlsplit(owner_url).username or ""
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        try:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
+            )
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise CannotMeasure(
+                f"The role {owner} may not make a database: ALTER ROLE {owner} CREATEDB."
+            ) from error
+    environment = {
+        **os.environ,
+        "DATABASE_URL": _with_database(runtime_url, name),
+        "DATABASE_OWNER_URL": _with_database(owner_url, name),
+        "LOG_LEVEL": "ERROR",
+    }
+    try:
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            check=True,
+        )
+        yield environment
+    finally:
+        with psycopg.connect(owner_url, autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@contextmanager
+def web_server(environment: dict[str, str], processes: int, threads: int) -> Iterator[tuple[str, int, int]]:
+    """Granian as `make demo` runs it. Gives host, port and process id."""
+    port = free_port()
+    command = [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
+        "--workers", str(processes), "--blocking-threads", str(threads), "--no-ws", "--log-level", "error",
+        "--workers-kill-timeout", "10", "config.wsgi:application",
+    ]  # fmt: skip
+    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, preexec_fn=end_with_parent())
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/healthz", server)
+        yield "127.0.0.1", port, server.pid
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            raise CannotMeasure(f"The web server ended with {server.returncode}.")
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    raise CannotMeasure(f"{url} did not answer within {READY_SECONDS:.0f} s.")

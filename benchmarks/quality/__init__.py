@@ -1,0 +1,1 @@
+"""How good recommendations are on any data: read a folder, choose on a validation slice, measure on the test part."""
