@@ -47,7 +47,7 @@ def is_furnished() -> bool:
 
 def has_shoppers() -> bool:
     store = _demo_store()
-    return store is not None and simulated_history.is_done(store)
+    return store is not None and bool(simulated_history.seeds_done(store))
 
 
 def has_live_model() -> bool:

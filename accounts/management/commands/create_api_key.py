@@ -14,6 +14,7 @@ class Command(BaseCommand):
     help = "Make an API key and print its secret, which is shown this once."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = 'example: manage.py create_api_key demo "Web shop" --scope write:public'
         parser.add_argument("store", help="Slug of the store.")
         parser.add_argument("name", help='What the key is for, as people will read it: "Web shop".')
         parser.add_argument(

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts import vault
@@ -12,6 +12,9 @@ from accounts.models import Store
 
 class Command(BaseCommand):
     help = "After putting a new key first in ETALAGE_MASTER_KEY: bring every customer's key to it, so that the old one can go."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "example: manage.py rewrap_vault"
 
     def handle(self, *args: Any, **options: Any) -> None:
         total = 0

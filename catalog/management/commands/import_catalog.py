@@ -16,6 +16,7 @@ class Command(BaseCommand):
     help = "Import products from a CSV, TSV, JSON or JSON lines file: all of them, or none and a list of what is wrong, by row."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "example: manage.py import_catalog demo products.csv --dry-run"
         parser.add_argument("store", help="Slug of the store.")
         parser.add_argument("path", type=Path, help="File ending in .csv, .tsv, .json or .jsonl, UTF-8.")
         parser.add_argument("--dry-run", action="store_true", help="Check everything, store nothing.")

@@ -18,6 +18,7 @@ class Command(BaseCommand):
     help = "Find the members of every segment anew, and the clusters. A store without segments gets the usual ones."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "example: manage.py recompute_segments --store demo --json"
         parser.add_argument(
             "--store",
             action="append",

@@ -15,6 +15,7 @@ class Command(BaseCommand):
     help = "Bring sessions, orders and profiles up to date with the event log; with --rebuild, make them anew from all of it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.epilog = "example: manage.py fold --store demo --rebuild"
         parser.add_argument("--store", metavar="SLUG", help="only this store (default: every store)")
         parser.add_argument(
             "--rebuild", action="store_true", help="empty what was folded and read the whole log again"

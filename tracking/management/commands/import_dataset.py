@@ -19,6 +19,7 @@ class Command(BaseCommand):
     help = "Import a public data set into a store of its own. Doing it again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.epilog = "example: manage.py import_dataset online_retail ../shared/data/online_retail"
         parser.add_argument("dataset", choices=sorted(READERS))
         parser.add_argument(
             "path",
