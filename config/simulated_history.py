@@ -238,6 +238,7 @@ def write_books(store: Store, orders: Iterable[PlacedOrder]) -> int:
             currency=store.currency,
             subtotal_minor_units=round(order.subtotal * 100),
             shipping_minor_units=round(order.shipping * 100),
+            discount_minor_units=round(order.discount * 100),
             total_minor_units=round(order.total * 100),
             payment_method=order.payment_method,
             payment_reference=names.get(order.payment_method, ""),

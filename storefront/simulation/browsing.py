@@ -20,6 +20,9 @@ REPEAT: Final = 0.39
 RELATED_NEXT: Final = 0.45
 FAME: Final = 0.6
 FAVOURITE: Final = 6.0
+# Nobody buys the same tent twice; these one does buy again.
+REBOUGHT: Final = frozenset({"mugs", "t-shirts", "hats", "flasks", "cushions", "planters", "totes"})
+ALREADY_HAD: Final = 0.1
 STAY: Final = 0.66
 STAY_IN_SUBCATEGORY: Final = 0.5
 SAME_CATEGORY_AS_LAST_VISIT: Final = 0.45
@@ -89,6 +92,8 @@ def browse(world: World, visit: Visit, appeal: Floats, *, days: int, rng: np.ran
     liking = appeal * (shopper.taste(visit.day, days) @ world.styles)
     if shopper.favourites:
         liking = liking * np.where(np.isin(world.main, shopper.favourites), FAVOURITE, 1.0)
+    had = [item for item in shopper.bought if world.slug_of(item) not in REBOUGHT]
+    liking[had] *= ALREADY_HAD
     # What somebody cares for, apart from what is put in front of everybody.
     interest = liking / world.popularity**FAME
     browsing = Browsing(world, visit, liking, interest, rng, visit.started_at)
@@ -220,11 +225,14 @@ def _maybe_buy(browsing: Browsing) -> None:
             browsing.step("wished", item=browsing.seen[-1])
         return
     items = [_favourite(browsing)]
-    if shopper.bought and rng.random() < 0.12:
-        items.append(shopper.bought[int(rng.integers(len(shopper.bought)))])
+    again = [item for item in shopper.bought if world.slug_of(item) in REBOUGHT]
+    if again and rng.random() < 0.3:
+        items.append(again[int(rng.integers(len(again)))])
     while rng.random() < BUNDLE and len(items) < 6:
         items.append(int(rng.choice(world.partners[items[0]])))
-    items = [item for item in items if browsing.liking[item] > 0]  # not what is not in the shop yet
+    # Neither what is not in the shop yet, nor what stands at home.
+    had = {item for item in shopper.bought if world.slug_of(item) not in REBOUGHT}
+    items = [item for item in items if browsing.liking[item] > 0 and item not in had]
     basket = [item for item in dict.fromkeys(items) if world.products[item].is_available]
     for item in basket:
         if item not in browsing.seen:

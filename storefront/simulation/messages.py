@@ -19,6 +19,8 @@ Message = dict[str, Any]
 PAYMENTS: Final = (("card", 0.70), ("bank_transfer", 0.18), ("voucher", 0.11), ("debit", 0.01))
 FREE_SHIPPING_FROM: Final = 75.0
 SHIPPING: Final = 4.9
+COUPON: Final = "WELCOME10"
+COUPON_SHARE: Final = 0.1
 REFUND_SHARE: Final = 0.07
 CANCEL_SHARE: Final = 0.015
 SHOP: Final = "https://shop.example"
@@ -40,6 +42,7 @@ class PlacedOrder:
     lines: tuple[Message, ...]
     subtotal: float
     shipping: float
+    discount: float
     total: float
     payment_method: str
     is_refunded: bool
@@ -195,6 +198,8 @@ class Messenger:
             for item, quantity in zip(step.items, quantities, strict=True)
         ]
         subtotal = round(sum(line["price"] * line["quantity"] for line in lines), 2)
+        coupon = COUPON if self.rng.random() < (0.75 if shopper.hunts_bargains else 0.05) else ""
+        discount = round(subtotal * COUPON_SHARE, 2) if coupon else 0.0
         shipping = 0.0 if subtotal >= FREE_SHIPPING_FROM else SHIPPING
         chance = self.rng.random()
         order = PlacedOrder(
@@ -204,7 +209,8 @@ class Messenger:
             lines=tuple(lines),
             subtotal=subtotal,
             shipping=shipping,
-            total=round(subtotal + shipping, 2),
+            discount=discount,
+            total=round(subtotal + shipping - discount, 2),
             payment_method=self._payment_method(),
             is_refunded=chance < REFUND_SHARE,
         )
@@ -218,7 +224,9 @@ class Messenger:
             "subtotal": subtotal,
             "shipping": shipping,
             "total": order.total,
-            "revenue": subtotal,
+            "discount": discount,
+            "revenue": round(subtotal - discount, 2),
+            **({"coupon": coupon} if coupon else {}),
             "payment_method": order.payment_method,
             "products": lines,
         }

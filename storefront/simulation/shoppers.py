@@ -87,6 +87,7 @@ class Shopper:
     bought: list[int] = field(default_factory=list)
     last_main: int = -1
     favourites: tuple[int, ...] = ()
+    hunts_bargains: bool = False
     cart: list[int] = field(default_factory=list)
 
     @property
@@ -146,6 +147,7 @@ def _shopper(index: int, prefix: str, rng: np.random.Generator) -> Shopper:
         answer=_ANSWERS[_pick(rng, [share for share, _ in _ANSWERS])][1],
         withdraws_on=None,
         account_age_days=int(rng.integers(0, 900)),
+        hunts_bargains=bool(rng.random() < 0.12),
     )
 
 
@@ -161,7 +163,7 @@ def _persona(index: int, persona: Persona, world: World, rng: np.random.Generato
     shopper.birth_year, shopper.gender = persona.birth_year, persona.gender
     shopper.taste_from = shopper.taste_to = taste
     shopper.favourites = tuple(mains)
-    shopper.visits, shopper.intent, shopper.answer = persona.visits, 4.0, Answer.ACCEPT
+    shopper.visits, shopper.intent, shopper.answer = persona.visits, 2.6, Answer.ACCEPT
     shopper.first_day = 3
     return shopper
 

@@ -102,6 +102,10 @@ class World:
     def size(self) -> int:
         return len(self.products)
 
+    def slug_of(self, index: int) -> str:
+        """The subcategory's own slug: `tents`."""
+        return self.sub_names[self.sub[index]].rsplit("/", 1)[-1]
+
     def appeal_of_day(self, day: int) -> Floats:
         """(n,) how much each product draws on a day of the simulation, whoever looks; 0 before it is in the shop."""
         month = (self.start + timedelta(days=day)).month - 1

@@ -100,6 +100,9 @@ def test_interests_are_the_customers_own_words(
     assert account.customer.field_sources["interests"]["source"] == "declared"
     page = shopper.get("/account/").content.decode()
     assert ">Tents</span>" in page
+    choices = shopper.get("/account/interests/").content.decode()
+    assert 'value="camping/tents" checked' in choices
+    assert 'value="other"' in choices
     shopper.post("/account/interests/", {})
     account.customer.refresh_from_db()
     assert account.customer.interests == []

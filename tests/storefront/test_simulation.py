@@ -131,7 +131,10 @@ def test_orders_add_up(season: Season) -> None:
     for order in orders:
         lines = sum(round(line["price"] * line["quantity"] * 100) for line in order["products"])
         assert round(order["subtotal"] * 100) == lines
-        assert round(order["total"] * 100) == lines + (0 if lines >= 7500 else 490)
+        discount = round(order["discount"] * 100)
+        assert discount == (round(lines / 10) if "coupon" in order else 0)
+        assert round(order["total"] * 100) == lines + (0 if lines >= 7500 else 490) - discount
+    assert 0.05 < sum("coupon" in order for order in orders) / len(orders) < 0.3
     refunds = [message["properties"] for message in season[1] if message.get("event") == "Order Refunded"]
     totals = {order["order_id"]: order["subtotal"] for order in orders}
     assert refunds
