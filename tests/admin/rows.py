@@ -27,6 +27,7 @@ from tests.factories import (
 )
 from tracking.models import DiscardCount, Event, EventType, Order, OrderLine, QuarantinedEvent, Session
 
+FAULTY = b'{"type": "track", "event": "Product Viewed", "anonymousId": "secret-visitor"}'
 METRICS = {
     "cases": 900,
     "blend": {"ndcg@10": 0.2, "recall@10": 0.3, "coverage@10": 0.5},
@@ -119,8 +120,8 @@ def _shopping(
         store=store, order=order, position=0, product_id=product_id, quantity=1, unit_price_minor_units=1999
     )
     QuarantinedEvent.objects.create(
-        store=store, raw=b'{"type": "track", "event": "Product Viewed", "anonymousId": "secret-visitor"}', digest=mark, event_name="Product Viewed",
-        reason="missing_product_id", detail="`properties.product_id` is missing.", api_key=key,
+        store=store, raw=FAULTY, digest=mark, event_name="Product Viewed", reason="missing_product_id",
+        detail="`properties.product_id` is missing.", api_key=key,
     )  # fmt: skip
     DiscardCount.objects.create(
         store=store, day=date(2026, 1, 1), event_name=f"Event {mark}", reason="no_consent", count=3

@@ -35,18 +35,36 @@ def _posted(rules: dict[str, Any]) -> QueryDict:
     data = QueryDict(mutable=True)
     data["mode"], data["joiner"] = "rows", rows.joiner
     for number, row in enumerate(rows.rows):
-        data.update({f"c-{number}-field": row.field, f"c-{number}-operator": row.operator, f"c-{number}-value": row.value, f"c-{number}-group": str(row.group)})  # fmt: skip
+        data.update(
+            {
+                f"c-{number}-field": row.field,
+                f"c-{number}-operator": row.operator,
+                f"c-{number}-value": row.value,
+                f"c-{number}-group": str(row.group),
+            }
+        )
     return data
 
 
 CONDITIONS = st.one_of(
-    st.builds(lambda name, value: {"field": name, "operator": "gte", "value": value}, st.sampled_from([n for n, f in FEATURES.items() if f.kind is Kind.NUMBER]), st.integers(0, 999)),
-    st.builds(lambda low, more: {"field": "age", "operator": "between", "value": [low, low + more]}, st.integers(0, 50), st.integers(0, 50)),
-    st.builds(lambda values: {"field": "country", "operator": "in", "value": values}, st.lists(st.sampled_from(["DE", "FR", "AT"]), min_size=1, max_size=3)),
+    st.builds(
+        lambda name, value: {"field": name, "operator": "gte", "value": value},
+        st.sampled_from([n for n, f in FEATURES.items() if f.kind is Kind.NUMBER]),
+        st.integers(0, 999),
+    ),
+    st.builds(
+        lambda low, more: {"field": "age", "operator": "between", "value": [low, low + more]},
+        st.integers(0, 50),
+        st.integers(0, 50),
+    ),
+    st.builds(
+        lambda values: {"field": "country", "operator": "in", "value": values},
+        st.lists(st.sampled_from(["DE", "FR", "AT"]), min_size=1, max_size=3),
+    ),
     st.builds(lambda value: {"field": "is_customer", "operator": "eq", "value": value}, st.booleans()),
     st.just({"field": "city", "operator": "is_set"}),
     st.just({"field": "interests", "operator": "contains", "value": "tents"}),
-)  # fmt: skip
+)
 
 
 def _rules(joiner: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -86,16 +104,33 @@ def test_json_that_is_no_object_is_refused(text: str) -> None:
 
 def test_empty_rows_are_left_out() -> None:
     data = QueryDict(mutable=True)
-    data.update({"joiner": "all", "c-0-field": "", "c-1-field": "age", "c-1-operator": "gte", "c-1-value": "18", "c-1-group": "x"})  # fmt: skip
+    data.update(
+        {
+            "joiner": "all",
+            "c-0-field": "",
+            "c-1-field": "age",
+            "c-1-operator": "gte",
+            "c-1-value": "18",
+            "c-1-group": "x",
+        }
+    )
     assert rules_posted(data) == {"all": [{"field": "age", "operator": "gte", "value": 18}]}
     assert RuleRows("any", [Row(group=2)]).groups == 2
     assert Operator.IS_SET == "is_set"
 
 
 AGED = {
-    "mode": "rows", "joiner": "all", "c-0-field": "age", "c-0-operator": "gte", "c-0-value": "40", "c-0-group": "0",
-    "name": "Forty and over", "description": "", "priority": "50", "is_active": "on",
-}  # fmt: skip
+    "mode": "rows",
+    "joiner": "all",
+    "c-0-field": "age",
+    "c-0-operator": "gte",
+    "c-0-value": "40",
+    "c-0-group": "0",
+    "name": "Forty and over",
+    "description": "",
+    "priority": "50",
+    "is_active": "on",
+}
 
 
 @pytest.fixture

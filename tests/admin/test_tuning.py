@@ -170,7 +170,15 @@ class TestSaving:
         assert home.versions.get(state="published").number == 1
 
     def test_settings_are_saved_by_the_usual_form(self, tuner: Staff, home: Placement) -> None:
-        data = {"name": "Home", "heading": "Just for you", "fallback_heading": "Popular", "kind": "home", "size": 8, "deadline_ms": 150, "is_active": "on"}  # fmt: skip
+        data = {
+            "name": "Home",
+            "heading": "Just for you",
+            "fallback_heading": "Popular",
+            "kind": "home",
+            "size": 8,
+            "deadline_ms": 150,
+            "is_active": "on",
+        }
         assert tuner.client.post(_url("settings", home), data).status_code == 302
         home.refresh_from_db()
         assert (home.heading, home.size, home.slug) == ("Just for you", 8, "home")
@@ -222,7 +230,14 @@ class TestRealShopper:
 class TestForm:
     def test_reads_what_the_page_writes(self) -> None:
         data = QueryDict(mutable=True)
-        data.update({field_name(EVERYBODY, "popular"): "0.5", field_name((7, "much"), "new"): "2", "max_per_brand": "3", "diversity": "0.2"})  # fmt: skip
+        data.update(
+            {
+                field_name(EVERYBODY, "popular"): "0.5",
+                field_name((7, "much"), "new"): "2",
+                "max_per_brand": "3",
+                "diversity": "0.2",
+            }
+        )
         assert read_draft(data) == BlendDraft(
             {EVERYBODY: {"popular": 0.5}, (7, "much"): {"new": 2.0}}, max_per_brand=3, diversity=0.2
         )
