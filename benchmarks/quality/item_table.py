@@ -60,9 +60,9 @@ def _is_text(column: Array, kind: pa.DataType) -> bool:
 
 def _bands(column: Array) -> Array:
     known = np.isfinite(column)
-    edges = (
-        np.unique(np.quantile(column[known], np.linspace(0, 1, PRICE_BANDS + 1)[1:-1])) if known.any() else []
-    )
+    if not known.any():
+        return np.zeros(len(column), np.int64)
+    edges = np.unique(np.quantile(column[known], np.linspace(0, 1, PRICE_BANDS + 1)[1:-1]))
     return np.where(known, np.digitize(np.nan_to_num(column), edges) + 1, 0)
 
 
