@@ -96,9 +96,7 @@ def client(timeout_seconds: float = TIMEOUT_SECONDS) -> redis.Redis:
     return _client_for(settings.REDIS_URL, timeout_seconds)
 
 
-def call(
-    operation: Callable[[redis.Redis], T], *default: T, timeout_seconds: float = TIMEOUT_SECONDS
-) -> T:
+def call(operation: Callable[[redis.Redis], T], *default: T, timeout_seconds: float = TIMEOUT_SECONDS) -> T:
     """`operation(client())` behind the breaker.
 
     With a `default`, gives that when Valkey cannot be used; without one raises ValkeyUnavailable. Work that nobody
