@@ -85,7 +85,10 @@ class TestServers:
         return f"postgres://{role}:{PASSWORD}@127.0.0.1:{self.postgres_port}/{database}"
 
     def environment(self, database: str, valkey_index: int, data_dir: Path) -> dict[str, str]:
-        """The variables that point a process at these servers. The data folder is made with a place for static files, which have none in tests."""
+        """The variables that point a process at these servers.
+
+        The data folder is made with a place for static files, which have none in tests.
+        """
         (data_dir / "static").mkdir(parents=True, exist_ok=True)
         return {
             **KEYS,

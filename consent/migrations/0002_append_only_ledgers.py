@@ -21,12 +21,19 @@ $$
 
 def _triggers():
     for table in LINKS:
-        yield table, f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION consent_refuse_change()"
+        yield (
+            table,
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION consent_refuse_change()",
+        )
     for table, mutable in PAYLOADS.items():
         # Compared as rows without their mutable columns, so that a column added later is protected too.
         kept = " - ".join(["to_jsonb({row})", *(f"'{column}'" for column in mutable)])
         changed = f"({kept.format(row='OLD')}) IS DISTINCT FROM ({kept.format(row='NEW')})"
-        yield table, f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW WHEN ({changed}) EXECUTE FUNCTION consent_refuse_change()"
+        yield (
+            table,
+            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE ON {table} FOR EACH ROW "
+            f"WHEN ({changed}) EXECUTE FUNCTION consent_refuse_change()",
+        )
 
 
 def _rights(statements):
@@ -55,6 +62,9 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.RunSQL(FUNCTION, "DROP FUNCTION consent_refuse_change()"),
-        *(migrations.RunSQL(create, f"DROP TRIGGER {table}_append_only ON {table}") for table, create in _triggers()),
+        *(
+            migrations.RunSQL(create, f"DROP TRIGGER {table}_append_only ON {table}")
+            for table, create in _triggers()
+        ),
         migrations.RunSQL(_rights(REVOKE), _rights(RESTORE)),
     ]
