@@ -33,7 +33,10 @@ class EtalageShelf extends HTMLElement {
   ask() {
     if (this.#asked || this.hasAttribute("final") || !this.#mayAsk()) return;
     this.#asked = true;
-    turn = turn.then(() => this.#exchange()).catch(() => {});
+    turn = turn
+      .then(() => this.#exchange())
+      .catch(() => {})
+      .then(() => removeShownAbove(this));
   }
 
   #mayAsk() {
@@ -90,7 +93,6 @@ class EtalageShelf extends HTMLElement {
     this.removeAttribute("waits");
     this.#isPersonal = section.dataset.variant !== "non_personal";
     enhance(section);
-    removeRepeats(this);
     section.dispatchEvent(new CustomEvent("etalage:shelf", { bubbles: true, detail: { ...section.dataset } }));
   }
 
@@ -141,19 +143,16 @@ function shownBefore(element) {
   return [...ids].slice(0, 200);
 }
 
-/** What the exchanged shelf shows goes from the shelves below it, with its variants. */
-function removeRepeats(element) {
-  const ids = new Set();
+/** A shelf that kept what everybody gets gives way to those above it, in its turn: before it is in view, nothing is seen to move. */
+function removeShownAbove(element) {
+  const ids = new Set(shownBefore(element));
   const families = new Set();
-  for (const card of element.querySelectorAll(".etalage-card")) {
-    ids.add(card.dataset.productId);
-    if (card.dataset.family) families.add(card.dataset.family);
-  }
   for (const other of document.querySelectorAll("etalage-shelf")) {
-    if (other === element || !(element.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
-    for (const card of other.querySelectorAll(".etalage-card")) {
-      if (ids.has(card.dataset.productId) || families.has(card.dataset.family)) card.remove();
-    }
+    if (other === element || !(other.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
+    other.querySelectorAll("[data-family]").forEach((card) => families.add(card.dataset.family));
+  }
+  for (const card of element.querySelectorAll(".etalage-card")) {
+    if (ids.has(card.dataset.productId) || families.has(card.dataset.family)) card.remove();
   }
 }
 
