@@ -298,6 +298,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "SegmentKindEnum": "segments.models.Segment.Kind",
         "PrivacyRequestKindEnum": "consent.models.request.DataSubjectRequest.Kind",
+        "PurposeEnum": ["necessary", "analytics", "personalisation", "marketing", "sharing"],
+        "OptionalPurposeEnum": ["analytics", "personalisation", "marketing", "sharing"],
     },
 }
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
