@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -17,7 +18,8 @@ from config.processes import free_port
 from tests.servers import ROOT, SERVERS, worker_id
 
 SHOPPERS, DAYS = 150, 30
-START_SECONDS = 300
+START_SECONDS = 600
+OPEN = "Ctrl-C stops everything"
 VALKEY_INDEX = 60
 
 
@@ -73,6 +75,15 @@ def open_shop(data_dir: Path, database: str, *options: str) -> Shop:
     }
     environment.pop("PYTEST_XDIST_WORKER", None)
     command = [sys.executable, "manage.py", "demo", "--port", str(port), *options]
+    return _start(command, f"http://127.0.0.1:{port}", data_dir, {**environment, "PORT": str(port)})
+
+
+def reopen_shop(shop: Shop) -> Shop:
+    """The same shop again, on the database and the folder that the first left."""
+    return _start(shop.process.args, shop.url, shop.data_dir, shop.environment)
+
+
+def _start(command: list[str], url: str, data_dir: Path, environment: dict[str, str]) -> Shop:
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -82,7 +93,7 @@ def open_shop(data_dir: Path, database: str, *options: str) -> Shop:
         text=True,
         bufsize=1,
     )
-    return Shop(f"http://127.0.0.1:{port}", data_dir, {**environment, "PORT": str(port)}, process)
+    return Shop(url, data_dir, environment, process)
 
 
 def wait_until(shop: Shop, words: str, *, seconds: float = START_SECONDS) -> None:
@@ -100,17 +111,27 @@ def wait_until(shop: Shop, words: str, *, seconds: float = START_SECONDS) -> Non
     pytest.fail(f"The demo ended before it said {words!r}:\n{''.join(shop.lines[-40:])}")
 
 
-def close_shop(shop: Shop) -> None:
-    shop.process.send_signal(signal.SIGTERM)
-    shop.lines.append(shop.process.communicate(timeout=60)[0])
+@dataclass
+class Closing:
+    """How the demo ended: what it printed last, its exit status, and the processes that it left behind."""
+
+    output: str
+    status: int
+    children: list[psutil.Process]
+    left_behind: list[psutil.Process]
+
+
+def close(shop: Shop, number: signal.Signals = signal.SIGTERM) -> Closing:
+    """Ask the demo to end and wait for it."""
+    children = psutil.Process(shop.process.pid).children(recursive=True)
+    shop.process.send_signal(number)
+    output = shop.process.communicate(timeout=90)[0]
+    return Closing(output, shop.process.returncode, children, psutil.wait_procs(children, timeout=10)[1])
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Shop]:
-    """The demo, small, open for business. Tests share it: each makes the shoppers and events that it speaks of.
-
-    Mark its tests `@pytest.mark.xdist_group("shop")`, so that one worker opens one shop.
-    """
+def closed_shop(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> tuple[Shop, Closing]:
+    """The demo, small, opened for the first time and closed again."""
     shop = open_shop(
         tmp_path_factory.mktemp("shop"),
         f"shop_{worker_id()}",
@@ -120,10 +141,28 @@ def shop(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Ite
         str(DAYS),
     )
     try:
-        wait_until(shop, "Ctrl-C stops everything")
+        wait_until(shop, OPEN)
+        return shop, close(shop)
+    finally:
+        shop.process.kill()
+        shop.process.wait()
+
+
+@pytest.fixture(scope="session")
+def shop(closed_shop: tuple[Shop, Closing]) -> Iterator[Shop]:
+    """The demo, small, open for business. Tests share it: each makes the shoppers and events that it speaks of.
+
+    Mark its tests `@pytest.mark.xdist_group("shop")`, so that one worker opens one shop.
+    """
+    first, _ = closed_shop
+    shop = reopen_shop(first)
+    try:
+        wait_until(shop, OPEN)
         # Nobody reads on, and a full pipe would stop the demo.
-        threading.Thread(target=shop.process.communicate, daemon=True).start()
+        reader = threading.Thread(target=shop.process.communicate)
+        reader.start()
         yield shop
     finally:
         shop.process.send_signal(signal.SIGTERM)
-        shop.process.wait(60)
+        shop.process.wait(90)
+        reader.join()

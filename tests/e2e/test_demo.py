@@ -2,17 +2,17 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.e2e.conftest import Shop, close_shop, open_shop, wait_until
+from tests.e2e.conftest import Closing, Shop, close, open_shop, wait_until
 from tests.servers import ROOT
 
 pytestmark = [pytest.mark.xdist_group("shop"), pytest.mark.django_db]
@@ -60,56 +60,43 @@ def test_metrics_add_up_over_processes(shop: Shop) -> None:
     assert served() >= before + 20
 
 
-@pytest.fixture
-def closing(tmp_path: Path, django_db_setup: None) -> Iterator[Shop]:
-    shop = open_shop(tmp_path, "shop_closing", "--shoppers", "20", "--days", "5")
-    yield shop
-    shop.process.kill()
-    shop.process.communicate()
+def test_ended_it_leaves_no_process(closed_shop: tuple[Shop, Closing]) -> None:
+    _, closing = closed_shop
+    assert len(closing.children) >= 6  # Granian and its two workers, Celery's worker with its pool, beat
+    assert (closing.status, closing.left_behind) == (0, [])
+    assert "Stopped." in closing.output
 
 
-@pytest.mark.parametrize("moment", ["Furnishing the shop", "Letting shoppers shop"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_second_start_does_nothing_twice(closed_shop: tuple[Shop, Closing], shop: Shop) -> None:
+    first, _ = closed_shop
+    steps = [line.strip() for line in first.lines if line.startswith("▸")]
+    assert "▸ Training the recommendations" in steps
+    again = [line.strip() for line in shop.lines if line.startswith("▸")]
+    assert again == ["▸ Starting PostgreSQL and Valkey", "▸ Opening the shop"]
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"), [("Furnishing the shop", signal.SIGTERM), ("Letting shoppers shop", signal.SIGINT)]
+)
 def test_ended_while_it_prepares_it_leaves_no_process(
-    closing: Shop, moment: str, number: signal.Signals
+    tmp_path: Path, closed_shop: tuple[Shop, Closing], moment: str, number: signal.Signals
 ) -> None:
-    wait_until(closing, moment)
-    family = psutil.Process(closing.process.pid)
-    while not (children := family.children(recursive=True)):
-        assert closing.process.poll() is None
-    closing.process.send_signal(number)
-    output = closing.process.communicate(timeout=60)[0]
-    assert closing.process.returncode == 0, output
-    assert "Stopped." in output
-    assert psutil.wait_procs(children, timeout=10)[1] == []
-
-
-def test_ended_it_leaves_no_process_and_starts_again_in_seconds(
-    tmp_path: Path, django_db_setup: None
-) -> None:
-    first = open_shop(tmp_path, "shop_twice", "--shoppers", "20", "--days", "5")
-    wait_until(first, "Ctrl-C stops everything")
-    children = psutil.Process(first.process.pid).children(recursive=True)
-    assert len(children) >= 4  # Granian and its workers, Celery's worker and beat
-    close_shop(first)
-    assert first.process.returncode == 0
-    assert psutil.wait_procs(children, timeout=10)[1] == []
-
-    # The same shop: its database is there, and its folder.
-    again = subprocess.Popen(
-        first.process.args,
-        cwd=ROOT,
-        env=first.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    second = Shop(first.url, first.data_dir, first.environment, again)
+    shutil.copytree(
+        closed_shop[0].data_dir / "static", tmp_path / "static"
+    )  # collecting them is not the point
+    shop = open_shop(tmp_path, "shop_closing", "--shoppers", "20", "--days", "5")
     try:
-        wait_until(second, "Ctrl-C stops everything", seconds=60)
-        assert not any("Training" in line for line in second.lines)
+        wait_until(shop, moment)
+        family = psutil.Process(shop.process.pid)
+        while not family.children(recursive=True):
+            assert shop.process.poll() is None
+        closing = close(shop, number)
     finally:
-        close_shop(second)
+        shop.process.kill()
+        shop.process.communicate()
+    assert closing.children
+    assert (closing.status, closing.left_behind) == (0, [])
+    assert "Stopped." in closing.output
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
