@@ -31,7 +31,7 @@ from django.db import (
 
 from tracking.ingestion import after_commit
 from tracking.ingestion.drafts import Draft, Reason, Tally
-from tracking.ingestion.writing import write
+from tracking.ingestion.writing import prepare, write
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +69,8 @@ def commit(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
 
 def _commit_together(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
     def run() -> list[Tally]:
+        if not connection.in_atomic_block:
+            prepare()
         with transaction.atomic():
             return _write_by_store(groups)
 
@@ -104,21 +106,25 @@ def _commit_singly(drafts: Sequence[Draft]) -> Tally:
 def _with_retries(run: Callable[[], list[Tally]], attempts: int = 3) -> list[Tally]:
     """Again after a deadlock, and once after a lost connection: message ids make a second write harmless."""
     for attempt in range(1, attempts + 1):
+        before = connection.connection
         try:
             return run()
         except (OperationalError, InterfaceError) as error:
-            is_outer = connection.in_atomic_block
-            is_lost = not is_outer and not connection.is_usable()
-            if is_lost:
-                connection.close()
+            is_ours = not connection.in_atomic_block
             state = getattr(error.__cause__, "sqlstate", None)
-            if (
-                is_outer
-                or attempt == attempts
-                or not (state in _RETRIED_STATES or (is_lost and attempt == 1))
-            ):
+            is_worth_it = state in _RETRIED_STATES or (
+                attempt == 1 and before is not None and _is_lost(before)
+            )
+            if not is_ours or attempt == attempts or not is_worth_it:
                 raise
     raise AssertionError("unreachable")
+
+
+def _is_lost(before: object) -> bool:
+    """Whether the connection that was there before is gone; Django may have replaced it on its way out."""
+    if connection.connection is before and not connection.is_usable():
+        connection.close()
+    return connection.connection is not before
 
 
 class _Submission:
@@ -207,7 +213,6 @@ class Committer:
     def _commit(self, group: Sequence[_Submission]) -> None:
         error: BaseException | None = None
         try:
-            connection.close_if_unusable_or_obsolete()
             commit([submission.drafts for submission in group])
         except Error as cause:
             log.warning(

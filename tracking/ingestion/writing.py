@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
+from weakref import WeakSet
 
 import psycopg
 from django.db import connection
@@ -70,6 +71,19 @@ class _EncodedJsonDumper(Dumper):
         return b"\x01" + obj  # the version of jsonb's binary form
 
 
+_prepared: WeakSet[Any] = WeakSet()
+
+
+def prepare() -> None:
+    """Make this thread's connection ready, once in its life and outside of any transaction, which could take
+    it back."""
+    connection.ensure_connection()
+    if connection.connection not in _prepared:
+        with connection.cursor() as cursor:
+            cursor.execute(_INCOMING)
+        _prepared.add(connection.connection)
+
+
 def write(drafts: Sequence[Draft]) -> Tally:
     """Raises django.db.Error where the database refuses. All drafts are of one store; each gets its verdict
     and its people set.
@@ -126,9 +140,9 @@ def _gate_event(draft: Draft) -> GateEvent:
 
 def _append(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> int:
     """Number of rows that are new: a message id that the log knows, or that comes twice here, is stored once."""
-    cursor.execute(_INCOMING)
-    if connection.savepoint_ids:  # in somebody's longer transaction the table may hold rows already
-        cursor.execute("TRUNCATE etalage_incoming")
+    if connection.savepoint_ids:
+        # In somebody's longer transaction, the table may be missing, or hold rows already.
+        cursor.execute(f"{_INCOMING}; TRUNCATE etalage_incoming")
     with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
         cursor.cursor.adapters.register_dumper(EncodedJson, _EncodedJsonDumper)
         copy.set_types(_TYPES)
