@@ -108,7 +108,7 @@ class ScopedAdmin(ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         store = current_store(request)
-        rows = self.model.all_stores.all()  # type: ignore[attr-defined]
+        rows = self.model.all_stores.all()
         ordering = self.get_ordering(request)
         return (rows.filter(store=store) if store else rows.none()).order_by(*ordering or [])
 
@@ -122,7 +122,7 @@ class ScopedAdmin(ModelAdmin):
     def formfield_for_foreignkey(self, db_field: ForeignKey, request: HttpRequest, **kwargs: Any) -> Any:
         if has_store(db_field.remote_field.model) and "queryset" not in kwargs:
             store = current_store(request)
-            kwargs["queryset"] = db_field.remote_field.model.all_stores.filter(store=store)
+            kwargs["queryset"] = db_field.remote_field.model._default_manager.filter(store=store)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:

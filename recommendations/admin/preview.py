@@ -15,7 +15,7 @@ from recommendations.models import Density, Placement
 from recommendations.pipeline import open_context, serve
 from recommendations.services.blends import EVERYBODY, Audience
 from recommendations.serving import store_state, versions
-from recommendations.serving.configuration import BlendSettings, PlacementSettings
+from recommendations.serving.configuration import BlendSettings, PlacementSettings, placement_settings
 from recommendations.serving.deadline import Deadline, DeadlineExceeded
 from recommendations.serving.known import KnownShopper
 from recommendations.serving.store_state import Snapshot
@@ -190,19 +190,7 @@ def _settings(snapshot: Snapshot, placement: Placement) -> PlacementSettings:
     found = snapshot.configuration.placements.get(placement.slug)
     if found is not None:
         return found
-    return PlacementSettings(
-        pk=placement.pk,
-        slug=placement.slug,
-        heading=placement.heading,
-        fallback_heading=placement.fallback_heading,
-        kind=placement.kind,
-        size=placement.size,
-        deadline_ms=placement.deadline_ms,
-        excludes_purchased=placement.excludes_purchased,
-        excludes_viewed=placement.excludes_viewed,
-        tops_up=placement.tops_up,
-        blend=None,
-    )
+    return placement_settings(placement, None)
 
 
 def _compare(name: str, story: str, slug: str, contexts: Sequence[Context]) -> Comparison:

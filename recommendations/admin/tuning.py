@@ -37,7 +37,7 @@ from recommendations.services.blends import (
     blend_draft_save,
     draft_of,
 )
-from recommendations.serving.configuration import BlendSettings
+from recommendations.serving.configuration import BlendSettings, method_named
 from recommendations.shelf import RequestError
 from segments.models import Segment
 
@@ -56,7 +56,7 @@ def settings_of(draft: BlendDraft, segments: dict[int, str]) -> BlendSettings:
     }
     return BlendSettings(
         number=0,
-        normalisation=draft.normalisation,
+        normalisation=method_named(draft.normalisation),
         max_per_brand=draft.max_per_brand,
         max_per_category=draft.max_per_category,
         diversity=draft.diversity,

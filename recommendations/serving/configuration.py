@@ -120,7 +120,7 @@ def read_configuration(store_id: int) -> Configuration:
     )
     blends = {version.placement_id: blend_settings(version, segment_names) for version in published}
     placements = {
-        placement.slug: _placement_settings(placement, blends.get(placement.pk))
+        placement.slug: placement_settings(placement, blends.get(placement.pk))
         for placement in Placement.objects.for_store(store_id).filter(is_active=True)
     }
     rules = MerchandisingRule.objects.for_store(store_id).filter(is_active=True).order_by("pk")
@@ -135,7 +135,7 @@ def read_configuration(store_id: int) -> Configuration:
 def blend_settings(version: BlendVersion, segment_names: Mapping[int, str]) -> BlendSettings:
     return BlendSettings(
         number=version.number,
-        normalisation=next((method for method in METHODS if method == version.normalisation), "max"),
+        normalisation=method_named(version.normalisation),
         max_per_brand=version.max_per_brand,
         max_per_category=version.max_per_category,
         diversity=version.diversity,
@@ -144,11 +144,16 @@ def blend_settings(version: BlendVersion, segment_names: Mapping[int, str]) -> B
     )
 
 
+def method_named(name: str) -> Method:
+    """Unknown names, from an older or newer version, count as the usual one."""
+    return next((method for method in METHODS if method == name), "max")
+
+
 def _positive(row: BlendWeights) -> dict[str, float]:
     return {name: float(weight) for name, weight in row.weights.items() if weight > 0}
 
 
-def _placement_settings(placement: Placement, blend: BlendSettings | None) -> PlacementSettings:
+def placement_settings(placement: Placement, blend: BlendSettings | None) -> PlacementSettings:
     return PlacementSettings(
         pk=placement.pk,
         slug=placement.slug,
