@@ -59,7 +59,7 @@ PLACEMENTS: Final = (
                 "session_knn": 1.0, "viewed_next": 0.4, "content": 0.6, "popular_in_category": 0.5, "interests": 0.5, "trending": 0.2,
             },
         },
-        diversity=0.15, max_per_brand=4, max_per_category=6,
+        diversity=0.15, max_per_brand=4, max_per_category=6, excludes_viewed=True,
     ),
     PlacementDefaults(
         "product", "Product page", "You may also like", Placement.Kind.PRODUCT,

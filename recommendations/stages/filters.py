@@ -30,7 +30,11 @@ def eligible(context: Context, hidden: Bool | None = None) -> Eligible:
     if hidden is not None:
         _keep(mask, ~hidden, "hidden", removed)
     for name, places in _unwanted(context):
-        removed[name] = int(np.count_nonzero(mask[places]))
+        taken = int(np.count_nonzero(mask[places]))
+        # Who has seen nearly everything is shown it again rather than an empty shelf.
+        if name == "viewed" and np.count_nonzero(mask) - taken < context.limit:
+            taken, places = 0, places[:0]
+        removed[name] = taken
         mask[places] = False
     return Eligible(mask, removed)
 

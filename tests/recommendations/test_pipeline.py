@@ -466,3 +466,11 @@ def test_a_visitor_is_recognised_with_their_first_event(trained_shop: Shop) -> N
     visitor = VisitorFactory(store=trained_shop.store, anonymous_id="new-here")
     trained_shop.views(visitor, "tents-2")
     assert ask(trained_shop, shopper).personalised
+
+
+def test_the_home_page_discovers_unless_everything_was_seen(trained_shop: Shop) -> None:
+    visitor, shopper = consenting_visitor(trained_shop.store)
+    trained_shop.views(visitor, "tents-2", "tents-3")
+    assert not {"tents-2", "tents-3"} & set(ask(trained_shop, shopper, limit=38).product_ids)
+    # 39 places cannot be filled without them.
+    assert {"tents-2", "tents-3"} <= set(ask(trained_shop, shopper, limit=40).product_ids)
