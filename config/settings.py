@@ -295,6 +295,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
     "SORT_OPERATION_PARAMETERS": False,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tracking.api.schema.add_collecting_endpoints",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "SegmentKindEnum": "segments.models.Segment.Kind",
         "PrivacyRequestKindEnum": "consent.models.request.DataSubjectRequest.Kind",

@@ -231,6 +231,28 @@ def test_what_only_the_database_refuses_costs_its_own_event_alone(shop, monkeypa
     assert QuarantinedEvent.objects.for_store(store).get().detail == "unsupported Unicode escape sequence"
 
 
+def test_an_event_that_trips_our_own_code_costs_nobody_else(shop, monkeypatch):
+    store, key, _ = shop
+    from tracking.ingestion import people
+
+    real = people.resolve
+
+    def trip(cursor, store, drafts):
+        if any(draft.product_id == "trap" for draft in drafts):
+            raise KeyError("trap")
+        real(cursor, store, drafts)
+
+    monkeypatch.setattr(people, "resolve", trip)
+    committing.commit(
+        [
+            drafts(key, viewed("trap", messageId="bad"), viewed(messageId="m1")),
+            drafts(key, viewed(messageId="m2")),
+        ]
+    )
+    assert [event.message_id for event in stored(store)] == ["m1", "m2"]
+    assert quarantined(store) == {"bad": "database_refused"}
+
+
 def test_requests_for_two_stores_share_a_transaction(shop):
     store, key, _ = shop
     other = StoreFactory()

@@ -29,7 +29,7 @@ from django.db import (
     transaction,
 )
 
-from tracking.ingestion import after_commit
+from tracking.ingestion import after_commit, metrics
 from tracking.ingestion.drafts import Draft, Reason, Tally
 from tracking.ingestion.writing import prepare, write
 
@@ -37,7 +37,6 @@ log = structlog.get_logger(__name__)
 
 MAX_GROUP_EVENTS: Final = 5_000
 _RETRIED_STATES: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
-_REFUSALS: Final = (DataError, IntegrityError, ValueError, TypeError)
 
 
 class Unavailable(Exception):
@@ -58,11 +57,15 @@ def commit(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
     """
     try:
         tallies = _commit_together(groups)
-    except _REFUSALS as error:
+    except Exception as error:
+        if not _is_refusal(error):
+            raise
         log.info("ingestion.refused", groups=len(groups), error=type(error).__name__)
         if len(groups) > 1:
             return [commit([group])[0] for group in groups]
         tallies = [_commit_singly(groups[0])]
+    for outcome in ("stored", "duplicates", "quarantined", "discarded"):
+        metrics.EVENTS.labels(outcome).inc(sum(getattr(tally, outcome) for tally in tallies))
     after_commit.announce([draft for group in groups for draft in group])
     return tallies
 
@@ -90,15 +93,24 @@ def _write_by_store(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
     return tallies
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Whether it is the events' fault, not the database's: a value that it does not take, or that trips our
+    own code."""
+    return isinstance(error, DataError | IntegrityError) or not isinstance(error, Error)
+
+
 def _commit_singly(drafts: Sequence[Draft]) -> Tally:
     total = Tally()
     for draft in drafts:
         try:
             total.add(_commit_together([[draft]])[0])
-        except _REFUSALS as error:
-            draft.reject(
-                Reason.DATABASE_REFUSED, str(error).splitlines()[0] if str(error) else type(error).__name__
-            )
+        except Exception as error:
+            if not _is_refusal(error):
+                raise
+            if not isinstance(error, Error):
+                log.exception("ingestion.event_failed", event_name=draft.name)
+            detail = str(error).splitlines()[0] if str(error) else type(error).__name__
+            draft.reject(Reason.DATABASE_REFUSED, detail)
             total.add(_commit_together([[draft]])[0])
     return total
 
@@ -161,6 +173,7 @@ class Committer:
             if self._is_closing:
                 raise Unavailable("The server is shutting down.")
             if self._pending_events and self._pending_events + len(drafts) > self.max_pending_events:
+                metrics.REFUSED.inc(len(drafts))
                 raise Unavailable("More events are waiting than the database takes at the moment.")
             self._pending_events += len(drafts)
             self._queue.append(submission)
@@ -171,6 +184,7 @@ class Committer:
         except FutureTimeout:
             # Cancelled in time, it is never written; otherwise the client's second try finds it stored.
             submission.future.cancel()
+            metrics.REFUSED.inc(len(drafts))
             raise Unavailable("The database did not answer in time.", retry_after_seconds=5.0) from None
 
     def close(self, timeout_seconds: float | None = None) -> None:
@@ -212,14 +226,14 @@ class Committer:
 
     def _commit(self, group: Sequence[_Submission]) -> None:
         error: BaseException | None = None
+        events = sum(len(submission.drafts) for submission in group)
+        metrics.GROUP_EVENTS.observe(events)
+        metrics.PENDING.set(self._pending_events)
         try:
-            commit([submission.drafts for submission in group])
+            with metrics.COMMIT_SECONDS.time():
+                commit([submission.drafts for submission in group])
         except Error as cause:
-            log.warning(
-                "ingestion.unavailable",
-                error=str(cause).strip(),
-                events=sum(len(one.drafts) for one in group),
-            )
+            log.warning("ingestion.unavailable", error=str(cause).strip(), events=events)
             connection.close()
             error = Unavailable(
                 "The database cannot be reached or does not accept writes.", retry_after_seconds=2.0

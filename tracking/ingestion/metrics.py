@@ -1,0 +1,21 @@
+"""What Prometheus is told of ingestion."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS: Final = Counter("etalage_events_total", "Events by what became of them.", ["outcome"])
+REFUSED: Final = Counter("etalage_events_refused_total", "Events of requests that were answered with 503.")
+GROUP_EVENTS: Final = Histogram(
+    "etalage_commit_group_events",
+    "Events in one group commit.",
+    buckets=(1, 3, 10, 30, 100, 300, 1000, 3000, 10_000),
+)
+COMMIT_SECONDS: Final = Histogram(
+    "etalage_commit_seconds",
+    "Duration of a group commit.",
+    buckets=(0.002, 0.005, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+)
+PENDING: Final = Gauge("etalage_pending_events", "Events that wait for the database in this process.")
