@@ -116,6 +116,9 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
             ),
             Entry("Notices", "article", "admin:consent_notice_changelist", Ability.READ_PRIVACY),
             Entry("Suppressions", "person_off", "admin:consent_suppression_changelist", Ability.READ_PRIVACY),
+            Entry(
+                "Handling", "rule_settings", "admin:consent_requestpolicy_changelist", Ability.READ_PRIVACY
+            ),
             Entry("Audit log", "history", "admin:consent_auditentry_changelist", Ability.READ_PRIVACY),
         ],
     ),

@@ -54,7 +54,8 @@ UNFOLD: dict[str, Any] = {
         },
     },
     "SIDEBAR": {
-        "show_search": True,
+        # Its answers are cached by user and word, whichever store they came from.
+        "show_search": False,
         "command_search": False,
         "show_all_applications": False,
         "navigation": "config.navigation.navigation",

@@ -23,6 +23,8 @@ class ScopedModelForm(forms.ModelForm):
     """Sets the store before the validation, so that what is unique within a store is checked and not left to the database."""
 
     store: ClassVar[Any] = None
+    # Fields that `clean` makes: they take part in what must be unique as soon as they are made.
+    made_fields: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -30,7 +32,8 @@ class ScopedModelForm(forms.ModelForm):
             self.instance.store = self.store
 
     def _get_validation_exclusions(self) -> set[str]:
-        return super()._get_validation_exclusions() - {"store"}  # type: ignore[misc]
+        made = {name for name in self.made_fields if getattr(self.instance, name)}
+        return super()._get_validation_exclusions() - {"store"} - made  # type: ignore[misc]
 
 
 def has_store(model: type[Model]) -> bool:

@@ -183,6 +183,14 @@ class MembershipAdmin(ScopedAdmin):
             *super().get_urls(),
         ]
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        links = []
+        if request.user.is_superuser:
+            links = [{"url": reverse("admin:accounts_user_changelist"), "label": "All logins"}]
+        return super().changelist_view(request, {"list_links": links, **(extra_context or {})})
+
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:

@@ -1,30 +1,33 @@
-"""Products, categories and brands. Serving processes read the catalogue again after each change here."""
+"""Products."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
-from django.db.models import Count, F, Q, QuerySet
-from django.http import HttpRequest
+from django.db.models import F, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminDecimalFieldWidget
 
 from accounts.admin.filters import InStoreFilter
-from accounts.admin.scoped import ScopedAdmin, ScopedModelForm
-from accounts.current_store import current_store, require_store
+from accounts.admin.scoped import ScopedModelForm
+from accounts.current_store import current_store, may, require_store
 from accounts.display.columns import thumbnail
 from accounts.display.money import money
 from accounts.permissions import Ability
 from catalog import version
-from catalog.models import Brand, Category, Product
+from catalog.admin.base import CatalogAdmin
+from catalog.admin.imports import import_view
+from catalog.models import Product
 from catalog.money import from_minor_units, to_minor_units
-from catalog.services.categories import categories_ensure, slug_of
 
 LOW_STOCK = 5
 
@@ -95,31 +98,12 @@ class ProductForm(ScopedModelForm):
         return data
 
 
-class CatalogAdmin(ScopedAdmin):
-    view_ability = Ability.READ_CATALOG
-    add_ability = Ability.EDIT_CATALOG
-    change_ability = Ability.EDIT_CATALOG
-    delete_ability = Ability.EDIT_CATALOG
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        version.bump_on_commit(obj.store_id)
-
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        super().delete_model(request, obj)
-        version.bump_on_commit(obj.store_id)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        super().delete_queryset(request, queryset)
-        version.bump_on_commit(require_store(request).pk)
-
-
 @admin.register(Product)
 class ProductAdmin(CatalogAdmin):
     form = ProductForm
     intro = "What shelves are made of. A product that is inactive or sold out is on no shelf from the next request on."
     empty_title = "The catalogue is empty"
-    empty_text = "Load it with `manage.py import_catalog`, send it by the products API, or add the first product by hand."
+    empty_text = "Import a file, send the products by the API, or add the first one by hand."
     list_display = ("picture", "title", "category", "brand", "price", "availability", "is_active")
     list_display_links = ("title",)
     list_filter = (
@@ -155,6 +139,18 @@ class ProductAdmin(CatalogAdmin):
         "url": "url",
         "image_url": "image_url",
     }
+
+    def get_urls(self) -> list[URLPattern]:
+        upload = self.admin_site.admin_view(partial(import_view, self))
+        return [path("import/", upload, name="catalog_product_import"), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        links = []
+        if may(request, Ability.EDIT_CATALOG):
+            links = [{"url": reverse("admin:catalog_product_import"), "label": "Import a file…"}]
+        return super().changelist_view(request, {"list_links": links, **(extra_context or {})})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # The id is what events carry: another one would orphan the product's history.
@@ -205,96 +201,3 @@ class ProductAdmin(CatalogAdmin):
         if product.stock <= LOW_STOCK:
             return format_html('<span class="pill pill--warn">{}</span>', f"{product.stock} left")
         return f"{product.stock:,}"
-
-
-class CategoryForm(ScopedModelForm):
-    class Meta:
-        model = Category
-        fields = ("name", "parent", "position")
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if self.instance.pk is None and data.get("name"):
-            parent = data.get("parent")
-            self.instance.slug = slug_of(data["name"])
-            self.instance.path = f"{parent.path}/{self.instance.slug}" if parent else self.instance.slug
-        return data
-
-
-@admin.register(Category)
-class CategoryAdmin(CatalogAdmin):
-    form = CategoryForm
-    intro = "The tree that shoppers browse. Its paths stand in addresses and in rules, so that a category keeps its place."
-    empty_title = "No categories yet"
-    empty_text = "They are made with the products that are in them; or add the first one here."
-    list_display = ("name", "path", "products", "active_products", "position")
-    search_fields = ("name__icontains", "path__icontains")
-    ordering = ("path",)
-    list_select_related = ()
-    autocomplete_fields = ("parent",)
-    export_columns = {"path": "path", "name": "name", "position": "position"}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Category]:
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                product_count=Count("products"),
-                active_count=Count("products", filter=Q(products__is_active=True)),
-            )
-        )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
-        return ("parent",) if obj else ()
-
-    def save_model(self, request: HttpRequest, obj: Category, form: Any, change: bool) -> None:
-        if change:
-            super().save_model(request, obj, form, change)
-            return
-        store = require_store(request)
-        names: list[str] = []
-        node: Category | None = obj.parent
-        while node:
-            names.insert(0, node.name)
-            node = node.parent
-        obj.pk = categories_ensure(store=store, paths=[(*names, obj.name)])[(*names, obj.name)].pk
-        version.bump_on_commit(store.pk)
-
-    @display(description="Products", ordering="product_count")
-    def products(self, category: Any) -> int:
-        return int(category.product_count)
-
-    @display(description="On sale", ordering="active_count")
-    def active_products(self, category: Any) -> int:
-        return int(category.active_count)
-
-
-class BrandForm(ScopedModelForm):
-    class Meta:
-        model = Brand
-        fields = ("name",)
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean() or {}
-        if self.instance.pk is None and data.get("name"):
-            self.instance.slug = slug_of(data["name"])
-        return data
-
-
-@admin.register(Brand)
-class BrandAdmin(CatalogAdmin):
-    form = BrandForm
-    empty_title = "No brands yet"
-    empty_text = "They are made with the products that carry them; or add the first one here."
-    list_display = ("name", "slug", "products")
-    search_fields = ("name__icontains",)
-    ordering = ("name",)
-    list_select_related = ()
-    export_columns = {"slug": "slug", "name": "name"}
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Brand]:
-        return super().get_queryset(request).annotate(product_count=Count("products"))
-
-    @display(description="Products", ordering="product_count")
-    def products(self, brand: Any) -> int:
-        return int(brand.product_count)

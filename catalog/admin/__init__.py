@@ -1,0 +1,3 @@
+from catalog.admin import products, taxonomy
+
+__all__ = ["products", "taxonomy"]
