@@ -23,6 +23,7 @@ from scipy.sparse import csr_matrix, vstack
 from algorithms.dot_products import strongest
 from algorithms.interactions import history_of, user_histories
 from algorithms.neighbour_table import NeighbourTable
+from algorithms.ranking import insert
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
 
 
@@ -184,31 +185,33 @@ def _ridge_on_neighbours(
             if columns[p] == i:
                 size[i] = gram[p]
     place = np.full(n_items, -1, np.int64)
+    best, near = np.empty(k, np.float32), np.empty(k, np.int32)
     items = np.empty(len(targets) * k, np.int32)
     weights = np.empty(len(targets) * k, np.float32)
     ends = np.zeros(len(targets) + 1, np.int64)
     filled = 0
     for t in range(len(targets)):
         j = targets[t]
-        others = columns[offsets[j] : offsets[j + 1]]
-        shared = gram[offsets[j] : offsets[j + 1]]
-        cosine = shared / np.sqrt(size[others])
-        cosine[others == j] = 0.0
-        order = np.argsort(-cosine, kind="mergesort")[:k]
-        order = order[cosine[order] > 0.0]
-        near, n = others[order], len(order)
+        n = 0
+        for p in range(offsets[j], offsets[j + 1]):
+            if columns[p] != j and gram[p] > 0.0:
+                n = insert(best, near, n, gram[p] / np.sqrt(size[columns[p]]), columns[p])
         if n:
             system = np.zeros((n, n), np.float32)
+            shared = np.zeros(n, np.float32)
             for a in range(n):
                 place[near[a]] = a
+            for p in range(offsets[j], offsets[j + 1]):
+                if place[columns[p]] >= 0:
+                    shared[place[columns[p]]] = gram[p]
             for a in range(n):
                 for p in range(offsets[near[a]], offsets[near[a] + 1]):
                     if place[columns[p]] >= 0:
                         system[a, place[columns[p]]] = gram[p]
                 system[a, a] += regularization
-            place[near] = -1
-            weights[filled : filled + n] = np.linalg.solve(system, shared[order])
-            items[filled : filled + n] = near
+            place[near[:n]] = -1
+            weights[filled : filled + n] = np.linalg.solve(system, shared)
+            items[filled : filled + n] = near[:n]
             filled += n
         ends[t + 1] = filled
     return items[:filled].copy(), weights[:filled].copy(), ends

@@ -46,8 +46,9 @@ def history_of(query: Query, n_items: int, limit: int) -> History:
         [query.timestamps, np.full(len(query.cart), newest + 1.0), np.full(len(page), newest + 2.0)]
     )
     known = (items >= 0) & (items < n_items)
+    scratch = np.full(n_items, -1, np.int32)
     items, ages, mass, rows = _newest_first(
-        items[known], weights[known].astype(np.float64), moments[known], limit
+        items[known], weights[known].astype(np.float64), moments[known], limit, scratch
     )
     return History(items, ages, np.log2(1.0 + mass).astype(np.float32), moments[known][rows])
 
@@ -57,7 +58,12 @@ def user_histories(data: TrainingData, limit: int = 2**31 - 1) -> tuple[Int64, H
     order = np.lexsort((data.timestamp, data.user))
     offsets = np.searchsorted(data.user[order], np.arange(data.n_users + 1)).astype(np.int64)
     ends, items, ages, mass, rows = _all_newest_first(
-        data.item[order], data.weight[order].astype(np.float64), data.timestamp[order], offsets, limit
+        data.item[order],
+        data.weight[order].astype(np.float64),
+        data.timestamp[order],
+        offsets,
+        limit,
+        data.n_items,
     )
     return ends, History(items, ages, np.log2(1.0 + mass).astype(np.float32), data.timestamp[order][rows])
 
@@ -74,20 +80,22 @@ def recency_weighted(data: TrainingData, decay: float, limit: int = 2**31 - 1) -
 
 @numba.njit(nogil=True, cache=True)
 def _newest_first(
-    items: Int32, weights: Float64, moments: Float64, limit: int
+    items: Int32, weights: Float64, moments: Float64, limit: int, place: Int32
 ) -> tuple[Int32, Int32, Float64, Int64]:
-    """Distinct items, their ages, sums of weights and newest rows. Rows are sorted by moment; reading stops at `limit` items."""
+    """Distinct items, their ages, sums of weights and newest rows. Rows are sorted by moment; reading stops at `limit` items.
+
+    `place` (n_items,) is scratch: -1 everywhere, before and after.
+    """
     size = min(limit, len(items))
     distinct = np.empty(size, np.int32)
     ages = np.empty(size, np.int32)
     mass = np.zeros(size, np.float64)
     rows = np.empty(size, np.int64)
-    place = {np.int32(-1): 0}
     n, age = 0, -1
     occasion = np.inf
     for row in range(len(items) - 1, -1, -1):
         item = items[row]
-        if item in place:
+        if place[item] >= 0:
             mass[place[item]] += weights[row]
             continue
         if n == size:
@@ -98,20 +106,23 @@ def _newest_first(
         place[item] = n
         distinct[n], ages[n], mass[n], rows[n] = item, age, weights[row], row
         n += 1
+    for a in range(n):
+        place[distinct[a]] = -1
     return distinct[:n], ages[:n], mass[:n], rows[:n]
 
 
 @numba.njit(nogil=True, cache=True)
 def _all_newest_first(
-    items: Int32, weights: Float64, moments: Float64, offsets: Int64, limit: int
+    items: Int32, weights: Float64, moments: Float64, offsets: Int64, limit: int, n_items: int
 ) -> tuple[Int64, Int32, Int32, Float64, Int64]:
     ends = np.zeros(len(offsets), np.int64)
     distinct, ages = np.empty_like(items), np.empty_like(items)
     mass, rows = np.empty(len(items), np.float64), np.empty(len(items), np.int64)
+    place = np.full(n_items, -1, np.int32)
     n = 0
     for u in range(len(offsets) - 1):
         span = slice(offsets[u], offsets[u + 1])
-        own, age, strength, newest = _newest_first(items[span], weights[span], moments[span], limit)
+        own, age, strength, newest = _newest_first(items[span], weights[span], moments[span], limit, place)
         end = n + len(own)
         distinct[n:end], ages[n:end], mass[n:end], rows[n:end] = own, age, strength, newest + offsets[u]
         n = end

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from algorithms.interactions import History
+from algorithms.ranking import insert
 from algorithms.types import Array, Float32, Int32, Int64
 
 
@@ -108,6 +109,7 @@ def most_similar(
     ends = np.zeros(len(rows) + 1, np.int64)
     sums = np.zeros(len(offsets) - 1, np.float32)
     touched = np.empty(len(offsets) - 1, np.int32)
+    best, near = np.empty(k, np.float32), np.empty(k, np.int32)
     filled = 0
     for r in range(len(rows)):
         n = 0
@@ -119,18 +121,14 @@ def most_similar(
                     n += 1
                 sums[items[q]] += values[p] * column_values[q]
         sums[rows[r]] = 0.0
-        strength = sums[touched[:n]]
-        sums[touched[:n]] = 0.0
-        bar = np.float32(threshold)
-        if n > k:
-            bar = max(bar, np.partition(strength, n - k)[n - k])
-        chosen = touched[:n][(strength >= bar) & (strength > 0.0)]
-        strength = strength[(strength >= bar) & (strength > 0.0)]
-        by_number = np.argsort(chosen)  # equals stand by number, whatever the order of the users was
-        chosen, strength = chosen[by_number], strength[by_number]
-        order = np.argsort(-strength, kind="mergesort")[:k]
-        neighbours[filled : filled + len(order)] = chosen[order]
-        similarity[filled : filled + len(order)] = strength[order]
-        filled += len(order)
+        found = 0
+        for t in range(n):
+            strength = sums[touched[t]]
+            sums[touched[t]] = 0.0
+            if strength > 0.0 and strength >= threshold:
+                found = insert(best, near, found, strength, touched[t])
+        neighbours[filled : filled + found] = near[:found]
+        similarity[filled : filled + found] = best[:found]
+        filled += found
         ends[r + 1] = filled
     return neighbours[:filled].copy(), similarity[:filled].copy(), ends

@@ -14,20 +14,33 @@ def top_k(scores: Float32, k: int) -> Int32:
 
 
 @numba.njit(nogil=True, cache=True)
+def insert(best: Float32, items: Int32, n: int, strength: float, item: int) -> int:
+    """Put an item into a list kept by falling strength, equals by rising number; gives the new length, `len(best)` at most.
+
+    For Numba kernels: sorting there costs seconds of compilation.
+    """
+    place = n
+    if n == len(best):
+        place = n - 1
+        if n == 0 or strength < best[place] or (strength == best[place] and item > items[place]):
+            return n
+    while place > 0 and (
+        best[place - 1] < strength or (best[place - 1] == strength and items[place - 1] > item)
+    ):
+        best[place], items[place] = best[place - 1], items[place - 1]
+        place -= 1
+    best[place], items[place] = strength, item
+    return min(n + 1, len(best))
+
+
+@numba.njit(nogil=True, cache=True)
 def _top_k(scores: Float32, k: int) -> Int32:
     items = np.empty(k, np.int32)
     best = np.empty(k, np.float32)
     n = 0
     for item in range(len(scores)):
-        score = scores[item]
-        if score <= 0.0 or k == 0 or (n == k and score <= best[n - 1]):
-            continue
-        place = n if n < k else k - 1
-        n = min(n + 1, k)
-        while place > 0 and best[place - 1] < score:
-            best[place], items[place] = best[place - 1], items[place - 1]
-            place -= 1
-        best[place], items[place] = score, item
+        if scores[item] > 0.0 and (n < k or (k > 0 and scores[item] > best[k - 1])):
+            n = insert(best, items, n, scores[item], item)
     return items[:n].copy()
 
 
