@@ -1,0 +1,80 @@
+"""From each state of the database to the next: what was there stays, and what was added holds for it too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.apps.registry import Apps
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django_celery_beat.models import PeriodicTask
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Migrate = Callable[[str, str], Apps]
+
+
+@pytest.fixture
+def migrate() -> Iterator[Migrate]:
+    """`migrate(app, name)` gives the models as they were then; afterwards everything is at its newest state again."""
+
+    def to(app: str, name: str) -> Apps:
+        executor = MigrationExecutor(connection)
+        executor.migrate([(app, name)])
+        return MigrationExecutor(connection).loader.project_state([(app, name)]).apps
+
+    yield to
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+
+
+def make_store(apps: Apps) -> Any:
+    return apps.get_model("accounts", "Store")._base_manager.create(slug="old", name="Old shop")
+
+
+def test_placements_keep_what_was_set(migrate: Migrate) -> None:
+    before = migrate("recommendations", "0001_initial")
+    placement = before.get_model("recommendations", "Placement")._base_manager.create(
+        store=make_store(before), slug="home", name="Home", heading="For you", kind="home", size=7
+    )
+    after = migrate("recommendations", "0002_shelves_about_the_page")
+    kept = after.get_model("recommendations", "Placement")._base_manager.get(pk=placement.pk)
+    assert (kept.slug, kept.size, kept.is_about_page) == ("home", 7, False)
+
+
+def test_consent_recorded_before_the_ledger_was_locked_is_kept_and_locked(migrate: Migrate) -> None:
+    before = migrate("consent", "0001_initial")
+    record = before.get_model("consent", "ConsentRecord")._base_manager.create(
+        store=make_store(before), sequence=1, commitment="a" * 64, previous_digest="0" * 64, digest="b" * 64
+    )
+    after = migrate("consent", "0002_append_only_ledgers")
+    records = after.get_model("consent", "ConsentRecord")._base_manager.filter(pk=record.pk)
+    assert records.get().digest == "b" * 64
+    with pytest.raises(DatabaseError, match="append-only"):
+        records.update(digest="c" * 64)
+    assert records.get().digest == "b" * 64
+
+
+def test_segments_are_kept_and_scheduled(migrate: Migrate) -> None:
+    before = migrate("segments", "0001_initial")
+    segment = before.get_model("segments", "Segment")._base_manager.create(
+        store=make_store(before), slug="vip", name="VIP", kind="rule", rules={"all": []}
+    )
+    assert not PeriodicTask.objects.filter(task__startswith="segments.").exists()
+    after = migrate("segments", "0002_schedule")
+    assert after.get_model("segments", "Segment")._base_manager.get(pk=segment.pk).slug == "vip"
+    assert PeriodicTask.objects.get(task__startswith="segments.").enabled
+
+
+def test_every_migration_after_the_first_has_a_test_here() -> None:
+    """Fails for a new migration until its upgrade has been tried above."""
+    graph = MigrationExecutor(connection).loader.graph
+    ours = {"accounts", "catalog", "consent", "recommendations", "segments", "storefront", "tracking"}
+    later = {f"{app}.{name}" for app, name in graph.nodes if app in ours and not name.startswith("0001")}
+    assert later == {
+        "consent.0002_append_only_ledgers",
+        "recommendations.0002_shelves_about_the_page",
+        "segments.0002_schedule",
+    }
