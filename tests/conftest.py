@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM_FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
+# What a headless browser says of itself counts as a crawler, and crawlers have no profile.
+A_PERSONS_BROWSER = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/138.0.0.0 Safari/537.36"
+)
 
 
 # A good hash takes long on purpose; tests log in a great many times.
@@ -129,7 +133,9 @@ def context(browser: "Browser") -> Iterator["BrowserContext"]:
     """A browser profile of this test's own: no cookies, desktop size. Nothing outside of this machine can
     be reached from it.
     """
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB")
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, locale="en-GB", user_agent=A_PERSONS_BROWSER
+    )
     context.set_default_timeout(15_000)
     context.route("**/*", lambda route: route.continue_() if _is_local(route.request.url) else route.abort())
     yield context
