@@ -19,8 +19,8 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from algorithms.dot_products import opinions, strongest
 from algorithms.interactions import History, history_of, recency_weighted
+from algorithms.scoring import opinions, strongest
 from algorithms.types import JSON, Array, Bool, Float32, Float64, Query, Strategy, TrainingData, Trigger
 
 

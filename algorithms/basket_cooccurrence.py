@@ -20,7 +20,7 @@ import numba
 import numpy as np
 
 from algorithms.cooccurrence import PairCounts, count_pairs
-from algorithms.dot_products import strongest
+from algorithms.scoring import strongest
 from algorithms.types import (
     JSON,
     Array,

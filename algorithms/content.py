@@ -18,8 +18,8 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from algorithms.dot_products import strongest
 from algorithms.interactions import history_of
+from algorithms.scoring import strongest
 from algorithms.types import JSON, Array, Float32, Query, Strategy, TrainingData, Trigger
 
 

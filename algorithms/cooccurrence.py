@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from algorithms.types import Array, Bool, Float32, Float64, Int32, Int64
+from algorithms.types import Array, Float32, Float64, Int32, Int64
 
 UNIT = 2.0**-12
 
@@ -157,9 +157,3 @@ def add_rows(
         for p in range(offsets[items[a]], offsets[items[a] + 1]):
             if counts[p] >= minimum:
                 scores[neighbours[p]] += importance[a] * counts[p] * damping[neighbours[p]]
-
-
-def filled_sequences(items: Int32, offsets: Int64, keep: Bool) -> tuple[Int32, Int64]:
-    """The sequences where `keep` (n_sequences,) is true, renumbered without gaps."""
-    lengths = np.diff(offsets)
-    return items[np.repeat(keep, lengths)], np.concatenate([[0], np.cumsum(lengths[keep])]).astype(np.int64)

@@ -20,10 +20,10 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import csr_matrix, vstack
 
-from algorithms.dot_products import strongest
 from algorithms.interactions import history_of, user_histories
 from algorithms.neighbour_table import NeighbourTable
 from algorithms.ranking import insert
+from algorithms.scoring import strongest
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
 
 

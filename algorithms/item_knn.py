@@ -19,9 +19,9 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from algorithms.dot_products import strongest
 from algorithms.interactions import history_of, recency_weighted
 from algorithms.neighbour_table import NeighbourTable, most_similar
+from algorithms.scoring import strongest
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
 
 

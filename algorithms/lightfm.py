@@ -21,8 +21,8 @@ import numpy as np
 from lightfm import LightFM
 from scipy.sparse import coo_matrix, csr_matrix, hstack, identity
 
-from algorithms.dot_products import strongest
 from algorithms.interactions import history_of
+from algorithms.scoring import strongest
 from algorithms.types import (
     JSON,
     Array,

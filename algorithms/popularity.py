@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from algorithms.scoring import known_items
 from algorithms.types import JSON, Array, Bool, Float32, Float64, Int32, Query, Strategy, TrainingData
 
 DAY_SECONDS = 86_400.0
@@ -135,8 +136,7 @@ class PopularInCategory(Popularity):
         if query.category is not None and 0 <= query.category < len(interest) - 1:
             interest[query.category] = 1.0
         elif query.category is None:
-            items = query.newest_items(self.query_length)
-            items = items[(items >= 0) & (items < self.n_items)]
+            items = known_items(query, self.n_items, self.query_length)
             decay = self.query_decay ** np.arange(len(items))
             np.add.at(interest, self.category_[items], decay.astype(np.float32))
         interest[-1] = 0.0

@@ -17,6 +17,7 @@ import numpy as np
 
 from algorithms.cooccurrence import PairCounts, add_rows, count_pairs
 from algorithms.inverted_index import Unit, sequences
+from algorithms.scoring import known_items, strongest
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
 
 
@@ -70,9 +71,7 @@ class SequentialCooccurrence(Strategy):
     def trigger(self, query: Query, item: int) -> Trigger | None:
         items, importance = self._query_items(query)
         credit = np.array([self._count_of(int(q), item) for q in items]) * importance
-        if not credit.any():
-            return None
-        return Trigger(int(items[credit.argmax()]), float(credit.max() / credit.sum()))
+        return strongest(items, credit.astype(np.float32))
 
     def _count_of(self, source: int, item: int) -> float:
         neighbours, counts = self.counts_.row(source)
@@ -80,8 +79,7 @@ class SequentialCooccurrence(Strategy):
         return float(counts[at]) if at < len(neighbours) and neighbours[at] == item else 0.0
 
     def _query_items(self, query: Query) -> tuple[Int32, Float32]:
-        items = query.newest_items(self.settings.query_length)
-        items = items[(items >= 0) & (items < self.n_items)]
+        items = known_items(query, self.n_items, self.settings.query_length)
         importance = self.settings.query_decay ** np.arange(len(items)) * self._source[items]
         return items, importance.astype(np.float32)
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from algorithms.inverted_index import SequenceIndex, Unit
 from algorithms.ranking import strongest_places
+from algorithms.scoring import known_items
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
 
 
@@ -96,8 +97,7 @@ class SessionKNN(Strategy):
         return Trigger(int(items[best]), float(credit[best] / credit.sum()))
 
     def _query_items(self, query: Query) -> tuple[Int32, Float32]:
-        items = query.newest_items(self.settings.query_length)
-        items = items[(items >= 0) & (items < self.n_items)]
+        items = known_items(query, self.n_items, self.settings.query_length)
         importance = self.settings.query_decay ** np.arange(len(items)) * self._rarity[items]
         return items, importance.astype(np.float32)
 

@@ -19,8 +19,8 @@ from scipy.sparse import csr_matrix
 from sklearn.utils.extmath import randomized_svd
 
 from algorithms.cooccurrence import count_pairs
-from algorithms.dot_products import known_items, opinions, strongest, unit_rows
 from algorithms.inverted_index import Unit, sequences
+from algorithms.scoring import known_items, opinions, strongest, unit_rows
 from algorithms.types import JSON, Array, Bool, Float32, Query, Strategy, TrainingData, Trigger
 
 

@@ -20,9 +20,9 @@ import numba
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from algorithms.dot_products import strongest
 from algorithms.interactions import history_of, user_histories
 from algorithms.ranking import strongest_places
+from algorithms.scoring import strongest
 from algorithms.types import (
     JSON,
     Array,

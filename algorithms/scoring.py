@@ -1,4 +1,4 @@
-"""What strategies share that score by the dot product of a shopper's vector with every item's vector."""
+"""Small steps that strategies share: known items of a query, dot products as opinions, who deserves the credit."""
 
 from __future__ import annotations
 
