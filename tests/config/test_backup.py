@@ -19,7 +19,7 @@ from consent.pseudonyms import IdentifierKind, pseudonyms
 from tests.factories import CustomerFactory, StoreFactory
 from tests.servers import SERVERS, database_name
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.xdist_group("backup")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -19,8 +19,6 @@ from config.processes import ServiceError, port_is_free, unprivileged_account
 from config.services import Services
 from config.valkey import ValkeyServer
 
-pytestmark = pytest.mark.xdist_group("services")
-
 
 @pytest.fixture
 def home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

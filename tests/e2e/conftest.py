@@ -152,7 +152,7 @@ def closed_shop(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None)
 def shop(closed_shop: tuple[Shop, Closing]) -> Iterator[Shop]:
     """The demo, small, open for business. Tests share it: each makes the shoppers and events that it speaks of.
 
-    Mark its tests `@pytest.mark.xdist_group("shop")`, so that one worker opens one shop.
+    Mark its tests `@pytest.mark.alone`, so that one process opens one shop.
     """
     first, _ = closed_shop
     shop = reopen_shop(first)

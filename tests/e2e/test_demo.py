@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.conftest import Closing, Shop, close, open_shop, wait_until
 from tests.servers import ROOT
 
-pytestmark = [pytest.mark.xdist_group("shop"), pytest.mark.django_db]
+pytestmark = [pytest.mark.alone, pytest.mark.django_db]
 
 
 def _get(url: str) -> tuple[int, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -12,11 +13,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from recommendations.stages.control import in_control_group
 from storefront.services import payments
 from tests.conftest import A_PERSONS_BROWSER
 from tests.e2e.conftest import Shop
 
-pytestmark = [pytest.mark.xdist_group("shop"), pytest.mark.django_db]
+pytestmark = [pytest.mark.alone, pytest.mark.django_db]
 
 PAGES = (
     "/",
@@ -36,6 +38,22 @@ def answer_banner(page: Page, shop: Shop, answer: str) -> None:
     page.goto(f"{shop.url}/")
     page.get_by_role("button", name=answer).first.click()
     expect(page.get_by_role("button", name=answer)).to_have_count(0)
+
+
+def agree_as_somebody_with_personal_shelves(page: Page, shop: Shop) -> None:
+    """Accept everything. One visitor in ten is in the control group and sees popular products: be somebody else then."""
+    (store_id, holdout_share), *_ = shop.query(
+        "SELECT id, holdout_share FROM accounts_store WHERE slug = 'demo'"
+    )
+    for _ in range(10):
+        page.context.clear_cookies()
+        answer_banner(page, shop, "Accept all")
+        anonymous_id = next(c["value"] for c in page.context.cookies() if c["name"] == "etalage_anonymous_id")
+        query = "SELECT id FROM accounts_visitor WHERE anonymous_id = %s"
+        (visitor_id, *_), *_ = until(partial(shop.query, query, anonymous_id), "the visitor to be known")
+        if not in_control_group(int(str(store_id)), f"v:{visitor_id}", float(str(holdout_share))):
+            return
+    pytest.fail("Ten visitors in a row were in the control group.")
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
@@ -107,7 +125,7 @@ def order_number(page: Page) -> str:
 
 
 def test_after_two_tents_the_home_page_has_turned_to_camping(page: Page, shop: Shop) -> None:
-    answer_banner(page, shop, "Accept all")
+    agree_as_somebody_with_personal_shelves(page, shop)
     for tent in in_stock(shop, "camping/tents")[:2]:
         with page.expect_response(lambda response: "/v1/batch" in response.url and response.ok):
             page.goto(f"{shop.url}/p/{tent}/")
@@ -189,7 +207,7 @@ def test_an_agreeing_shopper_orders_and_it_counts(page: Page, shop: Shop) -> Non
 
 
 def test_not_this_is_gone_from_the_next_page(page: Page, shop: Shop) -> None:
-    answer_banner(page, shop, "Accept all")
+    agree_as_somebody_with_personal_shelves(page, shop)
     page.goto(f"{shop.url}/p/{in_stock(shop, 'camping/tents')[0]}/")
     page.goto(f"{shop.url}/")
     personal = shelf(page, "home").locator("section[data-variant=personalised]")
@@ -295,7 +313,7 @@ def assert_accessible(page: Page, what: str) -> None:
 
 
 def test_nothing_moves_when_shelves_become_personal(page: Page, shop: Shop) -> None:
-    answer_banner(page, shop, "Accept all")
+    agree_as_somebody_with_personal_shelves(page, shop)
     page.goto(f"{shop.url}/p/{in_stock(shop, 'camping/tents')[0]}/")
     page.add_init_script(
         "window.shift = 0; new PerformanceObserver(list => { for (const entry of list.getEntries())"

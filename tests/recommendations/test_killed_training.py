@@ -26,7 +26,7 @@ from tests.servers import ROOT
 TINY = {"popular": {}, "trending": {}, "session_knn": {}}
 
 
-@pytest.mark.faults
+@pytest.mark.alone
 @pytest.mark.django_db(transaction=True)
 def test_a_training_killed_in_the_middle_is_found_and_the_live_version_stays(model_dir: Path) -> None:
     shop = make_shop()
