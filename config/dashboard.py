@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from django.core.cache import cache
 from django.db.models import Count
@@ -28,11 +27,11 @@ from recommendations.models import Placement
 from recommendations.selectors.engagement import (
     Day,
     Engagement,
-    Period,
     PlacementFigures,
     engagement,
     engagement_by_day,
     engagement_by_placement,
+    last_days,
 )
 from recommendations.selectors.training_outlook import training_outlook
 from recommendations.selectors.uplift import Uplift, uplift_of
@@ -108,16 +107,14 @@ def _paid(store: Store, days: int) -> Paid:
     """Whole days in the store's zone and today so far."""
 
     def read() -> Paid:
-        now = timezone.now()
-        today = now.astimezone(ZoneInfo(store.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
-        period = Period(today - timedelta(days=days - 1), now)
+        period = last_days(store, days)
         return Paid(
             engagement(store, period),
             engagement(store, period.before),
             engagement_by_day(store, period),
             engagement_by_placement(store, period),
             uplift_of(store, period),
-            now,
+            period.until,
         )
 
     found = cache.get_or_set(f"etalage:dashboard:{store.pk}:{days}", read, CACHE_SECONDS)

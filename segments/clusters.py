@@ -126,7 +126,8 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 
 def _description(centre: NDArray[np.float64]) -> str:
-    value = dict(zip(CLUSTER_FEATURES, centre, strict=True))
+    # K-Means gives −0.0 for nothing at all, which reads as a mistake.
+    value = dict(zip(CLUSTER_FEATURES, centre.round(6) + 0.0, strict=True))
     words = f"On average {value['orders_365d']:.1f} orders worth {value['revenue_365d']:.0f} a year"
     if value["orders_365d"] >= 0.05:
         words += f", the last {value['days_since_order']:.0f} days ago"

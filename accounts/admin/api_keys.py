@@ -23,7 +23,7 @@ from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confir
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import require, staff_user
-from accounts.display.columns import ago, moment_text, when
+from accounts.display.columns import DASH, ago, moment_text, when
 from accounts.models import ApiKey, Scope
 from accounts.permissions import Ability
 from accounts.services.api_keys import api_key_create, api_key_revoke
@@ -104,20 +104,6 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     search_help_text = "Name or first characters"
     ordering = ("revoked_at", "-created_at")
     list_select_related = ("created_by",)
-    fields = (
-        "name",
-        "prefix",
-        "public_value",
-        "scopes",
-        "consent_source",
-        "legal_basis",
-        "declared_purposes",
-        "allowed_origins",
-        "created_by",
-        "created_at",
-        "last_used_at",
-        "revoked_at",
-    )
     change_form_template = "admin/accounts/apikey/change_form.html"
     export_columns = {
         "name": "name",
@@ -182,8 +168,21 @@ class ApiKeyAdmin(ReadOnlyAdmin):
             form,
         )
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return list(self.fields)
+    def facts(self, request: HttpRequest, obj: ApiKey) -> list[tuple[str, Any]]:
+        facts = [
+            ("Name", obj.name),
+            ("Begins with", self.shown_prefix(obj)),
+            ("Allows", self.scope_list(obj)),
+            ("Permission is looked up in", obj.get_consent_source_display()),
+            ("Legal basis", obj.get_legal_basis_display()),
+            ("Declared purposes", ", ".join(obj.declared_purposes) or DASH),
+            ("Allowed origins", ", ".join(obj.allowed_origins) or "any"),
+            ("Made", when(obj.created_at)),
+            ("Made by", obj.created_by or DASH),
+            ("Last used", ago(obj.last_used_at)),
+            ("Revoked", when(obj.revoked_at)),
+        ]
+        return [*facts, ("Key, for pages of the shop", obj.public_value)] if obj.public_value else facts
 
     @display(description="Begins with", ordering="prefix")
     def shown_prefix(self, key: ApiKey) -> str:

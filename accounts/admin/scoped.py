@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db.models import Field, ForeignKey, Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
-from unfold.admin import ModelAdmin, TabularInline
+from unfold.admin import ModelAdmin
 
 from accounts import auditing
 from accounts.admin.exports import ExportColumn, csv_response
@@ -68,7 +68,7 @@ class ScopedAdmin(ModelAdmin):
     list_filter_submit = True
     list_before_template = "admin/etalage/list_intro.html"
     list_select_related: Any = ("store",)
-    compressed_fields = True
+    compressed_fields = False
     actions: Any = None
 
     # Rights
@@ -198,32 +198,28 @@ class ScopedAdmin(ModelAdmin):
 
 
 class ReadOnlyAdmin(ScopedAdmin):
-    """Rows that people read and services write."""
+    """Rows that people read and services write. Where `facts` are given, a row's page is a plain list of them."""
+
+    def facts(self, request: HttpRequest, obj: Any) -> list[tuple[str, Any]]:
+        """Label and value, as the page shows them; none: the theme's own form, read only."""
+        return []
+
+    def details(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
+        """More for the page's template (`admin/etalage/facts.html`): `documents` are (title, JSON text)."""
+        return {}
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id) if object_id else None
+        given: dict[str, Any] = {}
+        if obj is not None and self.has_view_permission(request, obj):
+            given = {"facts": self.facts(request, obj), **self.details(request, obj)}
+        return super().changeform_view(request, object_id, form_url, {**given, **(extra_context or {})})
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return [field.name for field in self.opts.get_fields() if isinstance(field, Field)]
-
-
-class ScopedInline(TabularInline):
-    """Rows of the parent, with the rights of the parent's page. `store` follows the parent."""
-
-    exclude: Any = ("store",)
-    extra = 0
-    show_change_link = False
-
-    def _parent(self) -> ScopedAdmin:
-        parent = self.admin_site.get_model_admin(self.parent_model)
-        assert isinstance(parent, ScopedAdmin)
-        return parent
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._parent().has_view_permission(request, obj)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 
 from django.utils import timezone
@@ -51,6 +52,11 @@ def ago(moment: datetime | None) -> SafeString | str:
         date_format(local, "j M Y, H:i T"),
         age(moment),
     )
+
+
+def pretty(document: object) -> str:
+    """JSON for people: indented, every letter as it is."""
+    return json.dumps(document, indent=2, ensure_ascii=False, default=str)
 
 
 def thumbnail(url: str) -> SafeString | str:

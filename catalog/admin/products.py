@@ -76,6 +76,9 @@ class ProductForm(ScopedModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in ("description", "attributes", "tags"):
+            if name in self.fields:
+                self.fields[name].widget.attrs["rows"] = 4
         currency = self.instance.currency or self.store.currency
         for name in self._AMOUNTS:
             amount = getattr(self.instance, f"{name}_minor_units")

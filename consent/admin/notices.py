@@ -73,9 +73,9 @@ class NoticeAdmin(ScopedAdmin):
     ordering = ("-version", "language")
     list_select_related = ()
     inlines = (PurposeInline,)
-    readonly_fields = ("version", "language", "content_hash", "published_at")
+    readonly_fields = ("version", "language", "content_hash", "published")
     fieldsets = (
-        (None, {"fields": (("version", "language", "published_at"), "title", "body", "policy")}),
+        (None, {"fields": (("version", "language", "published"), "title", "body", "policy")}),
         (
             "Proof",
             {

@@ -47,3 +47,6 @@ class PurposeText(StoreScoped):
     class Meta:
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["notice", "purpose"], name="one_text_per_purpose")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.purpose})"

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 
 from accounts.current_store import may, require
 from accounts.display.charts import Interval
 from accounts.permissions import Ability
 from algorithms.experiments import Interval as Estimate
 from recommendations.models import Placement
-from recommendations.selectors.engagement import Period
+from recommendations.selectors.engagement import last_days
 from recommendations.selectors.uplift import Uplift, uplift_of
 
 PERIODS: Final = {"7": "7 days", "28": "28 days", "90": "90 days"}
@@ -70,8 +68,7 @@ def experiments_view(request: HttpRequest) -> HttpResponse:
     store = require(request, Ability.READ_FIGURES)
     days = request.GET.get("days", "28")
     days = days if days in PERIODS else "28"
-    now = timezone.now()
-    period = Period(now - timedelta(days=int(days)), now)
+    period = last_days(store, int(days))
     placements = Placement.objects.for_store(store).filter(is_active=True)
     together = uplift_of(store, period)
     rows = []

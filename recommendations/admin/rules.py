@@ -119,6 +119,12 @@ class MerchandisingRuleAdmin(ScopedAdmin):
         "is_active": "is_active",
     }
 
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == "placement":
+            field.empty_label = "Every placement"
+        return field
+
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         versions.bump(obj.store_id, Part.BLEND)

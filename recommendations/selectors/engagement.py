@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from django.db import connection
+from django.utils import timezone
 
 from accounts.models import Store
 from consent.purposes import Purpose
@@ -30,6 +32,13 @@ class Period:
     def before(self) -> Period:
         """The stretch of the same length just before: what this one is compared with."""
         return Period(self.since - (self.until - self.since), self.since)
+
+
+def last_days(store: Store, days: int) -> Period:
+    """Today so far and the whole days before it, `days` in all, by the store's clock."""
+    now = timezone.now()
+    today = now.astimezone(ZoneInfo(store.time_zone)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Period(today - timedelta(days=days - 1), now)
 
 
 @dataclass(frozen=True)

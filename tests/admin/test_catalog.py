@@ -86,8 +86,15 @@ def test_a_new_category_stands_below_its_parent(merchandiser: Staff, store: Stor
     assert answer.status_code == 200, "its path is taken"
     merchandiser.client.post(reverse("admin:catalog_brand_add"), {"name": "Fell & Co"})
     assert Brand.objects.for_store(store).get().slug == "fell-co"
-    assert merchandiser.client.post(reverse("admin:catalog_brand_add"), {"name": "FELL + CO"}).status_code == 200
-    assert merchandiser.client.post(reverse("admin:catalog_category_add"), {"name": "", "position": 0}).status_code == 200
+    assert (
+        merchandiser.client.post(reverse("admin:catalog_brand_add"), {"name": "FELL + CO"}).status_code == 200
+    )
+    assert (
+        merchandiser.client.post(
+            reverse("admin:catalog_category_add"), {"name": "", "position": 0}
+        ).status_code
+        == 200
+    )
 
 
 def test_a_file_is_only_checked_first(merchandiser: Staff, store: Store) -> None:

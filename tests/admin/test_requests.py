@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -194,3 +195,22 @@ def test_the_policy_is_one_row_a_store(privacy_officer: Staff, administrator: St
     assert privacy_officer.client.post(url, data).status_code == 302
     policy = RequestPolicy.objects.for_store(store).get()
     assert (policy.automatic_kinds, policy.archive_days) == (["access"], 14)
+
+
+def test_the_chain_is_verified_on_request(privacy_officer: Staff, merchandiser: Staff, store: Store) -> None:
+    _request(store)
+    privacy_officer.client.get(_url(DataSubjectRequest.objects.for_store(store).get()))  # writes an entry
+    lists = reverse("admin:consent_auditentry_changelist")
+    verify = reverse("admin:consent_auditentry_verify")
+    assert f'action="{verify}"' in privacy_officer.client.get(lists).content.decode()
+    assert privacy_officer.client.get(verify).status_code == 405
+    assert merchandiser.client.post(verify).status_code == 403
+    assert "The chain is intact." in privacy_officer.client.post(verify).content.decode()
+    table = "consent_auditpayload"
+    with connection.cursor() as cursor:  # somebody with the owner's rights
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
+        cursor.execute(f"UPDATE {table} SET reason = 'nothing to see' WHERE store_id = %s", [store.pk])
+        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only")
+    html = privacy_officer.client.post(verify).content.decode()
+    assert "The chain is broken." in html
+    assert "payload_changed" in html

@@ -20,7 +20,7 @@ from unfold.paginator import InfinitePaginator
 
 from accounts.admin.filters import InStoreFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.display.columns import DASH, when
+from accounts.display.columns import DASH, pretty, when
 from accounts.permissions import Ability
 from consent.purposes import ALL, Purpose, slugs
 from tracking.models import Event, EventType
@@ -91,14 +91,7 @@ class EventAdmin(ReadOnlyAdmin):
     ordering = ("-id",)
     sortable_by = ()
     list_select_related = ("visitor", "customer", "api_key")
-    fields = (
-        ("message_id", "type", "name"),
-        ("happened", "received"),
-        ("shopper", "product_id"),
-        ("permitted_for", "source", "is_trusted", "is_bot"),
-        "properties",
-        "context",
-    )
+    change_form_template = "admin/etalage/facts.html"
     export_columns = {
         "message_id": "message_id",
         "type": "type",
@@ -112,23 +105,26 @@ class EventAdmin(ReadOnlyAdmin):
         "properties": "properties",
     }
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+    def facts(self, request: HttpRequest, obj: Event) -> list[tuple[str, Any]]:
         return [
-            *super().get_readonly_fields(request, obj),
-            "happened",
-            "received",
-            "shopper",
-            "permitted_for",
-            "source",
+            ("Event", self.event(obj)),
+            ("Happened", when(obj.occurred_at)),
+            ("Received", when(obj.received_at)),
+            ("Shopper", shopper_link(obj)),
+            ("Product", obj.product_id or DASH),
+            ("May be used for", self.permitted_for(obj)),
+            ("Sent with", self.source(obj)),
+            ("Told by", "the shop's server" if obj.is_trusted else "a browser"),
+            ("Bot", "yes" if obj.is_bot else "no"),
+            ("Message id", obj.message_id),
         ]
+
+    def details(self, request: HttpRequest, obj: Event) -> dict[str, Any]:
+        return {"documents": [("Properties", pretty(obj.properties)), ("Context", pretty(obj.context))]}
 
     @display(description="When")
     def happened(self, event: Event) -> str:
         return when(event.occurred_at)
-
-    @display(description="Received")
-    def received(self, event: Event) -> str:
-        return when(event.received_at)
 
     @display(description="Event")
     def event(self, event: Event) -> str:

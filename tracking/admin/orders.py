@@ -10,32 +10,13 @@ from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilt
 from unfold.decorators import display
 
 from accounts.admin.filters import value_filter
-from accounts.admin.scoped import ReadOnlyAdmin, ScopedInline
-from accounts.display.columns import when
+from accounts.admin.scoped import ReadOnlyAdmin
+from accounts.display.columns import moment_text, when
 from accounts.display.money import money
 from accounts.permissions import Ability
 from consent.purposes import slugs
 from tracking.admin.events import shopper_link
-from tracking.models import Order, OrderLine
-
-
-class OrderLineInline(ScopedInline):
-    model = OrderLine
-    verbose_name_plural = "lines"
-    fields = ("product_id", "name", "quantity", "refunded_quantity", "unit_price", "discount")
-    readonly_fields = fields
-    ordering = ("position",)
-
-    def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).select_related("order")
-
-    @display(description="Unit price")
-    def unit_price(self, line: OrderLine) -> str:
-        return money(line.unit_price_minor_units, line.order.currency)
-
-    @display(description="Discount")
-    def discount(self, line: OrderLine) -> str:
-        return money(line.discount_minor_units, line.order.currency)
+from tracking.models import Order
 
 
 @admin.register(Order)
@@ -65,14 +46,7 @@ class OrderAdmin(ReadOnlyAdmin):
     search_help_text = "Order id, customer id or coupon, in full"
     ordering = ("-placed_at",)
     list_select_related = ("customer", "visitor")
-    inlines = (OrderLineInline,)
-    fields = (
-        ("order_id", "state", "placed"),
-        ("shopper", "payment_method", "coupon"),
-        ("subtotal", "shipping", "tax"),
-        ("discount", "total", "refunded"),
-        ("permitted_for", "is_blocked", "blocked_until"),
-    )
+    change_form_template = "admin/tracking/order.html"
     export_columns = {
         "order_id": "order_id",
         "placed_at": "placed_at",
@@ -86,20 +60,28 @@ class OrderAdmin(ReadOnlyAdmin):
         "coupon": "coupon",
     }
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        shown = [
-            "state",
-            "placed",
-            "shopper",
-            "subtotal",
-            "shipping",
-            "tax",
-            "discount",
-            "total",
-            "refunded",
-            "permitted_for",
+    def facts(self, request: HttpRequest, obj: Order) -> list[tuple[str, Any]]:
+        def amount(minor_units: int | None) -> str:
+            return money(minor_units, obj.currency)
+
+        return [
+            ("Status", obj.get_status_display()),
+            ("Placed", when(obj.placed_at)),
+            ("Shopper", shopper_link(obj)),
+            ("Total", amount(obj.total_minor_units)),
+            ("Subtotal", amount(obj.subtotal_minor_units)),
+            ("Shipping", amount(obj.shipping_minor_units)),
+            ("Tax", amount(obj.tax_minor_units)),
+            ("Discount", amount(obj.discount_minor_units)),
+            ("Refunded", amount(obj.refunded_minor_units)),
+            ("Paid by", obj.payment_method or "–"),
+            ("Coupon", obj.coupon or "–"),
+            ("May be used for", ", ".join(slugs(obj.purposes))),
+            ("Kept by law only", f"until {moment_text(obj.blocked_until)}" if obj.is_blocked else "no"),
         ]
-        return [*super().get_readonly_fields(request, obj), *shown]
+
+    def details(self, request: HttpRequest, obj: Order) -> dict[str, Any]:
+        return {"order": obj, "lines": obj.lines.order_by("position")}
 
     @display(description="Placed", ordering="placed_at")
     def placed(self, order: Order) -> str:
@@ -130,26 +112,6 @@ class OrderAdmin(ReadOnlyAdmin):
     @display(description="Refunded", ordering="refunded_minor_units")
     def refunded(self, order: Order) -> str:
         return money(order.refunded_minor_units, order.currency) if order.refunded_minor_units else "–"
-
-    @display(description="Subtotal")
-    def subtotal(self, order: Order) -> str:
-        return money(order.subtotal_minor_units, order.currency)
-
-    @display(description="Shipping")
-    def shipping(self, order: Order) -> str:
-        return money(order.shipping_minor_units, order.currency)
-
-    @display(description="Tax")
-    def tax(self, order: Order) -> str:
-        return money(order.tax_minor_units, order.currency)
-
-    @display(description="Discount")
-    def discount(self, order: Order) -> str:
-        return money(order.discount_minor_units, order.currency)
-
-    @display(description="May be used for")
-    def permitted_for(self, order: Order) -> str:
-        return ", ".join(slugs(order.purposes))
 
     @display(description="Kept by law only", boolean=True)
     def blocked(self, order: Order) -> bool:
