@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
@@ -15,6 +14,7 @@ from consent.admin.request_deeds import deeds_for
 from consent.admin.requests import deadline
 from consent.models import AuditEntry, AuditPayload, DataSubjectRequest, RequestPolicy
 from tests.admin.conftest import Staff
+from tests.consent.test_ledger import without_protection
 from tests.factories import CustomerFactory
 
 State = DataSubjectRequest.State
@@ -206,11 +206,9 @@ def test_the_chain_is_verified_on_request(privacy_officer: Staff, merchandiser: 
     assert privacy_officer.client.get(verify).status_code == 405
     assert merchandiser.client.post(verify).status_code == 403
     assert "The chain is intact." in privacy_officer.client.post(verify).content.decode()
-    table = "consent_auditpayload"
-    with connection.cursor() as cursor:  # somebody with the owner's rights
-        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_append_only")
-        cursor.execute(f"UPDATE {table} SET reason = 'nothing to see' WHERE store_id = %s", [store.pk])
-        cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_append_only")
+    without_protection(
+        "UPDATE consent_auditpayload SET reason = 'nothing to see' WHERE store_id = %s", store.pk
+    )
     html = privacy_officer.client.post(verify).content.decode()
     assert "The chain is broken." in html
     assert "payload_changed" in html
