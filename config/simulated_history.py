@@ -36,6 +36,7 @@ from storefront.simulation.simulation import Choice, Simulation
 from storefront.simulation.world import WorldProduct
 from tracking.folding import fold_new_events, folds
 from tracking.ingestion.importing import IngestResult, ingest_messages
+from tracking.planning import refresh_statistics
 
 KEY_NAME: Final = "Simulator"
 COMPLETED: Final = "simulation.completed"
@@ -158,9 +159,11 @@ def take_in(
 
 def fold(store: Store, progress: Callable[[str], Any]) -> None:
     """Sessions, orders, profiles, impressions: whatever follows the log."""
+    refresh_statistics()
     for each in folds():
         progress(each.name)
         fold_new_events(store, only=[each.name])
+    refresh_statistics()
 
 
 def _key(store: Store) -> ApiKey:

@@ -68,3 +68,10 @@ def test_sequences_of_new_tables_can_be_used(runtime: psycopg.Connection) -> Non
     ).fetchall()
     assert len(sequences) > 10
     assert [name for name, usable in sequences if not usable] == []
+
+
+def test_runtime_role_may_count_anew_what_it_loaded_in_bulk(runtime: psycopg.Connection) -> None:
+    refused: list[str] = []
+    runtime.add_notice_handler(lambda notice: refused.append(str(notice.message_primary)))
+    runtime.execute("ANALYZE tracking_event")
+    assert refused == []

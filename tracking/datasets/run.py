@@ -19,6 +19,7 @@ from tracking.datasets.reader import Dataset, RejectedRow, RowTally
 from tracking.folding import fold_new_events
 from tracking.ingestion.importing import IngestResult, ingest_messages
 from tracking.models import QuarantinedEvent
+from tracking.planning import refresh_statistics
 
 QUARANTINE_BATCH: Final = 1000
 # Orders are long: a thousand of them are as many bytes as tens of thousands of views.
@@ -74,7 +75,9 @@ def import_dataset(
     messages = dataset.messages(tally, rejected.add, lambda count: progress("rows", count))
     report.events = ingest_messages(store, key, messages, batch_events=BATCH_EVENTS)
     rejected.flush()
+    refresh_statistics()
     report.folded = fold_new_events(store, progress=lambda fold, count: progress(fold, count))
+    refresh_statistics()
     report.rows, report.sold, report.refunded = tally.total, tally.sold, tally.refunded
     report.quarantined = {str(reason): count for reason, count in sorted(tally.rejected.items())}
     report.seconds = round(time.monotonic() - started, 1)

@@ -48,8 +48,8 @@ class Command(migrate.Command):
             if not cursor.fetchone():
                 return
             role = connection.ops.quote_name(RUNTIME_ROLE)
-            for grant in (
-                "SELECT, INSERT, UPDATE, DELETE ON TABLES",
-                "USAGE, SELECT, UPDATE ON SEQUENCES",
-            ):
+            rights = "SELECT, INSERT, UPDATE, DELETE"
+            if connection.pg_version >= 170000:
+                rights += ", MAINTAIN"  # for the statistics of what it loads in bulk
+            for grant in (f"{rights} ON TABLES", "USAGE, SELECT, UPDATE ON SEQUENCES"):
                 cursor.execute(f"ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT {grant} TO {role}")
