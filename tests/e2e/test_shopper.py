@@ -143,20 +143,6 @@ def test_after_two_tents_the_home_page_has_turned_to_camping(page: Page, shop: S
     assert any("Because you viewed" in reason for reason in reasons)
 
 
-def test_no_product_is_twice_on_a_page_and_none_is_sold_out(page: Page, shop: Shop) -> None:
-    answer_banner(page, shop, "Accept all")
-    page.goto(f"{shop.url}/p/{in_stock(shop, 'camping/tents')[0]}/")
-    for address in ("/", "/c/camping/", f"/p/{in_stock(shop, 'kitchen/mugs')[0]}/"):
-        page.goto(f"{shop.url}{address}")
-        page.mouse.wheel(0, 6000)
-        page.wait_for_load_state("networkidle")
-        shown = products_on(page)
-        assert len(shown) > 8
-        assert len(shown) == len(set(shown)), address
-        sold_out = {row[0] for row in shop.query("SELECT external_id FROM catalog_product WHERE stock <= 0")}
-        assert not sold_out & set(shown), address
-
-
 def test_who_says_no_has_a_whole_shop_and_leaves_nothing(page: Page, shop: Shop) -> None:
     before = shop.query("SELECT count(*) FROM accounts_visitor")
     answer_banner(page, shop, "Reject all")
@@ -219,20 +205,6 @@ def test_not_this_is_gone_from_the_next_page(page: Page, shop: Shop) -> None:
     page.goto(f"{shop.url}/")
     personal.wait_for()
     assert unwanted not in products_on(page)
-
-
-def test_one_click_puts_what_goes_along_into_the_cart(page: Page, shop: Shop) -> None:
-    bought_with_others = shop.query(
-        "SELECT DISTINCT a.product_id FROM tracking_orderline a JOIN tracking_orderline b USING (order_id) WHERE a.id <> b.id"
-    )
-    for product_id, *_ in bought_with_others:
-        page.goto(f"{shop.url}/p/{product_id}/")
-        if page.locator(".bundle").count():
-            break
-    page.locator(".bundle").get_by_role("button").first.click()
-    expect(page.get_by_role("status").get_by_text("is in your cart")).to_be_visible()
-    assert page.url.endswith(f"/p/{product_id}/"), "the shopper stays where they were"
-    expect(page.locator(".count-badge")).to_contain_text("1")
 
 
 def test_a_shopper_logs_in_and_finds_orders_interests_and_taste(page: Page, shop: Shop) -> None:
