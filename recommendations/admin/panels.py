@@ -30,7 +30,7 @@ def _shelves(request: HttpRequest, subject: Customer | Visitor) -> dict[str, Any
         .filter(request_id__in=requests)
         .values_list("request_id", "product_id")
     )
-    names = _names(store_id, [row.product_id for row in (*seen, *forgotten)])
+    names = _names(store_id, [row.product_id for row in seen] + [row.product_id for row in forgotten])
     return {
         "impressions": [
             (row, names.get(row.product_id, row.product_id), (row.request_id, row.product_id) in clicked)
