@@ -17,7 +17,8 @@ from storefront.models import ShopAccount, ShopOrder
 from tests.factories import ProductFactory, StoreFactory
 from tracking.models import DiscardCount, Event, Order, QuarantinedEvent, Session
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Alone: it folds what it committed, and open transactions of other tests on the server would hold that back.
+pytestmark = [pytest.mark.alone, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

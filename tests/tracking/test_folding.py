@@ -49,6 +49,7 @@ def ingest(store, *message_ids, **fields):
     ingest_messages(store, key, [viewed(messageId=message_id, **fields) for message_id in message_ids])
 
 
+@pytest.mark.alone  # the horizon of transactions is the whole server's: other tests' hold it back
 @pytest.mark.django_db(transaction=True)
 def test_an_event_whose_transaction_ends_late_is_not_missed(recorder):
     """The first transaction takes its number before the second and commits after the reader has been there."""
@@ -77,6 +78,7 @@ def test_an_event_whose_transaction_ends_late_is_not_missed(recorder):
     assert sorted(recorder.seen) == ["quick", "slow"]
 
 
+@pytest.mark.alone  # the horizon of transactions is the whole server's: other tests' hold it back
 @pytest.mark.django_db(transaction=True)
 def test_chunks_end_between_transactions_and_leave_nothing_out(recorder, monkeypatch):
     monkeypatch.setattr(folding, "CHUNK_EVENTS", 3)
@@ -93,6 +95,7 @@ def test_chunks_end_between_transactions_and_leave_nothing_out(recorder, monkeyp
     assert len(progress) > 2
 
 
+@pytest.mark.alone  # the horizon of transactions is the whole server's: other tests' hold it back
 @pytest.mark.django_db(transaction=True)
 def test_a_fold_that_fails_stays_where_it_was(recorder):
     store = StoreFactory()
@@ -129,6 +132,7 @@ def test_two_folds_of_one_name_are_a_mistake(recorder):
         folding.register(Fold(name="recorder", apply=recorder.apply, reset=lambda store_id: None))
 
 
+@pytest.mark.alone  # the horizon of transactions is the whole server's: other tests' hold it back
 @pytest.mark.django_db(transaction=True)
 def test_after_a_restore_every_event_is_read_again_and_new_ones_are_not_missed(recorder):
     store = StoreFactory()
