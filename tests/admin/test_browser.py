@@ -77,7 +77,13 @@ def test_sliders_move_the_shelf_then_publish_then_undo(
     page.wait_for_function("document.getElementById('comparisons').getAttribute('aria-busy') === 'false'")
     after = page.locator(".side--after .mini-card__name").all_inner_texts()
     assert after != before
-    assert page.locator(".move").count() > 0, "what moved is marked"
+    mark = page.locator(".side--after .move").first
+    picture = page.locator(".side--after .mini-card__picture:has(.move)").first
+    inner, outer = mark.bounding_box(), picture.bounding_box()
+    assert inner is not None
+    assert outer is not None
+    assert outer["x"] <= inner["x"] < outer["x"] + outer["width"], "what moved is marked on its picture"
+    assert outer["y"] <= inner["y"] < outer["y"] + outer["height"]
     assert home.versions.count() == 1, "nothing is saved by looking"
 
     page.locator(".side--after .mini-card").first.click()
