@@ -143,6 +143,27 @@ def test_after_two_tents_the_home_page_has_turned_to_camping(page: Page, shop: S
     assert any("Because you viewed" in reason for reason in reasons)
 
 
+def scroll_through(page: Page) -> None:
+    """As a person does: no shelf is passed without having been near the window."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    for position in range(0, height + 400, 400):
+        page.evaluate("position => scrollTo(0, position)", position)
+        page.wait_for_load_state("networkidle")
+
+
+def test_no_product_is_twice_on_a_page_and_none_is_sold_out(page: Page, shop: Shop) -> None:
+    agree_as_somebody_with_personal_shelves(page, shop)
+    page.goto(f"{shop.url}/p/{in_stock(shop, 'camping/tents')[0]}/")
+    for address in ("/", f"/p/{in_stock(shop, 'kitchen/mugs')[0]}/"):
+        page.goto(f"{shop.url}{address}")
+        scroll_through(page)
+        shown = products_on(page)
+        assert len(shown) > 8
+        assert len(shown) == len(set(shown)), address
+        sold_out = {row[0] for row in shop.query("SELECT external_id FROM catalog_product WHERE stock <= 0")}
+        assert not sold_out & set(shown), address
+
+
 def test_who_says_no_has_a_whole_shop_and_leaves_nothing(page: Page, shop: Shop) -> None:
     before = shop.query("SELECT count(*) FROM accounts_visitor")
     answer_banner(page, shop, "Reject all")

@@ -14,16 +14,20 @@ from typing import Any, Final
 from accounts.models import ApiKey, Scope, Store
 from accounts.services import api_key_create, customers_upsert
 from catalog.services import UpsertResult, products_upsert
+from consent.models import PurposeText
 from consent.pseudonyms import IdentifierKind, pseudonym
+from consent.services.notices import notice_draft, notice_publish
 from tracking.datasets.reader import Dataset, RejectedRow, RowTally
 from tracking.folding import fold_new_events
 from tracking.ingestion.importing import IngestResult, ingest_messages
 from tracking.models import QuarantinedEvent
 from tracking.planning import refresh_statistics
+from tracking.retention import retention_days
 
 QUARANTINE_BATCH: Final = 1000
 # Orders are long: a thousand of them are as many bytes as tens of thousands of views.
 BATCH_EVENTS: Final = 1000
+HISTORY_DAYS: Final = 36_500
 PURPOSES: Final = ("necessary", "analytics", "personalisation")
 
 Progress = Callable[[str, int], object]
@@ -97,7 +101,19 @@ def _store(dataset: Dataset) -> Store:
             "language": "en",
         },
     )
+    _promise_terms_of_a_history(store)
     return store
+
+
+def _promise_terms_of_a_history(store: Store) -> None:
+    """The data are years old: with a shop's usual terms they would be over before anybody could learn from them."""
+    if min(retention_days(store).values()) >= HISTORY_DAYS:
+        return
+    drafts = notice_draft(store=store)
+    PurposeText.objects.for_store(store).filter(notice__in=drafts).update(retention_days=HISTORY_DAYS)
+    notice_publish(
+        store=store, version=drafts[0].version, reason="Terms that reach back to a data set of the past"
+    )
 
 
 def _key(store: Store, dataset: Dataset, basis: Basis) -> ApiKey:

@@ -9,6 +9,7 @@ const ANONYMOUS_ID = "etalage_anonymous_id";
 
 class EtalageShelf extends HTMLElement {
   #asked = false;
+  #hadTurn = false;
   #isPersonal = false;
 
   connectedCallback() {
@@ -24,7 +25,7 @@ class EtalageShelf extends HTMLElement {
 
   /** Asks again: after a change of consent, or when the browser brings the page back from its cache. */
   refresh() {
-    this.#asked = false;
+    this.#asked = this.#hadTurn = false;
     near.unobserve(this);
     near.observe(this);
   }
@@ -36,7 +37,14 @@ class EtalageShelf extends HTMLElement {
     turn = turn
       .then(() => this.#exchange())
       .catch(() => {})
-      .then(() => removeShownAbove(this));
+      .then(() => {
+        removeShownElsewhere(this);
+        this.#hadTurn = true;
+      });
+  }
+
+  get hasHadItsTurn() {
+    return this.#hadTurn;
   }
 
   #mayAsk() {
@@ -134,21 +142,27 @@ const near = new IntersectionObserver(
   { rootMargin: `${AHEAD} 0px` },
 );
 
+/** What a shelf leaves to another: it stands above, or has had its turn (who jumps down a page passes shelves by). */
+function goesBefore(other, element) {
+  if (other === element) return false;
+  return Boolean(other.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING) || other.hasHadItsTurn === true;
+}
+
 function shownBefore(element) {
   const ids = new Set();
   for (const other of document.querySelectorAll("etalage-shelf, [data-etalage-shown]")) {
-    if (other === element || !(other.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
+    if (!goesBefore(other, element)) continue;
     other.querySelectorAll("[data-product-id]").forEach((card) => ids.add(card.dataset.productId));
   }
   return [...ids].slice(0, 200);
 }
 
 /** A shelf that kept what everybody gets gives way to those above it, in its turn: before it is in view, nothing is seen to move. */
-function removeShownAbove(element) {
+function removeShownElsewhere(element) {
   const ids = new Set(shownBefore(element));
   const families = new Set();
   for (const other of document.querySelectorAll("etalage-shelf")) {
-    if (other === element || !(other.compareDocumentPosition(element) & Node.DOCUMENT_POSITION_FOLLOWING)) continue;
+    if (!goesBefore(other, element)) continue;
     other.querySelectorAll("[data-family]").forEach((card) => families.add(card.dataset.family));
   }
   for (const card of element.querySelectorAll(".etalage-card")) {
