@@ -1,5 +1,6 @@
 """The supervisor: whatever ends it, it leaves no process behind."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -87,7 +88,8 @@ def test_killed_it_takes_its_children_along(tmp_path: Path) -> None:
     process.communicate()
     assert _all_gone(polite)
     for survivor in [*stubborn, *(child for child in children if child.is_running())]:
-        survivor.kill()  # it was asked, and had said that it would not listen
+        with contextlib.suppress(psutil.NoSuchProcess):  # gone in the meantime
+            survivor.kill()  # it was asked, and had said that it would not listen
 
 
 def test_started_by_make_it_ends_when_make_is_gone(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from tracking.datasets.complete_journey import CompleteJourney
 from tracking.datasets.online_retail import OnlineRetail
 from tracking.datasets.reader import OpenGroups, RowTally, UnreadableDataset, median
 from tracking.models import DiscardCount, Event, Order, OrderLine, QuarantinedEvent
+from tracking.retention import expire_events
+from tracking.selectors.interactions import read_interactions
 
 MORNING = datetime(2011, 1, 3, 9, 0)  # noqa: DTZ001 (the file has no zone)
 
@@ -103,6 +105,16 @@ def test_invoices_become_orders_and_cancellations_refunds(retail, capsys):
     assert orders["536366"].status == "completed"
     returned = OrderLine.objects.for_store(store).get(order=first, product_id="85123A")
     assert (returned.quantity, returned.refunded_quantity) == (6, 3)
+
+
+@pytest.mark.django_db
+def test_orders_of_years_ago_can_be_learned_from_and_do_not_expire(retail, capsys):
+    run("online_retail", retail, capsys=capsys)
+    store = Store.objects.get(slug="online-retail")
+    bought = read_interactions(store)
+    assert len(bought.product) == 5  # every line that was sold, given back or not
+    assert expire_events(datetime.now(tz=UTC)) == 0
+    assert Event.objects.for_store(store).count() > 0
 
 
 @pytest.mark.django_db
