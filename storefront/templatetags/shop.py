@@ -52,7 +52,10 @@ def page_facts(context: Context) -> SafeString:
     """What the page is about, for the tracker: `facts` of the view and, for a shopper who is logged in, their signed id."""
     request: HttpRequest | None = context.get("request")
     facts: dict[str, Any] = dict(context.get("facts") or {})
-    account = account_of(request) if request is not None and request.user.is_authenticated else None
+    try:
+        account = account_of(request) if request is not None else None
+    except Http404:  # no shop is set up: an error page must still come out
+        account = None
     if account is not None:
         user_id = account.customer.external_id
         facts["user"] = {"id": user_id, "signature": sign_user_id(account.store, user_id)}

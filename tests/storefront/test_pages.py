@@ -14,7 +14,7 @@ from catalog.models import Category, Product
 from config.urls import handler400, handler403, handler404, handler500
 from config.urls import urlpatterns as real_urls
 from storefront.models import ShopAccount
-from tests.factories import ProductFactory
+from tests.factories import ProductFactory, UserFactory
 
 PAGES = [
     "/",
@@ -198,3 +198,12 @@ def test_pictures_are_kept_for_long_and_run_nothing(
         "/media/none.svg",
     ):
         assert client.get(address).status_code == 404, address
+
+
+@pytest.mark.django_db
+def test_without_a_shop_a_missing_page_is_told_to_whoever_is_logged_in(client: Client) -> None:
+    assert not Store.objects.exists()
+    client.force_login(UserFactory())
+    answer = client.get("/nowhere/")
+    assert answer.status_code == 404
+    assert "This path leads nowhere." in answer.content.decode()
