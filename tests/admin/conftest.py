@@ -53,8 +53,6 @@ def at_work(db: None) -> Callable[..., Staff]:
 
     def make(store: Store | None, *roles: Role, is_superuser: bool = False) -> Staff:
         user = UserFactory(is_staff=True, is_superuser=is_superuser)
-        # The password that the factory sets is part of the session's proof: it must be the stored one.
-        user.save()
         for role in roles:
             MembershipFactory(store=store, user=user, role=role)
         client = Client()

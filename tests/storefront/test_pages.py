@@ -203,7 +203,7 @@ def test_pictures_are_kept_for_long_and_run_nothing(
 @pytest.mark.django_db
 def test_without_a_shop_a_missing_page_is_told_to_whoever_is_logged_in(client: Client) -> None:
     assert not Store.objects.exists()
-    client.force_login(UserFactory())
+    client.force_login(UserFactory(), backend="django.contrib.auth.backends.ModelBackend")
     answer = client.get("/nowhere/")
     assert answer.status_code == 404
     assert "This path leads nowhere." in answer.content.decode()
