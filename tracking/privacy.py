@@ -21,13 +21,24 @@ from accounts.personal_data import (
 )
 from consent.pseudonyms import IdentifierKind, pseudonyms
 from consent.purposes import Purpose, slugs
-from tracking.models import DiscardCount, Event, LogPosition, Order, OrderLine, QuarantinedEvent, Session
+from tracking.models import (
+    DiscardCount,
+    Event,
+    Finding,
+    LogPosition,
+    Order,
+    OrderLine,
+    QuarantinedEvent,
+    Session,
+)
 from tracking.retention import (
     DISCARD_COUNT_DAYS,
+    FINDING_DAYS,
     QUARANTINE_DAYS,
     expire_blocked_orders,
     expire_discard_counts,
     expire_events,
+    expire_findings,
     expire_quarantine,
     expire_sessions,
     retention_days,
@@ -49,25 +60,31 @@ def export(subject: Subject) -> Iterable[ExportTable]:
         "Events about you that were faulty and wait for a person to look at them.",
         _quarantine_rows(subject),
     )
+    yield ExportTable(
+        "findings", "What checks of the data noted about you or your orders.", _finding_rows(subject)
+    )
 
 
 def erase(subject: Subject) -> ErasureReport:
-    """Events, sessions and quarantined events go; confirmed orders are unlinked and blocked, others go. May
+    """Events, sessions, quarantined events and findings go; confirmed orders are unlinked and blocked, others go. May
     be run again."""
     with transaction.atomic():
+        # First, while the orders still say whose they are.
+        findings = _delete(_findings(subject))
         kept, orders = _release_orders(subject)
         deleted = {
             "events": _delete(_events(subject)),
             "sessions": _delete(_sessions(subject)),
             "orders": orders,
             "quarantined events": _delete(_quarantined(subject)),
+            "findings": findings,
         }
     return ErasureReport(deleted=deleted, kept=kept)
 
 
 def _delete(rows: QuerySet[Any]) -> int:
     # Nothing hangs on these rows: no need to collect them first.
-    return int(rows._raw_delete(rows.db))
+    return int(rows._raw_delete(rows.db) or 0)
 
 
 def _release_orders(subject: Subject) -> tuple[tuple[Kept, ...], int]:
@@ -122,6 +139,17 @@ def _quarantined(subject: Subject) -> QuerySet[QuarantinedEvent]:
     digests = [digest for kind, value in named for digest in pseudonyms(subject.store.pk, kind, value)]
     rows = QuarantinedEvent.objects.for_store(subject.store)
     return rows.filter(subject_pseudonyms__overlap=digests) if digests else rows.none()
+
+
+def _findings(subject: Subject) -> QuerySet[Finding]:
+    """Those that name the customer, one of the devices or an order. A finding about an order that is kept comes again
+    with the next check, and names nobody then."""
+    named = [f"visitor:{visitor_id}" for visitor_id in subject.visitor_ids]
+    if subject.customer_id is not None:
+        named.append(f"customer:{subject.customer_id}")
+    named += [f"order:{order_id}" for order_id in _orders(subject).values_list("order_id", flat=True)]
+    rows = Finding.objects.for_store(subject.store)
+    return rows.filter(evidence__overlap=named) if named else rows.none()
 
 
 def _event_rows(subject: Subject) -> Iterator[dict[str, Any]]:
@@ -182,6 +210,17 @@ def _quarantine_rows(subject: Subject) -> Iterator[dict[str, Any]]:
         }
 
 
+def _finding_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    for finding in _findings(subject).order_by("first_seen_at", "pk").iterator(chunk_size=500):
+        yield {
+            "what": finding.get_kind_display(),
+            "summary": finding.summary,
+            "first_seen_at": finding.first_seen_at,
+            "last_seen_at": finding.last_seen_at,
+            "state": finding.state,
+        }
+
+
 def register_all() -> None:
     register(Processor(PROCESSOR, "Tracking: events, visits, orders", export, erase))
     ours = Classification.PROCESSED_BY(PROCESSOR)
@@ -210,6 +249,12 @@ def register_all() -> None:
             Classification.EXPIRES(DISCARD_COUNT_DAYS),
             "Counts a day of what was not stored, by names of our own vocabulary: nobody can be told from them.",
             expire_discard_counts,
+        ),
+        (
+            Finding,
+            ours_for(FINDING_DAYS),
+            "What checks of the data found; one that names a customer or their order goes with them.",
+            expire_findings,
         ),
         (LogPosition, Classification.NO_PERSONAL_DATA, "How far readers have followed the log.", None),
     ]

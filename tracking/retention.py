@@ -16,7 +16,7 @@ from django.utils import timezone
 from accounts.models import Store
 from consent.models import PurposeText
 from consent.purposes import ALL, Purpose
-from tracking.models import DiscardCount, Order, QuarantinedEvent, Session
+from tracking.models import DiscardCount, Finding, Order, QuarantinedEvent, Session
 
 # Where no notice is published yet.
 DEFAULT_DAYS: Final[Mapping[Purpose, int]] = {
@@ -28,6 +28,7 @@ DEFAULT_DAYS: Final[Mapping[Purpose, int]] = {
 }
 QUARANTINE_DAYS: Final = 90
 DISCARD_COUNT_DAYS: Final = 730
+FINDING_DAYS: Final = 730
 DELETE_ROWS: Final = 10_000
 
 # The block range index on `received_at` leaves only the oldest end of the table to look at.
@@ -113,6 +114,10 @@ def expire_discard_counts(now: datetime) -> int:
     return DiscardCount.all_stores.filter(day__lt=(now - timedelta(days=DISCARD_COUNT_DAYS)).date()).delete()[
         0
     ]
+
+
+def expire_findings(now: datetime) -> int:
+    return Finding.all_stores.filter(last_seen_at__lt=now - timedelta(days=FINDING_DAYS)).delete()[0]
 
 
 def expire_blocked_orders(now: datetime) -> int:

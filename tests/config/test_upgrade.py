@@ -68,6 +68,16 @@ def test_segments_are_kept_and_scheduled(migrate: Migrate) -> None:
     assert PeriodicTask.objects.get(task__startswith="segments.").enabled
 
 
+def test_orders_are_kept_beside_the_review_list(migrate: Migrate) -> None:
+    before = migrate("tracking", "0001_initial")
+    order = before.get_model("tracking", "Order")._base_manager.create(
+        store=make_store(before), order_id="A-1", status="completed", placed_at="2026-01-01T00:00Z"
+    )
+    after = migrate("tracking", "0002_finding")
+    assert after.get_model("tracking", "Order")._base_manager.get(pk=order.pk).order_id == "A-1"
+    assert not after.get_model("tracking", "Finding")._base_manager.exists()
+
+
 def test_every_migration_after_the_first_has_a_test_here() -> None:
     """Fails for a new migration until its upgrade has been tried above."""
     graph = MigrationExecutor(connection).loader.graph
@@ -77,4 +87,5 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "consent.0002_append_only_ledgers",
         "recommendations.0002_shelves_about_the_page",
         "segments.0002_schedule",
+        "tracking.0002_finding",
     }

@@ -75,7 +75,13 @@ def test_an_erasure_leaves_nothing_but_the_sale(store, tell):
         viewed(properties={}, timestamp=at(3)), viewed("b", None, userId="u1", timestamp=at(4)),
     )  # fmt: skip
     report = privacy.erase(subject_of(Customer.objects.for_store(store).get()))
-    assert report.deleted == {"events": 4, "sessions": 1, "orders": 0, "quarantined events": 1}
+    assert report.deleted == {
+        "events": 4,
+        "sessions": 1,
+        "orders": 0,
+        "quarantined events": 1,
+        "findings": 0,
+    }
     assert not stored(store)
     assert not Session.objects.for_store(store).exists()
     assert not QuarantinedEvent.objects.for_store(store).exists()

@@ -1,4 +1,5 @@
 from tracking.models.event import DiscardCount, Event, EventType, QuarantinedEvent
+from tracking.models.finding import Finding, FindingKind
 from tracking.models.order import Order, OrderLine
 from tracking.models.session import LogPosition, Session
 
@@ -6,6 +7,8 @@ __all__ = [
     "DiscardCount",
     "Event",
     "EventType",
+    "Finding",
+    "FindingKind",
     "LogPosition",
     "Order",
     "OrderLine",
