@@ -22,31 +22,10 @@ from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, staff_user
 from accounts.display.columns import when
 from accounts.permissions import Ability
+from tracking.debugging.mends import MENDS
 from tracking.ingestion.drafts import Reason
 from tracking.models import DiscardCount, QuarantinedEvent
 from tracking.services.quarantine import CannotReplay, quarantine_discard, quarantine_replay
-
-# What mends each fault, in the words of the person who has to mend it.
-MENDS: Final[dict[str, str]] = {
-    Reason.UNREADABLE: "The sender wrote no valid JSON object. Look at the bytes, mend the sender, discard this one.",
-    Reason.TOO_LARGE: "Send less: whole pages or carts do not belong into an event. An event may have 32 KiB.",
-    Reason.NUL_CHARACTER: "Strip U+0000 from texts before sending; here, edit it out and replay.",
-    Reason.UNKNOWN_TYPE: "`type` must be track, page, screen, identify, alias or group.",
-    Reason.MISSING_EVENT_NAME: "A track call needs `event`, a name of at most 100 characters.",
-    Reason.MISSING_USER_ID: "An alias needs `previousId` and `userId`.",
-    Reason.FORBIDDEN_ID: "The id names nobody (null, undefined, guest, 0): leave it out until there is a real one.",
-    Reason.UNSIGNED_USER_ID: "A browser named a customer without the shop's signature: send `context.signature`, or send from the server.",
-    Reason.CUSTOMERS_NOT_MERGED: "Both ids belong to customers who identified themselves: two people are never merged automatically.",
-    Reason.INVALID_MESSAGE_ID: "`messageId` may have 100 characters.",
-    Reason.INVALID_TIME: "Send `timestamp` as ISO 8601, of this century.",
-    Reason.FUTURE_TIME: "The sender's clock is ahead by more than 24 hours: set it, and send `sentAt`.",
-    Reason.MISSING_PRODUCT_ID: "The event is about a product: put its id into `properties.product_id`.",
-    Reason.MISSING_ORDER_ID: "Put the order's id into `properties.order_id`.",
-    Reason.MISSING_QUERY: "Put what was searched for into `properties.query`.",
-    Reason.INVALID_PRODUCTS: "`properties.products` must be a list of objects with `product_id`.",
-    Reason.INVALID_AMOUNT: "Amounts are numbers with at most the digits of their currency, such as 19.99.",
-    Reason.DATABASE_REFUSED: "The database refused the text. Look at the bytes, edit what is odd and replay.",
-}
 
 
 def readable(raw: bytes) -> str:
