@@ -38,3 +38,5 @@ export interface Page {
 export function track(event: string, properties?: Record<string, unknown>, isUrgent?: boolean): void;
 export function page(about?: Page): void;
 export function identify(id: string, signature: string, traits?: Record<string, unknown>): void;
+/** Whether the visitor permits that anything is sent. */
+export function isPermitted(): boolean;

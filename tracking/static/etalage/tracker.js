@@ -36,7 +36,8 @@ function granted() {
   return words?.split(" ") ?? Object.keys(BITS).filter((purpose) => mask & BITS[purpose]);
 }
 
-const isPermitted = () => granted().some((purpose) => purpose === "analytics" || purpose === "personalisation");
+/** Whether anything may be sent: the listeners of data layers wait for it too. */
+export const isPermitted = () => granted().some((purpose) => purpose === "analytics" || purpose === "personalisation");
 
 /** 128 random bits. */
 const newId = () => [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join("-");
