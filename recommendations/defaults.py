@@ -50,7 +50,7 @@ PLACEMENTS: Final = (
     PlacementDefaults(
         "home", "Home page", "For you", Placement.Kind.HOME,
         weights={
-            "session_knn": 1.0, "item_vectors": 0.6, "als": 0.4, "item_knn": 0.3, "content": 0.2, "lightfm": 0.1,
+            "session_knn": 1.0, "item_vectors": 0.6, "user_knn": 0.4, "als": 0.4, "item_knn": 0.3, "content": 0.2, "lightfm": 0.1,
             "popular_in_category": 0.2, "interests": 0.3, "trending": 0.1,
         },
         by_density={
@@ -79,7 +79,8 @@ PLACEMENTS: Final = (
     PlacementDefaults(
         "email", "E-mail", "Picked for you", Placement.Kind.EMAIL,
         weights={
-            "als": 1.0, "ease": 0.6, "session_knn": 0.6, "content": 0.4, "lightfm": 0.2, "interests": 0.4, "new": 0.3, "trending": 0.2,
+            "als": 1.0, "user_knn": 0.8, "ease": 0.6, "session_knn": 0.6, "content": 0.4, "lightfm": 0.2, "interests": 0.4,
+            "new": 0.3, "trending": 0.2,
         },
         excludes_viewed=False, diversity=0.2, max_per_category=3, size=6,
     ),

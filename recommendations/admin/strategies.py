@@ -18,6 +18,7 @@ class StrategyText:
 
 STRATEGY_TEXTS: Final = (
     StrategyText("session_knn", "Similar visits", "What people went for in visits like this one.", 0),
+    StrategyText("user_knn", "People alike", "What people of the same taste choose these days.", 2),
     StrategyText("viewed_next", "Viewed next", "What others looked at after these products.", 9),
     StrategyText("item_vectors", "Product map", "Products that keep the same company (item vectors).", 2),
     StrategyText("item_knn", "Similar products", "Products liked by the same people (item-item).", 3),

@@ -22,6 +22,7 @@ POPULAR_RANKS: Final = 20
 WITH_TRIGGER: Final = frozenset(
     {
         "session_knn",
+        "user_knn",
         "item_knn",
         "item_vectors",
         "als",

@@ -23,6 +23,7 @@ DEFAULT_RECIPE: Final[Recipe] = MappingProxyType(
         "viewed_next": {},
         "bought_together": {},
         "session_knn": {},
+        "user_knn": {},
         "item_vectors": {},
         "als": {},
         "ease": {"dense_items": DENSE_EASE_ITEMS},

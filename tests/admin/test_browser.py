@@ -62,6 +62,7 @@ def test_sliders_move_the_shelf_then_publish_then_undo(
     before = page.locator(".side--after .mini-card__name").all_inner_texts()
     for name in (
         "session_knn",
+        "user_knn",
         "item_knn",
         "content",
         "popular_in_category",

@@ -31,6 +31,7 @@ RECIPE: dict[str, dict[str, Any]] = {
         "popular",
         "trending",
         "session_knn",
+        "user_knn",
         "viewed_next",
         "item_knn",
         "bought_together",
