@@ -25,6 +25,7 @@ from tracking.models import (
     DiscardCount,
     Event,
     Finding,
+    ImportRun,
     LogPosition,
     Order,
     OrderLine,
@@ -255,6 +256,12 @@ def register_all() -> None:
             ours_for(FINDING_DAYS),
             "What checks of the data found; one that names a customer or their order goes with them.",
             expire_findings,
+        ),
+        (
+            ImportRun,
+            Classification.STAFF,
+            "Which files were taken in, and which member of staff did it.",
+            None,
         ),
         (LogPosition, Classification.NO_PERSONAL_DATA, "How far readers have followed the log.", None),
     ]

@@ -11,6 +11,8 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django_celery_beat.models import PeriodicTask
 
+from tests.factories import StoreFactory
+
 pytestmark = pytest.mark.django_db(transaction=True)
 
 Migrate = Callable[[str, str], Apps]
@@ -78,6 +80,20 @@ def test_orders_are_kept_beside_the_review_list(migrate: Migrate) -> None:
     assert not after.get_model("tracking", "Finding")._base_manager.exists()
 
 
+def test_a_log_is_kept_and_gets_import_runs(migrate: Migrate) -> None:
+    before = migrate("tracking", "0002_finding")
+    order = before.get_model("tracking", "Order")._base_manager.create(
+        store_id=StoreFactory().pk, order_id="A-1", placed_at="2026-05-04T10:00Z", currency="EUR"
+    )
+    after = migrate("tracking", "0003_import_run")
+    assert after.get_model("tracking", "Order")._base_manager.get(pk=order.pk).order_id == "A-1"
+    runs = after.get_model("tracking", "ImportRun")._base_manager
+    digests = {"content_digest": "a" * 64, "options_digest": "b" * 64}
+    runs.create(store_id=order.store_id, file_name="events.csv", file_format="csv", **digests)
+    with pytest.raises(DatabaseError, match="one_run_per_file_and_options"):
+        runs.create(store_id=order.store_id, file_name="again.csv", file_format="csv", **digests)
+
+
 def test_every_migration_after_the_first_has_a_test_here() -> None:
     """Fails for a new migration until its upgrade has been tried above."""
     graph = MigrationExecutor(connection).loader.graph
@@ -88,4 +104,23 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "recommendations.0002_shelves_about_the_page",
         "segments.0002_schedule",
         "tracking.0002_finding",
+        "tracking.0003_import_run",
     }
+
+
+def test_customers_and_their_vault_are_kept_beside_merges_and_statements(migrate: Migrate) -> None:
+    before = migrate("accounts", "0001_initial")
+    store = make_store(before)
+    customer = before.get_model("accounts", "Customer")._base_manager.create(
+        store=store, external_id="ann", country="FR", field_sources={"country": {"source": "declared"}}
+    )
+    before.get_model("accounts", "VaultEntry")._base_manager.create(
+        store=store, customer=customer, field="email", ciphertext=b"sealed", blind_index="a" * 64
+    )
+    after = migrate("accounts", "0002_merges_and_statements")
+    kept = after.get_model("accounts", "Customer")._base_manager.get(pk=customer.pk)
+    assert (kept.country, kept.field_sources) == ("FR", {"country": {"source": "declared"}})
+    assert after.get_model("accounts", "VaultEntry")._base_manager.get().match_index == ""
+    assert not after.get_model("accounts", "Store")._base_manager.get(pk=store.pk).campaign_starts_session
+    for empty in ("CustomerMerge", "PersonRecord", "CustomersApart", "ProfileStatement"):
+        assert not after.get_model("accounts", empty)._base_manager.exists()

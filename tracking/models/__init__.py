@@ -1,5 +1,6 @@
 from tracking.models.event import DiscardCount, Event, EventType, QuarantinedEvent
 from tracking.models.finding import Finding, FindingKind
+from tracking.models.import_run import ImportRun
 from tracking.models.order import Order, OrderLine
 from tracking.models.session import LogPosition, Session
 
@@ -9,6 +10,7 @@ __all__ = [
     "EventType",
     "Finding",
     "FindingKind",
+    "ImportRun",
     "LogPosition",
     "Order",
     "OrderLine",
