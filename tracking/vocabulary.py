@@ -27,16 +27,21 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Rule:
-    """What the properties of an event must hold; `product_lines`: each of `products` names a product."""
+    """What the properties of an event must hold; `product_lines`: each of `products` names a product.
+
+    `names_a_thing`: its `name` is a product's or a promotion's. Elsewhere it may be a person's, and is left out.
+    """
 
     product: bool = False
+    names_a_thing: bool = False
     order: bool = False
     query: bool = False
     product_lines: bool = False
     needs_product_lines: bool = False
 
 
-_PRODUCT: Final = Rule(product=True)
+_PRODUCT: Final = Rule(product=True, names_a_thing=True)
+_PROMOTION: Final = Rule(names_a_thing=True)
 _LINES: Final = Rule(product_lines=True)
 _ANYTHING: Final = Rule()
 
@@ -58,8 +63,8 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
         "Order Updated": Rule(order=True, product_lines=True),
         "Order Refunded": Rule(order=True, product_lines=True),
         "Order Cancelled": Rule(order=True, product_lines=True),
-        "Promotion Viewed": _ANYTHING,
-        "Promotion Clicked": _ANYTHING,
+        "Promotion Viewed": _PROMOTION,
+        "Promotion Clicked": _PROMOTION,
         "Coupon Entered": _ANYTHING,
         "Coupon Applied": _ANYTHING,
         "Coupon Denied": _ANYTHING,

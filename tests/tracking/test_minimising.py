@@ -69,6 +69,25 @@ def test_direct_identifiers_do_not_reach_the_log(sender, store):
     assert stored(store)[0].properties.keys() == {"order_id", "total", "currency", "products"}
 
 
+def test_the_name_of_a_product_or_a_promotion_is_kept_and_a_persons_is_not(sender, store):
+    sender.batch(
+        viewed(messageId="1", properties={"product_id": "p1", "name": "Tent"}),
+        viewed(
+            messageId="2", event="Promotion Viewed", properties={"name": "May sale", "full_name": "Ann A."}
+        ),
+        viewed(messageId="3", event="Checkout Started", properties={"name": "Ann"}),
+        viewed(messageId="4", event="Newsletter Joined", properties={"name": "Ann"}),
+        {"type": "screen", "messageId": "5", "anonymousId": "anon-1", "properties": {"name": "Ann"}},
+    )
+    assert [event.properties for event in stored(store)] == [
+        {"product_id": "p1", "name": "Tent"},
+        {"name": "May sale"},
+        {},
+        {},
+        {},
+    ]
+
+
 def test_a_page_loses_its_query_and_an_address_its_last_part(sender, store):
     context = {
         "ip": "203.0.113.77",

@@ -36,6 +36,7 @@ IDENTIFIER_KEYS: Final = frozenset(IDENTIFIER_TRAITS) | {
     "shippingAddress",
     "username",
 }
+_NAMELESS: Final = IDENTIFIER_KEYS - {"name"}
 _EMAIL: Final = re.compile(r"[\w.+\-]+(?:@|%40)[\w\-]+(?:\.[\w\-]+)+")
 _CARD: Final = re.compile(r"(?<![\w.\-])[3-6]\d{3}(?:[ \-]?\d){10,15}(?![\w.\-])")
 _ID_KEY: Final = re.compile(r"(?:^|_)(?:id|sku|gtin|ean|token)s?$|Id$")
@@ -86,12 +87,14 @@ def _is_card(text: str) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
-def without_identifiers(properties: dict[str, Any]) -> dict[str, Any]:
+def without_identifiers(properties: dict[str, Any], *, names_a_thing: bool = False) -> dict[str, Any]:
     """The properties without keys that hold a name, an address, a password: they belong into the vault or
-    nowhere."""
-    if IDENTIFIER_KEYS.isdisjoint(properties):
+    nowhere. `names_a_thing`: what stands under `name` is no person's.
+    """
+    left_out = _NAMELESS if names_a_thing else IDENTIFIER_KEYS
+    if left_out.isdisjoint(properties):
         return properties
-    return {key: value for key, value in properties.items() if key not in IDENTIFIER_KEYS}
+    return {key: value for key, value in properties.items() if key not in left_out}
 
 
 def without_query(url: Any) -> str:

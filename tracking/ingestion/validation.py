@@ -305,7 +305,9 @@ def _properties(draft: Draft, message: Message, context: ContextFacts) -> dict[s
         draft.traits = message.traits or context.traits
         # Their values go to the customer's profile and the vault; the log only says which were told.
         return {"traits": sorted(draft.traits)[:100]}
-    properties = without_identifiers(message.properties) if message.properties else {}
+    rule = RULES.get(draft.name) if draft.message_type == "track" else None
+    names_a_thing = rule is not None and rule.names_a_thing
+    properties = without_identifiers(message.properties or {}, names_a_thing=names_a_thing)
     if draft.message_type == "group":
         return {**properties, "groupId": as_text(message.group_id)[:200]}
     if draft.message_type in ("page", "screen"):
