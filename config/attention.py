@@ -12,7 +12,7 @@ from accounts.models import Store
 from consent.models import DataSubjectRequest
 from consent.request_states import OPEN
 from recommendations.models import TrainingRun
-from tracking.models import QuarantinedEvent
+from tracking.models import Finding, QuarantinedEvent
 
 DUE_SOON = timedelta(days=7)
 
@@ -26,6 +26,7 @@ class Attention:
 
     failed_runs: int = 0
     quarantine_open: int = 0
+    findings_open: int = 0
     requests_urgent: int = 0
 
 
@@ -37,6 +38,7 @@ def attention_for(store: Store) -> Attention:
         quarantine_open=QuarantinedEvent.objects.for_store(store)
         .filter(state=QuarantinedEvent.State.OPEN)[:_MOST]
         .count(),
+        findings_open=Finding.objects.for_store(store).filter(state=Finding.State.OPEN)[:_MOST].count(),
         requests_urgent=urgent_requests(store)[:_MOST].count(),
     )
 

@@ -91,6 +91,13 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
         "Data quality",
         [
             Entry(
+                "Review list",
+                "checklist",
+                "admin:tracking_finding_changelist",
+                Ability.READ_DATA_QUALITY,
+                "findings_open",
+            ),
+            Entry(
                 "Quarantine",
                 "report",
                 "admin:tracking_quarantinedevent_changelist",

@@ -25,7 +25,16 @@ from tests.factories import (
     ProductFactory,
     VisitorFactory,
 )
-from tracking.models import DiscardCount, Event, EventType, Order, OrderLine, QuarantinedEvent, Session
+from tracking.models import (
+    DiscardCount,
+    Event,
+    EventType,
+    Finding,
+    Order,
+    OrderLine,
+    QuarantinedEvent,
+    Session,
+)
 
 FAULTY = b'{"type": "track", "event": "Product Viewed", "anonymousId": "secret-visitor"}'
 METRICS = {
@@ -122,6 +131,10 @@ def _shopping(
     QuarantinedEvent.objects.create(
         store=store, raw=FAULTY, digest=mark, event_name="Product Viewed", reason="missing_product_id",
         detail="`properties.product_id` is missing.", api_key=key,
+    )  # fmt: skip
+    Finding.objects.create(
+        store=store, kind="payment_missing", key=f"order:{mark}", summary=f"Order {mark} has no payment.",
+        evidence=[f"order:{mark}", f"product:{product_id}"], fingerprint="f",
     )  # fmt: skip
     DiscardCount.objects.create(
         store=store, day=date(2026, 1, 1), event_name=f"Event {mark}", reason="no_consent", count=3

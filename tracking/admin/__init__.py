@@ -1,3 +1,3 @@
-from tracking.admin import events, orders, panels, quality, sessions
+from tracking.admin import events, findings, orders, panels, quality, sessions
 
-__all__ = ["events", "orders", "panels", "quality", "sessions"]
+__all__ = ["events", "findings", "orders", "panels", "quality", "sessions"]
