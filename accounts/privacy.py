@@ -128,6 +128,12 @@ def register_all() -> None:
     classify("accounts.Customer", ours, "The person as the shop knows them, under a pseudonymous id.")
     classify("accounts.Visitor", ours, "A browser that agreed to be recognised.")
     classify("accounts.IdentityLink", ours, "Says which browser was which customer.")
+    classify(
+        "accounts.CustomerMerge", ours, "Says which two records were declared one person, by whom and why."
+    )
+    classify("accounts.PersonRecord", ours, "Which person a record belongs to; made from the merges.")
+    classify("accounts.CustomersApart", ours, "Says which two records are two people after all.")
+    classify("accounts.ProfileStatement", ours, "What each source said of a customer, and when.")
     classify("accounts.VaultKey", ours, "Opens one customer's direct identifiers.")
     classify("accounts.VaultEntry", ours, "A direct identifier, encrypted.")
     classify(

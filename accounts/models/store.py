@@ -33,6 +33,12 @@ class Store(models.Model):
     holdout_share = models.FloatField(
         default=0.1, help_text="Share of shoppers (0 to 1) in the control group: they get popular products."
     )
+    campaign_starts_session = models.BooleanField(
+        "a new campaign starts a session",
+        default=False,
+        db_default=False,
+        help_text="Off: coming back through another advertisement within 30 minutes goes on with the visit.",
+    )
     is_simulated = models.BooleanField(default=False, help_text="Its shoppers are made by the simulator.")
     created_at = models.DateTimeField(auto_now_add=True)
 

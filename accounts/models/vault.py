@@ -25,6 +25,14 @@ class VaultEntry(StoreScoped):
         db_index=True,
         help_text="Keyed HMAC of the normalised value, for look-ups by e-mail.",
     )
+    match_index = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        db_index=True,
+        help_text="Keyed HMAC of what two spellings of one value have in common, to find one person twice.",
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
