@@ -8,7 +8,7 @@ from tracking.models import FindingKind
 
 WHAT_TO_DO: Final[dict[str, str]] = {
     FindingKind.VOLUME_DROP: (
-        "See whether the shop"s pages or server still send this event: a release, a tag that was "
+        "See whether the shop's pages or server still send this event: a release, a tag that was "
         "removed, a consent banner that changed. If the shop was closed or it was a holiday, dismiss it."
     ),
     FindingKind.VOLUME_SPIKE: (
@@ -20,7 +20,7 @@ WHAT_TO_DO: Final[dict[str, str]] = {
         "the key and the tag."
     ),
     FindingKind.IMPOSSIBLE_PRICE: (
-        "Compare the price with the shop"s page. Amounts are in the major unit of the currency, such as "
+        "Compare the price with the shop's page. Amounts are in the major unit of the currency, such as "
         "`19.99`: not cents, not of another currency. Mend the sender; what is in the log stays as it "
         "was told."
     ),
@@ -33,7 +33,7 @@ WHAT_TO_DO: Final[dict[str, str]] = {
         "paid? Follow it up in the shop, and send `Order Cancelled` if it is off."
     ),
     FindingKind.PAYMENT_WITHOUT_ORDER: (
-        "Money came in for an order that was never told. Check that the shop"s server sends `Order "
+        "Money came in for an order that was never told. Check that the shop's server sends `Order "
         "Completed` with this order id."
     ),
     FindingKind.PAYMENT_AMOUNT_DIFFERS: (
@@ -41,12 +41,11 @@ WHAT_TO_DO: Final[dict[str, str]] = {
         "Updated` if the order was told wrongly."
     ),
     FindingKind.PAYMENT_CURRENCY_DIFFERS: (
-        "The order and its payment are in different currencies: send the order"s amounts in the currency "
+        "The order and its payment are in different currencies: send the order's amounts in the currency "
         "that the shopper paid."
     ),
     FindingKind.PAYMENT_DUPLICATE: (
-        "The same payment was taken more than once: refund one of them at the provider, then resolve "
-        "this."
+        "The same payment was taken more than once: refund one of them at the provider, then resolve this."
     ),
     FindingKind.PAYMENT_REFUND_DIFFERS: (
         "Send `Order Refunded` with what was paid back, or finish the refund at the provider."
