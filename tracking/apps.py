@@ -8,6 +8,7 @@ class TrackingConfig(AppConfig):
     def ready(self) -> None:
         from profiles.reading import register_log_reader
         from tracking import folding, privacy
+        from tracking.debugging import feed
         from tracking.folds.orders import ORDERS
         from tracking.folds.recent_events import PROFILES, read_log
         from tracking.folds.sessions import SESSIONS
@@ -16,3 +17,4 @@ class TrackingConfig(AppConfig):
             folding.register(fold)
         register_log_reader(read_log)
         privacy.register_all()
+        feed.classify()

@@ -25,6 +25,7 @@ from accounts.client_address import client_address
 from accounts.keys import key_of
 from accounts.models import ApiKey, Scope
 from accounts.throttling import admit_request
+from tracking.debugging import reporting
 from tracking.ingestion import committer
 from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, read_single, too_large
 from tracking.ingestion.drafts import Arrival, Source
@@ -48,6 +49,7 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
         )
     kind = SHORT_FORMS.get(kind, kind)
     received_at = timezone.now()
+    body = b""
     try:
         body = inflate(_read(request))
         batch = read_batch(body) if kind == "batch" else read_single(body)
@@ -64,10 +66,13 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
         )
         committer.submit([draft_of_bytes(bytes(event), arrival) for event in batch.events])
     except RefusedRequest as refusal:
+        reporting.refused(request, refusal.status, refusal.code, refusal.message, body)
         return _refuse(refusal)
     except InvalidKey as error:
+        reporting.refused(request, error.status, "invalid_key", error.message, body)
         return error_response(error.status, error.message, code="invalid_key")
     except committer.Unavailable as error:
+        reporting.refused(request, 503, "unavailable", str(error), body)
         return error_response(503, str(error), retry_after_seconds=error.retry_after_seconds)
     except Error:
         log.warning("collect.database_unavailable", exc_info=True)

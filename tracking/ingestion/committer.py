@@ -29,6 +29,7 @@ from django.db import (
     transaction,
 )
 
+from tracking.debugging import reporting
 from tracking.ingestion import after_commit, metrics
 from tracking.ingestion.drafts import Draft, Reason, Tally
 from tracking.ingestion.writing import prepare, write
@@ -67,6 +68,7 @@ def commit(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
     for outcome in ("stored", "duplicates", "quarantined", "discarded"):
         metrics.EVENTS.labels(outcome).inc(sum(getattr(tally, outcome) for tally in tallies))
     after_commit.announce([draft for group in groups for draft in group])
+    reporting.committed(groups, tallies)
     return tallies
 
 
