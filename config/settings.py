@@ -131,6 +131,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.middleware.CollectDirectly",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "config.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",

@@ -1,15 +1,13 @@
 from django.urls import path, re_path
 
-from tracking import views
-from tracking.vocabulary import EVENT_TYPES, SHORT_FORMS
-
-_KINDS = "|".join(("batch", *EVENT_TYPES, *SHORT_FORMS))
+from tracking import script_files, views
 
 app_name = "tracking"
 urlpatterns = [
-    # With and without a slash, never a redirect: clients lose the body on one, or take it for success.
-    re_path(rf"^v1/(?P<kind>{_KINDS})/?$", views.collect, name="collect"),
+    # `config.middleware.CollectDirectly` answers these before any address is looked up; this names them.
+    re_path(rf"^v1/(?P<kind>{views.KINDS})/?$", views.collect, name="collect"),
     path("etalage/tracker.js", views.tracker_script, name="tracker"),
+    re_path(r"^etalage/(?P<name>datalayer\.js|tracking/[a-z-]+\.js)$", script_files.script_file, name="script_file"),
     path("v1/projects/<str:write_key>/settings", views.project_settings, name="project_settings"),
     path("v1/projects/<str:write_key>/settings/", views.project_settings),
 ]

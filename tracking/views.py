@@ -8,6 +8,7 @@ JSON, never as a redirect.
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -31,9 +32,13 @@ from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, rea
 from tracking.ingestion.drafts import Arrival, Source
 from tracking.ingestion.limits import MAX_BODY_BYTES
 from tracking.ingestion.validation import draft_of_bytes
-from tracking.vocabulary import SHORT_FORMS
+from tracking.vocabulary import EVENT_TYPES, SHORT_FORMS
 
 log = structlog.get_logger(__name__)
+
+KINDS: Final = "|".join(("batch", *EVENT_TYPES, *SHORT_FORMS))
+# With and without a slash, never a redirect: clients lose the body on one, or take it for success.
+COLLECTING: Final = re.compile(rf"/v1/(?P<kind>{KINDS})/?")
 
 _SUCCESS: Final = b'{"success":true}'
 
