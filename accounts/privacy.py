@@ -10,6 +10,7 @@ from django.db import transaction
 
 from accounts import vault
 from accounts.models import Customer, IdentityLink, User, Visitor
+from accounts.models.customer import PROFILE_FIELDS
 from accounts.personal_data import (
     Classification,
     ErasureReport,
@@ -20,7 +21,6 @@ from accounts.personal_data import (
     classify_valkey_keys,
     register,
 )
-from accounts.services.customers import PROFILE_FIELDS
 from accounts.services.logins import history_anonymise, is_staff_member, login_attempts_forget, login_delete
 
 PROCESSOR = "accounts"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Final
 
 from django.db import models
 
@@ -13,6 +14,22 @@ class ProfileSource(models.TextChoices):
     DECLARED = "declared", "Declared by the customer"
     CRM = "crm", "CRM or shop server"
     INFERRED = "inferred", "Inferred"
+
+
+# Lower is better: what the person said beats what the shop's systems say, which beats what was guessed.
+RANK: Final = {ProfileSource.DECLARED: 0, ProfileSource.CRM: 1, ProfileSource.INFERRED: 2}
+PROFILE_FIELDS: Final = (
+    "account_created_at",
+    "birth_year",
+    "gender",
+    "country",
+    "region",
+    "city",
+    "device",
+    "language",
+    "loyalty_status",
+    "interests",
+)
 
 
 class Customer(StoreScoped):

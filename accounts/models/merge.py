@@ -11,8 +11,8 @@ from accounts.scoping import StoreScoped
 class CustomerMerge(StoreScoped):
     """Staff declared two customer records to be one person. In force until it is undone; the row stays as the record.
 
-    Nothing is re-keyed: readers resolve `merged` to the person of `kept` (see PersonRecord), so that undoing gives both
-    back as they were. `kept` and `merged` are each the kept record of its own person at that moment.
+    Nothing is re-keyed: readers resolve records to persons (see PersonRecord), so that undoing gives both back as they were.
+    The two are the very records that were compared: undoing another merge of either leaves these two together.
     """
 
     kept = models.ForeignKey("accounts.Customer", on_delete=models.CASCADE, related_name="merges_into")
@@ -35,7 +35,7 @@ class CustomerMerge(StoreScoped):
         verbose_name = "merge"
         constraints = [
             models.UniqueConstraint(
-                fields=["merged"], condition=Q(undone_at=None), name="merged_into_one_person"
+                fields=["kept", "merged"], condition=Q(undone_at=None), name="merged_once"
             ),
             models.CheckConstraint(condition=~Q(kept=F("merged")), name="merge_of_two_customers"),
         ]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
@@ -11,23 +11,8 @@ from django.utils.dateparse import parse_datetime
 
 from accounts import shopper_changes
 from accounts.identifiers import is_forbidden_id
-from accounts.models.customer import Customer, ProfileSource
+from accounts.models.customer import PROFILE_FIELDS, RANK, Customer, ProfileSource
 from accounts.models.store import Store
-
-PROFILE_FIELDS: Final = (
-    "account_created_at",
-    "birth_year",
-    "gender",
-    "country",
-    "region",
-    "city",
-    "device",
-    "language",
-    "loyalty_status",
-    "interests",
-)
-# Lower is better: what the person said beats what the shop's systems say, which beats what was guessed.
-RANK: Final = {ProfileSource.DECLARED: 0, ProfileSource.CRM: 1, ProfileSource.INFERRED: 2}
 
 _FIND = "SELECT external_id, id FROM accounts_customer WHERE store_id = %s AND external_id = ANY(%s)"
 

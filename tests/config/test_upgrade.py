@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.apps.registry import Apps
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django_celery_beat.models import PeriodicTask
 
@@ -124,3 +124,21 @@ def test_customers_and_their_vault_are_kept_beside_merges_and_statements(migrate
     assert not after.get_model("accounts", "Store")._base_manager.get(pk=store.pk).campaign_starts_session
     for empty in ("CustomerMerge", "PersonRecord", "CustomersApart", "ProfileStatement"):
         assert not after.get_model("accounts", empty)._base_manager.exists()
+
+
+def test_merges_are_kept_when_a_record_may_be_merged_twice(migrate: Migrate) -> None:
+    before = migrate("accounts", "0002_merges_and_statements")
+    store = make_store(before)
+    customers = before.get_model("accounts", "Customer")._base_manager
+    ann, anna = (customers.create(store=store, external_id=name) for name in ("ann", "anna"))
+    merge = before.get_model("accounts", "CustomerMerge")._base_manager.create(
+        store=store, kept=ann, merged=anna, reason="Same e-mail"
+    )
+    after = migrate("accounts", "0003_merge_the_records_compared")
+    merges = after.get_model("accounts", "CustomerMerge")._base_manager
+    assert merges.get(pk=merge.pk).reason == "Same e-mail"
+    with pytest.raises(IntegrityError), transaction.atomic():
+        merges.create(store_id=store.pk, kept_id=ann.pk, merged_id=anna.pk)
+    eve = customers.create(store=store, external_id="eve")
+    merges.create(store_id=store.pk, kept_id=eve.pk, merged_id=anna.pk)
+    assert merges.count() == 2
