@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from django.utils.dateparse import parse_date, parse_datetime
 
+from accounts.countries import MAX_LENGTH, country_code
+
 IDENTIFIER_TRAITS: Final = {
     "email": "email",
     "phone": "phone",
@@ -64,8 +66,7 @@ def _text(value: Any, limit: int) -> str:
 
 
 def _country(value: Any) -> str:
-    text = _text(value, 2)
-    return text.upper() if len(text) == 2 and text.isascii() and text.isalpha() else ""
+    return country_code(_text(value, MAX_LENGTH))
 
 
 def _gender(value: Any) -> str:

@@ -19,7 +19,7 @@ MENDS: Final[dict[str, str]] = {
     Reason.UNSIGNED_USER_ID: "A browser named a customer without the shop's signature: send `context.signature`, or send from the server.",
     Reason.CUSTOMERS_NOT_MERGED: "Both ids belong to customers who identified themselves: two people are never merged automatically.",
     Reason.INVALID_MESSAGE_ID: "`messageId` may have 100 characters.",
-    Reason.INVALID_TIME: "Send `timestamp` as ISO 8601, of this century.",
+    Reason.INVALID_TIME: "Send `timestamp` as ISO 8601 or Unix time, after 1990.",
     Reason.FUTURE_TIME: "The sender's clock is ahead by more than 24 hours: set it, and send `sentAt`.",
     Reason.MISSING_PRODUCT_ID: "The event is about a product: put its id into `properties.product_id`.",
     Reason.INVALID_PRODUCT_ID: "`properties.product_id` must be a text or a number of at most 120 characters.",
@@ -27,6 +27,7 @@ MENDS: Final[dict[str, str]] = {
     Reason.MISSING_QUERY: "Put what was searched for into `properties.query`.",
     Reason.INVALID_PRODUCTS: "`properties.products` must be a list of objects with `product_id`.",
     Reason.INVALID_AMOUNT: "Amounts are numbers with at most the digits of their currency, such as 19.99.",
+    Reason.INVALID_CURRENCY: "`properties.currency` must be a code of ISO 4217, such as EUR: `$` and `kr` are several currencies.",
     Reason.DATABASE_REFUSED: "The database refused the text. Look at the bytes, edit what is odd and replay.",
 }
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import crawleruseragents
 import msgspec
 
+from accounts.countries import country_code
 from consent import client_consent
 from tracking.ingestion.minimising import (
     MAX_TEXT_LENGTH,
@@ -22,6 +23,7 @@ from tracking.ingestion.minimising import (
     truncated_address,
     without_query,
 )
+from tracking.normalising import ORIGINAL
 
 MAX_USER_AGENT_LENGTH: Final = 300
 _CACHED_BYTES: Final = 2_048
@@ -120,6 +122,9 @@ def minimised_context(context: Mapping[str, Any], user_agent: str, address: str)
         kept["userAgent"] = user_agent[:MAX_USER_AGENT_LENGTH]
     if network := truncated_address(address):
         kept["ip"] = network
+    # A country that was understood from a name is told with the name; what was not understood may be anything.
+    if (country := country_of(context)) and country != (said := _said_country(context)):
+        kept["country"], kept[ORIGINAL] = country, {"country": said}
     return kept
 
 
@@ -145,10 +150,13 @@ def device_of(user_agent: str) -> str:
     return "mobile" if _MOBILE.search(user_agent) else "desktop"
 
 
-def country_of(context: Mapping[str, Any]) -> str:
-    """Two letters (ISO 3166) from `context.location.country` or `context.country`, "" where neither says it."""
+def _said_country(context: Mapping[str, Any]) -> Any:
     location = context.get("location")
-    country = location.get("country") if isinstance(location, dict) else context.get("country")
-    if isinstance(country, str) and len(country) == 2 and country.isascii() and country.isalpha():
-        return country.upper()
-    return ""
+    return location.get("country") if isinstance(location, dict) else context.get("country")
+
+
+def country_of(context: Mapping[str, Any]) -> str:
+    """Two letters (ISO 3166) from `context.location.country` or `context.country`, which may be a code or a name;
+    "" where neither says it."""
+    country = _said_country(context)
+    return country_code(country) if isinstance(country, str) else ""

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     MISSING_QUERY = "missing_query"
     INVALID_PRODUCTS = "invalid_products"
     INVALID_AMOUNT = "invalid_amount"
+    INVALID_CURRENCY = "invalid_currency"
     DATABASE_REFUSED = "database_refused"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -89,29 +88,3 @@ def derived_message_id(message: Message) -> str:
     content = msgspec.structs.replace(message, message_id=None, sent_at=None, received_at=None)
     canonical = msgspec.json.encode(content, order="deterministic")
     return "content-" + hashlib.blake2b(canonical, digest_size=20).hexdigest()
-
-
-def read_time(value: object) -> datetime | None:
-    """A moment: ISO 8601 text (without a zone: UTC), Unix seconds or milliseconds, or a datetime; None for
-    none.
-
-    Raises ValueError for anything else.
-    """
-    if value is None:
-        return None
-    if isinstance(value, str):
-        moment = datetime.fromisoformat(value.strip())
-    elif isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        # Seconds reach 100 billion in the year 5138: a number above is in milliseconds.
-        try:
-            moment = datetime.fromtimestamp(value / 1000 if abs(value) > 1e11 else value, UTC)
-        except (OverflowError, OSError) as error:
-            raise ValueError(f"{value} is no time") from error
-    else:
-        raise ValueError(f"a {type(value).__name__} is no time")
-    try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-    except OverflowError as error:
-        raise ValueError("a time before the year 1 or after 9999") from error

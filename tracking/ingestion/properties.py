@@ -10,9 +10,9 @@ from typing import Any, Final
 from tracking.ingestion.drafts import Reason
 from tracking.ingestion.limits import MAX_PRODUCT_ID_LENGTH, MAX_PRODUCT_LINES
 from tracking.ingestion.messages import as_text
+from tracking.normalising import ORDER_AMOUNTS, currency_code
 from tracking.vocabulary import Rule
 
-_ORDER_AMOUNTS: Final = ("total", "revenue", "value", "subtotal", "shipping", "tax", "discount")
 _LARGEST_AMOUNT: Final = 1e12
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -69,13 +69,21 @@ def _check_order(properties: Mapping[str, Any]) -> None:
             Reason.MISSING_ORDER_ID,
             f"`properties.order_id` must be an id of at most {MAX_PRODUCT_ID_LENGTH} characters.",
         )
-    for key in _ORDER_AMOUNTS:
+    for key in ORDER_AMOUNTS:
         check_amount(properties.get(key), f"properties.{key}")
     currency = properties.get("currency")
-    if currency is not None and not (
-        isinstance(currency, str) and len(currency) == 3 and currency.isascii() and currency.isalpha()
-    ):
-        raise Faulty(Reason.INVALID_AMOUNT, "`properties.currency` must be three letters (ISO 4217).")
+    if currency is not None:
+        _check_currency(currency)
+
+
+def _check_currency(currency: Any) -> None:
+    """After the normalising: what is no code now is no currency, or may be several."""
+    if not isinstance(currency, str):
+        raise Faulty(Reason.INVALID_CURRENCY, "`properties.currency` must be a code such as EUR (ISO 4217).")
+    try:
+        currency_code(currency, "")
+    except ValueError as error:
+        raise Faulty(Reason.INVALID_CURRENCY, f"`properties.currency`: {error}") from error
 
 
 def _check_lines(lines: Any, are_needed: bool) -> None:

@@ -31,10 +31,11 @@ from tracking.ingestion.messages import (
     derived_message_id,
     message_of,
     read_message,
-    read_time,
 )
 from tracking.ingestion.minimising import needs_scrubbing, scrub, without_identifiers, without_query
 from tracking.ingestion.properties import Faulty, check_properties
+from tracking.ingestion.times import read_time
+from tracking.normalising import normalised
 from tracking.vocabulary import EVENT_TYPES, RULES
 
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
@@ -312,7 +313,9 @@ def _properties(draft: Draft, message: Message, context: ContextFacts) -> dict[s
         return {**properties, "groupId": as_text(message.group_id)[:200]}
     if draft.message_type in ("page", "screen"):
         return _page_properties(properties, message.category)
-    return properties
+    if rule is None:
+        return properties
+    return normalised(properties, draft.arrival.source.store.currency, is_order=rule.order)
 
 
 def _page_properties(properties: Mapping[str, Any], category: str | None) -> dict[str, Any]:
