@@ -13,9 +13,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.requirements
 DEVELOPMENT := $(VENV)/.requirements-dev
+CLIENTS := tests/clients/node
+PACKAGES := $(CLIENTS)/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test check bench
+.PHONY: help setup setup-dev setup-clients demo test check bench
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -34,12 +36,20 @@ $(RUNTIME): requirements.txt bin/python-for-etalage
 $(DEVELOPMENT): $(RUNTIME) requirements-dev.txt
 	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt && touch $@
 
+# npm packages of other vendors, for tests/clients alone. Their install scripts build what we do not use.
+setup-clients: $(PACKAGES)
+
+$(PACKAGES): $(CLIENTS)/package-lock.json
+	@bin/ensure-node
+	@cd $(CLIENTS) && npm ci --ignore-scripts --no-progress --loglevel=error && touch node_modules/.installed
+
 # `exec`, so that a signal for make reaches the supervisor and nobody in between.
 demo: setup
 	@exec $(BIN)/python manage.py demo
 
-test: setup-dev
+test: setup-dev setup-clients
 	@bin/ensure-chromium
+	@bin/ensure-node
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not alone" $(ARGS)
 	@$(BIN)/python -m pytest -m alone $(ARGS)
 
