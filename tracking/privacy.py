@@ -24,6 +24,7 @@ from consent.purposes import Purpose, slugs
 from tracking.models import (
     DiscardCount,
     Event,
+    EventMapping,
     Finding,
     ImportRun,
     LogPosition,
@@ -262,6 +263,7 @@ def register_all() -> None:
             Classification.STAFF,
             "Which files were taken in, and which member of staff did it.",
             None,
+        (EventMapping, Classification.STAFF, "What names in a data layer mean, and who said so.", None),
         ),
         (LogPosition, Classification.NO_PERSONAL_DATA, "How far readers have followed the log.", None),
     ]

@@ -7,8 +7,8 @@ used it, only what lies in their own intervals is theirs, and the time before th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -21,44 +21,55 @@ from accounts.models.customer import Customer
 from accounts.models.identity import IdentityLink, Visitor
 from accounts.models.store import Store
 from accounts.personal_data import Subject, VisitInterval
+from accounts.selectors.persons import person_of, persons, record_ids_of, records_of
 
 # A common table expression `identity(visitor_id, customer_id, valid_from, valid_until)` with the rule above worked in, for
 # statements that resolve many rows: `LEFT JOIN identity ON identity.visitor_id = e.visitor_id AND e.occurred_at >=
-# identity.valid_from AND e.occurred_at < identity.valid_until`. Wants the parameter `store`.
+# identity.valid_from AND e.occurred_at < identity.valid_until`. Wants the parameter `store`. Of merged customers it names the
+# kept record; an event's own customer is resolved by `LEFT JOIN accounts_personrecord`.
 IDENTITY_CTE: Final = """
+link AS (
+    SELECT link.id, link.visitor_id, COALESCE(record.person_id, link.customer_id) AS customer_id, link.valid_from, link.valid_until
+      FROM accounts_identitylink link LEFT JOIN accounts_personrecord record ON record.customer_id = link.customer_id
+     WHERE link.store_id = %(store)s AND link.undone_at IS NULL
+),
 identity AS (
     SELECT visitor_id,
            customer_id,
            CASE WHEN row_number() OVER by_start = 1 AND min(customer_id) OVER whole = max(customer_id) OVER whole
                 THEN '-infinity'::timestamptz ELSE valid_from END AS valid_from,
            COALESCE(valid_until, 'infinity'::timestamptz) AS valid_until
-      FROM accounts_identitylink
-     WHERE store_id = %(store)s AND undone_at IS NULL
+      FROM link
     WINDOW whole AS (PARTITION BY visitor_id), by_start AS (PARTITION BY visitor_id ORDER BY valid_from, id)
 )
 """
 
 
 def customer_at(visitor: Visitor, at: datetime) -> Customer | None:
-    """The customer that this visitor was at that moment."""
+    """The customer that this visitor was at that moment; of merged ones the kept record."""
     links = list(
         _links(visitor.store_id)
         .filter(visitor=visitor)
         .select_related("customer")
         .order_by("valid_from", "pk")
     )
+    people = persons(visitor.store_id) if links else {}
     for link in reversed(links):
         if link.valid_from <= at and (link.valid_until is None or at < link.valid_until):
-            return link.customer
-    if links and at < links[0].valid_from and len({link.customer_id for link in links}) == 1:
-        return links[0].customer
+            return person_of(link.customer)
+    owners = {people.get(link.customer_id, link.customer_id) for link in links}
+    if links and at < links[0].valid_from and len(owners) == 1:
+        return person_of(links[0].customer)
     return None
 
 
 def visitors_of(customer: Customer, at: datetime | None = None) -> list[Visitor]:
-    """Visitors linked to the customer, newest link first; with `at`, those whose link holds at that moment."""
+    """Visitors linked to the customer, in any record of theirs, newest link first; with `at`, those whose link holds then."""
     links = (
-        _links(customer.store_id).filter(customer=customer).select_related("visitor").order_by("-valid_from")
+        _links(customer.store_id)
+        .filter(customer__in=record_ids_of(customer))
+        .select_related("visitor")
+        .order_by("-valid_from")
     )
     if at is not None:
         links = links.filter(Q(valid_until=None) | Q(valid_until__gt=at), valid_from__lte=at)
@@ -66,25 +77,32 @@ def visitors_of(customer: Customer, at: datetime | None = None) -> list[Visitor]
 
 
 def subject_of(customer: Customer) -> Subject:
-    """Everything that the store knows the customer by, for export and erasure. Links taken back do not count."""
+    """Everything that the store knows the person by, for export and erasure: all of their records, this one first. Links
+    taken back do not count."""
+    records = sorted(records_of(customer), key=lambda record: record.pk != customer.pk)
     links = list(
-        _links(customer.store_id).filter(customer=customer).select_related("visitor").order_by("valid_from")
+        _links(customer.store_id)
+        .filter(customer__in=records)
+        .select_related("visitor")
+        .order_by("valid_from")
     )
     shared_ids = set(
         _links(customer.store_id)
         .filter(visitor_id__in={link.visitor_id for link in links})
-        .exclude(customer=customer)
+        .exclude(customer__in=records)
         .values_list("visitor_id", flat=True)
     )
     own = {link.visitor_id: link.visitor for link in links if link.visitor_id not in shared_ids}
-    email = vault.get_many(customer.store_id, [customer.pk], ["email"]).get(customer.pk, {}).get("email")
+    opened = vault.get_many(customer.store_id, [record.pk for record in records], ["email"])
+    emails = [opened[record.pk]["email"] for record in records if opened.get(record.pk, {}).get("email")]
     return Subject(
         store=customer.store,
-        customer=customer,
+        customer=records[0],
+        merged_customers=tuple(records[1:]),
         visitor_ids=tuple(own),
         anonymous_ids=tuple(visitor.anonymous_id for visitor in own.values()),
-        user_ids=(customer.external_id,),
-        emails=(email,) if email else (),
+        user_ids=tuple(record.external_id for record in records),
+        emails=tuple(dict.fromkeys(emails)),
         shared_visits=tuple(
             VisitInterval(link.visitor_id, link.visitor.anonymous_id, link.valid_from, link.valid_until)
             for link in links
@@ -116,12 +134,16 @@ def find_subjects(
         customers |= {customer.pk: customer for customer in linked}
         if not linked:
             alone.append(visitor)
-    return [*map(subject_of, customers.values()), *map(subject_of_visitor, alone)]
+    subjects: dict[int, Subject] = {}
+    for customer in customers.values():
+        if customer.pk not in {pk for subject in subjects.values() for pk in subject.customer_ids}:
+            subjects[customer.pk] = subject_of(customer)
+    return [*subjects.values(), *map(subject_of_visitor, alone)]
 
 
 @dataclass(frozen=True)
 class IdentityMap:
-    """The links of a store as arrays, to resolve many (visitor, moment) pairs at once.
+    """The links of a store as arrays, to resolve many (visitor, moment) pairs at once; of merged customers the kept record.
 
     `visitor` (n,) int64 sorted, then `valid_from` (n,) float64 Unix seconds sorted within a visitor, `valid_until` (n,)
     float64 with +inf for open, `customer` (n,) int64. Starts before an only customer's first link are moved to -inf.
@@ -131,6 +153,15 @@ class IdentityMap:
     valid_from: NDArray[np.float64]
     valid_until: NDArray[np.float64]
     customer: NDArray[np.int64]
+    persons: Mapping[int, int] = field(default_factory=dict)
+
+    def people(self, customer: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The kept record of each customer id; ids of who has one record, and 0, stay as they are."""
+        resolved = customer
+        for record, person in self.persons.items():
+            if record != person:
+                resolved = np.where(customer == record, person, resolved)
+        return resolved
 
     def resolve(self, visitor: NDArray[np.int64], at: NDArray[np.float64]) -> NDArray[np.int64]:
         """Customer id of each (visitor id, Unix seconds), (m,) int64; -1 where it was nobody known."""
@@ -156,16 +187,16 @@ class IdentityMap:
 
 
 def identity_map(store: Store | int) -> IdentityMap:
-    """All links of the store that hold, in one query."""
+    """All links of the store that hold, in two queries."""
     store_id = store if isinstance(store, int) else store.pk
+    people = persons(store_id)
     rows = _links(store_id).order_by("visitor_id", "valid_from", "pk")
     by_visitor: dict[int, list[tuple[float, float, int]]] = defaultdict(list)
     for visitor_id, customer_id, valid_from, valid_until in rows.values_list(
         "visitor_id", "customer_id", "valid_from", "valid_until"
     ).iterator():
-        by_visitor[visitor_id].append(
-            (valid_from.timestamp(), valid_until.timestamp() if valid_until else np.inf, customer_id)
-        )
+        end_at = valid_until.timestamp() if valid_until else np.inf
+        by_visitor[visitor_id].append((valid_from.timestamp(), end_at, people.get(customer_id, customer_id)))
     visitor, start, end, customer = [], [], [], []
     for visitor_id, links in by_visitor.items():
         has_one_customer = len({customer_id for _, _, customer_id in links}) == 1
@@ -179,6 +210,7 @@ def identity_map(store: Store | int) -> IdentityMap:
         np.array(start, dtype=np.float64),
         np.array(end, dtype=np.float64),
         np.array(customer, dtype=np.int64),
+        people,
     )
 
 

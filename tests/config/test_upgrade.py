@@ -110,6 +110,20 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
 
 def test_customers_and_their_vault_are_kept_beside_merges_and_statements(migrate: Migrate) -> None:
     before = migrate("accounts", "0001_initial")
+def test_events_are_kept_beside_what_names_of_data_layers_mean(migrate: Migrate) -> None:
+    before = migrate("tracking", "0003_import_run")
+    order = before.get_model("tracking", "Order")._base_manager.create(
+        store_id=StoreFactory().pk, order_id="A-1", placed_at="2026-05-04T10:00Z", currency="EUR"
+    )
+    after = migrate("tracking", "0004_event_mapping")
+    assert after.get_model("tracking", "Order")._base_manager.get(pk=order.pk).order_id == "A-1"
+    mappings = after.get_model("tracking", "EventMapping")._base_manager
+    mappings.create(store_id=order.store_id, layer="google", source_event="productDetail")
+    mappings.create(store_id=order.store_id, layer="adobe", source_event="productDetail")
+    with pytest.raises(DatabaseError, match="one_mapping_per_event_of_a_layer"):
+        mappings.create(store_id=order.store_id, layer="google", source_event="productDetail")
+
+
     store = make_store(before)
     customer = before.get_model("accounts", "Customer")._base_manager.create(
         store=store, external_id="ann", country="FR", field_sources={"country": {"source": "declared"}}
@@ -122,6 +136,7 @@ def test_customers_and_their_vault_are_kept_beside_merges_and_statements(migrate
     assert (kept.country, kept.field_sources) == ("FR", {"country": {"source": "declared"}})
     assert after.get_model("accounts", "VaultEntry")._base_manager.get().match_index == ""
     assert not after.get_model("accounts", "Store")._base_manager.get(pk=store.pk).campaign_starts_session
+        "tracking.0004_event_mapping",
     for empty in ("CustomerMerge", "PersonRecord", "CustomersApart", "ProfileStatement"):
         assert not after.get_model("accounts", empty)._base_manager.exists()
 

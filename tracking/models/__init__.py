@@ -1,4 +1,5 @@
 from tracking.models.event import DiscardCount, Event, EventType, QuarantinedEvent
+from tracking.models.event_mapping import EventMapping
 from tracking.models.finding import Finding, FindingKind
 from tracking.models.import_run import ImportRun
 from tracking.models.order import Order, OrderLine
@@ -7,6 +8,7 @@ from tracking.models.session import LogPosition, Session
 __all__ = [
     "DiscardCount",
     "Event",
+    "EventMapping",
     "EventType",
     "Finding",
     "FindingKind",
