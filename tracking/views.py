@@ -11,7 +11,7 @@ import hashlib
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.db import Error
@@ -32,6 +32,7 @@ from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, rea
 from tracking.ingestion.drafts import Arrival, Source
 from tracking.ingestion.limits import MAX_BODY_BYTES
 from tracking.ingestion.validation import draft_of_bytes
+from tracking.services.event_mappings import event_mappings_delivered
 from tracking.vocabulary import EVENT_TYPES, SHORT_FORMS
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,8 @@ KINDS: Final = "|".join(("batch", *EVENT_TYPES, *SHORT_FORMS))
 COLLECTING: Final = re.compile(rf"/v1/(?P<kind>{KINDS})/?")
 
 _SUCCESS: Final = b'{"success":true}'
+# How long browsers keep the settings: a page asks once for each visit, not for each of its pages.
+SETTINGS_SECONDS: Final = 300
 
 
 @csrf_exempt
@@ -157,8 +160,13 @@ def tracker_script(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def project_settings(request: HttpRequest, write_key: str) -> HttpResponse:
-    """What analytics-next asks for before it sends anything: send to us, with this key."""
+    """What analytics-next asks for before it sends anything: send to us, with this key; and for the listeners of data
+    layers, what the shop has mapped.
+    """
     key = key_of(write_key)
     if key is None or not key.allows(Scope.WRITE_PUBLIC):
         return error_response(404, "This write key is unknown or revoked.", code="invalid_key")
-    return JsonResponse({"integrations": {"Segment.io": {"apiKey": write_key}}})
+    settings: dict[str, Any] = {"integrations": {"Segment.io": {"apiKey": write_key}}}
+    if mappings := event_mappings_delivered(key.store):
+        settings["etalage"] = {"mappings": mappings}
+    return JsonResponse(settings, headers={"Cache-Control": f"public, max-age={SETTINGS_SECONDS}"})
