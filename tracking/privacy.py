@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.db import transaction
@@ -22,27 +23,35 @@ from accounts.personal_data import (
 from consent.pseudonyms import IdentifierKind, pseudonyms
 from consent.purposes import Purpose, slugs
 from tracking.models import (
+    ClockSkew,
     DiscardCount,
     Event,
     EventMapping,
     Finding,
+    HourlyCount,
     ImportRun,
     LogPosition,
+    ObservedPrice,
     Order,
     OrderLine,
+    OrderPayment,
     QuarantinedEvent,
     Session,
+    SettledPayment,
 )
 from tracking.retention import (
     DISCARD_COUNT_DAYS,
     FINDING_DAYS,
     QUARANTINE_DAYS,
+    ROLLUP_DAYS,
     expire_blocked_orders,
     expire_discard_counts,
     expire_events,
     expire_findings,
     expire_quarantine,
+    expire_rollups,
     expire_sessions,
+    expire_settled_payments,
     retention_days,
 )
 
@@ -57,6 +66,12 @@ def export(subject: Subject) -> Iterable[ExportTable]:
     yield ExportTable("sessions", "Your visits, put together from the events.", _session_rows(subject))
     yield ExportTable("orders", "Your orders, as told by events.", _order_rows(subject))
     yield ExportTable("order_lines", "What was in your orders.", _order_line_rows(subject))
+    yield ExportTable("order_payments", "How your orders were paid.", _order_payment_rows(subject))
+    yield ExportTable(
+        "settled_payments",
+        "What the shop's payment provider settled for your orders.",
+        _settled_payment_rows(subject),
+    )
     yield ExportTable(
         "quarantined_events",
         "Events about you that were faulty and wait for a person to look at them.",
@@ -107,19 +122,24 @@ def _release_orders(subject: Subject) -> tuple[tuple[Kept, ...], int]:
     if not kept:
         return (), count
     until = max(order.blocked_until for order in kept if order.blocked_until is not None)
-    return (Kept("orders", len(kept), _KEPT_BY_LAW, until),), count
+    told = [Kept("orders", len(kept), _KEPT_BY_LAW, until)]
+    settled = SettledPayment.objects.for_store(subject.store).filter(
+        order_id__in=[order.order_id for order in kept]
+    )
+    if payments := settled.count():
+        told.append(Kept("settled payments", payments, _KEPT_BY_LAW, until))
+    return tuple(told), count
 
 
 def _theirs(subject: Subject, time_field: str) -> Q:
     """Rows of the customer, of devices that were only theirs, and of their own stretches of shared ones."""
     theirs = Q(visitor_id__in=subject.visitor_ids)
-    if subject.customer_id is not None:
-        theirs |= Q(customer_id=subject.customer_id)
+    theirs |= Q(customer_id__in=subject.customer_ids)
     for visit in subject.shared_visits:
         stretch = Q(visitor_id=visit.visitor_id, **{f"{time_field}__gte": visit.valid_from})
         if visit.valid_until is not None:
             stretch &= Q(**{f"{time_field}__lt": visit.valid_until})
-        theirs |= stretch & (Q(customer_id=None) | Q(customer_id=subject.customer_id))
+        theirs |= stretch & (Q(customer_id=None) | Q(customer_id__in=subject.customer_ids))
     return theirs
 
 
@@ -147,8 +167,7 @@ def _findings(subject: Subject) -> QuerySet[Finding]:
     """Those that name the customer, one of the devices or an order. A finding about an order that is kept comes again
     with the next check, and names nobody then."""
     named = [f"visitor:{visitor_id}" for visitor_id in subject.visitor_ids]
-    if subject.customer_id is not None:
-        named.append(f"customer:{subject.customer_id}")
+    named += [f"customer:{customer_id}" for customer_id in subject.customer_ids]
     named += [f"order:{order_id}" for order_id in _orders(subject).values_list("order_id", flat=True)]
     rows = Finding.objects.for_store(subject.store)
     return rows.filter(evidence__overlap=named) if named else rows.none()
@@ -201,6 +220,38 @@ def _order_line_rows(subject: Subject) -> Iterator[dict[str, Any]]:
         yield {"order_id": row.pop("order__order_id"), **row}
 
 
+def _order_payment_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    payments = (
+        OrderPayment.objects.for_store(subject.store)
+        .filter(order__in=_orders(subject))
+        .select_related("order")
+        .order_by("order__placed_at", "position")
+    )
+    for payment in payments.iterator(chunk_size=2000):
+        yield {
+            "order_id": payment.order.order_id,
+            "method": payment.method,
+            "amount_minor_units": payment.amount_minor_units,
+            "instalments": payment.instalments,
+        }
+
+
+def _settled_payment_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    settled = SettledPayment.objects.for_store(subject.store).filter(
+        order_id__in=_orders(subject).values("order_id")
+    )
+    for payment in settled.order_by("settled_at").iterator(chunk_size=2000):
+        yield {
+            "provider": payment.provider,
+            "reference": payment.reference,
+            "kind": payment.kind,
+            "order_id": payment.order_id,
+            "amount_minor_units": payment.amount_minor_units,
+            "currency": payment.currency,
+            "settled_at": payment.settled_at,
+        }
+
+
 def _quarantine_rows(subject: Subject) -> Iterator[dict[str, Any]]:
     for event in _quarantined(subject).order_by("received_at", "pk").iterator(chunk_size=500):
         yield {
@@ -240,6 +291,31 @@ def register_all() -> None:
             expire_blocked_orders,
         ),
         (OrderLine, ours, "What was in a customer's order; goes with it.", None),
+        (OrderPayment, ours, "How a customer's order was paid; goes with it.", None),
+        (
+            SettledPayment,
+            ours,
+            "What the payment provider settled for an order: kept as long as the law wants the sale on record.",
+            expire_settled_payments,
+        ),
+        (
+            HourlyCount,
+            Classification.EXPIRES(ROLLUP_DAYS),
+            "Events an hour, by names of our own vocabulary: nobody can be told from them.",
+            partial(expire_rollups, HourlyCount, "hour"),
+        ),
+        (
+            ObservedPrice,
+            Classification.EXPIRES(ROLLUP_DAYS),
+            "Prices that events told of products.",
+            partial(expire_rollups, ObservedPrice, "last_seen_at"),
+        ),
+        (
+            ClockSkew,
+            Classification.EXPIRES(ROLLUP_DAYS),
+            "How far the clocks of keys were off, in counts an hour.",
+            partial(expire_rollups, ClockSkew, "hour"),
+        ),
         (
             QuarantinedEvent,
             ours_for(QUARANTINE_DAYS),
@@ -263,9 +339,9 @@ def register_all() -> None:
             Classification.STAFF,
             "Which files were taken in, and which member of staff did it.",
             None,
-        (EventMapping, Classification.STAFF, "What names in a data layer mean, and who said so.", None),
         ),
         (LogPosition, Classification.NO_PERSONAL_DATA, "How far readers have followed the log.", None),
+        (EventMapping, Classification.STAFF, "What names in a data layer mean, and who said so.", None),
     ]
     for model, classification, why, expire in terms:
         classify(model._meta.label, classification, why, expire=expire)

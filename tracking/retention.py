@@ -16,7 +16,17 @@ from django.utils import timezone
 from accounts.models import Store
 from consent.models import PurposeText
 from consent.purposes import ALL, Purpose
-from tracking.models import DiscardCount, Finding, Order, QuarantinedEvent, Session
+from tracking.models import (
+    ClockSkew,
+    DiscardCount,
+    Finding,
+    HourlyCount,
+    ObservedPrice,
+    Order,
+    QuarantinedEvent,
+    Session,
+    SettledPayment,
+)
 
 # Where no notice is published yet.
 DEFAULT_DAYS: Final[Mapping[Purpose, int]] = {
@@ -29,6 +39,7 @@ DEFAULT_DAYS: Final[Mapping[Purpose, int]] = {
 QUARANTINE_DAYS: Final = 90
 DISCARD_COUNT_DAYS: Final = 730
 FINDING_DAYS: Final = 730
+ROLLUP_DAYS: Final = 425
 DELETE_ROWS: Final = 10_000
 
 # The block range index on `received_at` leaves only the oldest end of the table to look at.
@@ -118,6 +129,21 @@ def expire_discard_counts(now: datetime) -> int:
 
 def expire_findings(now: datetime) -> int:
     return Finding.all_stores.filter(last_seen_at__lt=now - timedelta(days=FINDING_DAYS)).delete()[0]
+
+
+def expire_rollups(model: type[HourlyCount | ObservedPrice | ClockSkew], field: str, now: datetime) -> int:
+    """Rows of the model whose `field` is older than what the checks look back to."""
+    return model.all_stores.filter(**{f"{field}__lt": now - timedelta(days=ROLLUP_DAYS)}).delete()[0]
+
+
+def expire_settled_payments(now: datetime) -> int:
+    """They leave with the term of the orders that they are of."""
+    return sum(
+        SettledPayment.objects.for_store(store)
+        .filter(settled_at__lt=kept_since(store, Purpose.NECESSARY, now))
+        .delete()[0]
+        for store in Store.objects.all()
+    )
 
 
 def expire_blocked_orders(now: datetime) -> int:

@@ -46,6 +46,22 @@ def test_placements_keep_what_was_set(migrate: Migrate) -> None:
     assert (kept.slug, kept.size, kept.is_about_page) == ("home", 7, False)
 
 
+def test_versions_stay_live_before_they_catch_up(migrate: Migrate) -> None:
+    before = migrate("recommendations", "0002_shelves_about_the_page")
+    store = make_store(before)
+    before.get_model("recommendations", "ModelVersion")._base_manager.create(
+        store=store, number=4, state="live", folder="1/4"
+    )
+    after = migrate("recommendations", "0003_catching_up")
+    version = after.get_model("recommendations", "ModelVersion")._base_manager.get()
+    assert (version.number, version.state, version.folder, version.caught_up_until) == (
+        4,
+        "live",
+        "1/4",
+        None,
+    )
+
+
 def test_consent_recorded_before_the_ledger_was_locked_is_kept_and_locked(migrate: Migrate) -> None:
     before = migrate("consent", "0001_initial")
     record = before.get_model("consent", "ConsentRecord")._base_manager.create(
@@ -94,22 +110,6 @@ def test_a_log_is_kept_and_gets_import_runs(migrate: Migrate) -> None:
         runs.create(store_id=order.store_id, file_name="again.csv", file_format="csv", **digests)
 
 
-def test_every_migration_after_the_first_has_a_test_here() -> None:
-    """Fails for a new migration until its upgrade has been tried above."""
-    graph = MigrationExecutor(connection).loader.graph
-    ours = {"accounts", "catalog", "consent", "recommendations", "segments", "storefront", "tracking"}
-    later = {f"{app}.{name}" for app, name in graph.nodes if app in ours and not name.startswith("0001")}
-    assert later == {
-        "consent.0002_append_only_ledgers",
-        "recommendations.0002_shelves_about_the_page",
-        "segments.0002_schedule",
-        "tracking.0002_finding",
-        "tracking.0003_import_run",
-    }
-
-
-def test_customers_and_their_vault_are_kept_beside_merges_and_statements(migrate: Migrate) -> None:
-    before = migrate("accounts", "0001_initial")
 def test_events_are_kept_beside_what_names_of_data_layers_mean(migrate: Migrate) -> None:
     before = migrate("tracking", "0003_import_run")
     order = before.get_model("tracking", "Order")._base_manager.create(
@@ -124,6 +124,38 @@ def test_events_are_kept_beside_what_names_of_data_layers_mean(migrate: Migrate)
         mappings.create(store_id=order.store_id, layer="google", source_event="productDetail")
 
 
+def test_orders_are_kept_and_get_payments(migrate: Migrate) -> None:
+    before = migrate("tracking", "0004_event_mapping")
+    order = before.get_model("tracking", "Order")._base_manager.create(
+        store_id=StoreFactory().pk, order_id="A-1", placed_at="2026-05-04T10:00Z", currency="EUR"
+    )
+    after = migrate("tracking", "0005_payments_and_rollups")
+    payments = after.get_model("tracking", "OrderPayment")._base_manager
+    payments.create(store_id=order.store_id, order_id=order.pk, position=0, method="voucher")
+    assert payments.get().order.order_id == "A-1"
+    with pytest.raises(DatabaseError, match="one_payment_per_position"):
+        payments.create(store_id=order.store_id, order_id=order.pk, position=0)
+
+
+def test_every_migration_after_the_first_has_a_test_here() -> None:
+    """Fails for a new migration until its upgrade has been tried above."""
+    graph = MigrationExecutor(connection).loader.graph
+    ours = {"accounts", "catalog", "consent", "recommendations", "segments", "storefront", "tracking"}
+    later = {f"{app}.{name}" for app, name in graph.nodes if app in ours and not name.startswith("0001")}
+    assert later == {
+        "consent.0002_append_only_ledgers",
+        "recommendations.0002_shelves_about_the_page",
+        "recommendations.0003_catching_up",
+        "segments.0002_schedule",
+        "tracking.0002_finding",
+        "tracking.0003_import_run",
+        "tracking.0004_event_mapping",
+        "tracking.0005_payments_and_rollups",
+    }
+
+
+def test_customers_and_their_vault_are_kept_beside_merges_and_statements(migrate: Migrate) -> None:
+    before = migrate("accounts", "0001_initial")
     store = make_store(before)
     customer = before.get_model("accounts", "Customer")._base_manager.create(
         store=store, external_id="ann", country="FR", field_sources={"country": {"source": "declared"}}
@@ -136,7 +168,6 @@ def test_events_are_kept_beside_what_names_of_data_layers_mean(migrate: Migrate)
     assert (kept.country, kept.field_sources) == ("FR", {"country": {"source": "declared"}})
     assert after.get_model("accounts", "VaultEntry")._base_manager.get().match_index == ""
     assert not after.get_model("accounts", "Store")._base_manager.get(pk=store.pk).campaign_starts_session
-        "tracking.0004_event_mapping",
     for empty in ("CustomerMerge", "PersonRecord", "CustomersApart", "ProfileStatement"):
         assert not after.get_model("accounts", empty)._base_manager.exists()
 

@@ -3,19 +3,26 @@ from tracking.models.event_mapping import EventMapping
 from tracking.models.finding import Finding, FindingKind
 from tracking.models.import_run import ImportRun
 from tracking.models.order import Order, OrderLine
+from tracking.models.payment import OrderPayment, SettledPayment
+from tracking.models.rollup import ClockSkew, HourlyCount, ObservedPrice
 from tracking.models.session import LogPosition, Session
 
 __all__ = [
+    "ClockSkew",
     "DiscardCount",
     "Event",
     "EventMapping",
     "EventType",
     "Finding",
     "FindingKind",
+    "HourlyCount",
     "ImportRun",
     "LogPosition",
+    "ObservedPrice",
     "Order",
     "OrderLine",
+    "OrderPayment",
     "QuarantinedEvent",
     "Session",
+    "SettledPayment",
 ]
