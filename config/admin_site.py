@@ -93,11 +93,13 @@ class EtalageAdminSite(UnfoldAdminSite):
 
     def get_urls(self) -> list[URLPattern]:
         from recommendations.admin.experiments import experiments_view
+        from tracking.admin import debugger
 
         experiments = self.admin_view(experiments_view)
         return [
             path("store/", self.admin_view(self.switch_store), name="switch_store"),
             path("recommendations/experiments/", experiments, name="recommendations_experiments"),
+            *debugger.urls(self),
             *super().get_urls(),
         ]
 

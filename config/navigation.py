@@ -90,6 +90,7 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
     (
         "Data quality",
         [
+            Entry("Debugger", "sensors", "admin:tracking_debugger", Ability.READ_DATA_QUALITY),
             Entry(
                 "Review list",
                 "checklist",

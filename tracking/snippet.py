@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from accounts.keys import public_write_key
 from accounts.models import Store
 from consent.store_of import store_of
+from tracking.debugging import passes
 
 KEY_CACHE_SECONDS: Final = 30.0
 
@@ -29,10 +30,25 @@ def render_tracker(request: HttpRequest, store: Store | None = None) -> SafeStri
     it.
     """
     try:
-        key = _write_key(store or store_of(request))
+        store = store or store_of(request)
+        key = _write_key(store)
     except Http404:
         return SafeString("")
-    return tracker_tag(static("etalage/tracker.js"), key, "/v1/") if key else SafeString("")
+    if not key:
+        return SafeString("")
+    return panel_tag(request, store) + tracker_tag(static("etalage/tracker.js"), key, "/v1/")
+
+
+def panel_tag(request: HttpRequest, store: Store) -> SafeString:
+    """With `?etalage_debug`, for staff of the store: the debugger's panel, before the tracker, whose calls it shows.
+    Nothing for anybody else, who is not even looked up."""
+    if passes.PARAMETER not in request.GET or not passes.may_look(getattr(request, "user", None), store):
+        return SafeString("")
+    return format_html(
+        '<script type="module" src="{}" data-etalage-debug data-store="{}"></script>',
+        static("etalage/tracking/debug-panel.js"),
+        store.slug,
+    )
 
 
 def tracker_tag(source: str, write_key: str, endpoint: str) -> SafeString:

@@ -26,7 +26,7 @@ from accounts.client_address import client_address
 from accounts.keys import key_of
 from accounts.models import ApiKey, Scope
 from accounts.throttling import admit_request
-from tracking.debugging import reporting
+from tracking.debugging import answers, reporting
 from tracking.ingestion import committer
 from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, read_single, too_large
 from tracking.ingestion.drafts import Arrival, Source
@@ -72,7 +72,8 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
             address=client_address(request),
             gpc=request.headers.get("Sec-GPC") == "1",
         )
-        committer.submit([draft_of_bytes(bytes(event), arrival) for event in batch.events])
+        drafts = [draft_of_bytes(bytes(event), arrival) for event in batch.events]
+        committer.submit(drafts)
     except RefusedRequest as refusal:
         reporting.refused(request, refusal.status, refusal.code, refusal.message, body)
         return _refuse(refusal)
@@ -85,6 +86,8 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     except Error:
         log.warning("collect.database_unavailable", exc_info=True)
         return error_response(503, "The database cannot be reached.", retry_after_seconds=2)
+    if answers.is_wanted(request):
+        return answers.with_outcomes(request, key, drafts)
     return HttpResponse(_SUCCESS, content_type="application/json")
 
 
