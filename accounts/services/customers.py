@@ -27,18 +27,28 @@ RETURNING external_id, id
 """
 
 
-def customers_get_or_create(cursor: Any, store_id: int, external_ids: Iterable[str]) -> dict[str, int]:
+def customers_find(cursor: Any, store_id: int, external_ids: Iterable[str]) -> None:
+    """Ask for what `customers_get_or_create` needs first, of these ids or more. The answer stays in the cursor."""
+    cursor.execute(_FIND, [store_id, list(external_ids)])
+
+
+def customers_get_or_create(
+    cursor: Any, store_id: int, external_ids: Iterable[str], found: Iterable[Any] | None = None
+) -> dict[str, int]:
     """{external id: customer id} of a whole batch, on the caller's cursor and in its transaction.
 
-    One query where all are known. Raises ValueError for an id that names nobody: the caller has checked them.
+    One query where all are known, none with the rows of `customers_find` of this transaction as `found`. Raises
+    ValueError for an id that names nobody: the caller has checked them.
     """
     wanted = sorted(set(external_ids))
     if not wanted:
         return {}
     if forbidden := [external_id for external_id in wanted if is_forbidden_id(external_id)]:
         raise ValueError(f"{forbidden[0][:40]!r} cannot be a customer id.")
-    cursor.execute(_FIND, [store_id, wanted])
-    ids: dict[str, int] = dict(cursor.fetchall())
+    if found is None:
+        customers_find(cursor, store_id, wanted)
+        found = cursor.fetchall()
+    ids: dict[str, int] = dict(found)
     if missing := [external_id for external_id in wanted if external_id not in ids]:
         cursor.execute(_INSERT, [store_id, missing])
         ids.update(cursor.fetchall())

@@ -59,11 +59,19 @@ class SeenVisitor:
     is_bot: bool = False
 
 
-def visitors_get_or_create(cursor: Any, store_id: int, seen: Iterable[SeenVisitor]) -> dict[str, int]:
+def visitors_find(cursor: Any, store_id: int, anonymous_ids: Iterable[str]) -> None:
+    """Ask for what `visitors_get_or_create` needs first, of these ids or more. The answer stays in the cursor."""
+    cursor.execute(_FIND, [store_id, list(anonymous_ids)])
+
+
+def visitors_get_or_create(
+    cursor: Any, store_id: int, seen: Iterable[SeenVisitor], found: Iterable[Any] | None = None
+) -> dict[str, int]:
     """{anonymous id: visitor id} of a whole batch, on the caller's cursor and in its transaction.
 
-    One query where all are known and fresh, three at most. `cursor` is psycopg's or Django's. Several entries for one
-    visitor are merged. Raises ValueError for an id that names nobody: the caller has checked them.
+    One query where all are known and fresh, three at most; one less with the rows of `visitors_find` of this
+    transaction as `found`. `cursor` is psycopg's or Django's. Several entries for one visitor are merged. Raises
+    ValueError for an id that names nobody: the caller has checked them.
     """
     merged = _merge(seen)
     if not merged:
@@ -71,12 +79,16 @@ def visitors_get_or_create(cursor: Any, store_id: int, seen: Iterable[SeenVisito
     for anonymous_id in merged:
         if is_forbidden_id(anonymous_id):
             raise ValueError(f"{anonymous_id[:40]!r} cannot be an anonymous id.")
-    cursor.execute(_FIND, [store_id, list(merged)])
+    if found is None:
+        visitors_find(cursor, store_id, merged)
+        found = cursor.fetchall()
     ids: dict[str, int] = {}
     stale: list[tuple[int, SeenVisitor]] = []
-    for anonymous_id, visitor_id, last_seen_at, first_seen_at, is_bot in cursor.fetchall():
+    for anonymous_id, visitor_id, last_seen_at, first_seen_at, is_bot in found:
+        visitor = merged.get(anonymous_id)
+        if visitor is None:
+            continue
         ids[anonymous_id] = visitor_id
-        visitor = merged[anonymous_id]
         is_later = (visitor.last_seen_at - last_seen_at).total_seconds() > LAST_SEEN_RESOLUTION_SECONDS
         if is_later or visitor.first_seen_at < first_seen_at or visitor.is_bot > is_bot:
             stale.append((visitor_id, visitor))

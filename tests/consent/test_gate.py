@@ -103,5 +103,5 @@ def test_what_cannot_be_read_is_not_permitted(store: Store, monkeypatch) -> None
     def unreadable(*_: object) -> None:
         raise DatabaseError("the database is gone")
 
-    monkeypatch.setattr(gate, "_read_facts", unreadable)
+    monkeypatch.setattr(gate, "_ask_facts", unreadable)
     assert not may_personalise(store, anonymous_id="a")

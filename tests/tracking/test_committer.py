@@ -237,10 +237,10 @@ def test_an_event_that_trips_our_own_code_costs_nobody_else(shop, monkeypatch):
 
     real = people.resolve
 
-    def trip(cursor, store, drafts):
+    def trip(cursor, store, drafts, known):
         if any(draft.product_id == "trap" for draft in drafts):
             raise KeyError("trap")
-        real(cursor, store, drafts)
+        real(cursor, store, drafts, known)
 
     monkeypatch.setattr(people, "resolve", trip)
     committing.commit(

@@ -4,6 +4,7 @@ them."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -11,10 +12,11 @@ from django.core.exceptions import ValidationError
 
 from accounts import shopper_changes, vault
 from accounts.models import Customer, IdentityLink, ProfileSource, Store
-from accounts.services.customers import customer_upsert, customers_get_or_create
+from accounts.services.customers import customer_upsert, customers_find, customers_get_or_create
 from accounts.services.identity import Identification, identities_link
 from accounts.services.traits import sort_traits
-from accounts.services.visitors import SeenVisitor, visitors_get_or_create
+from accounts.services.visitors import SeenVisitor, visitors_find, visitors_get_or_create
+from consent.gate import Cursors
 from consent.purposes import RECOGNITION
 from tracking.ingestion.drafts import Draft, Reason
 
@@ -43,16 +45,35 @@ def refuse_merges(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> None:
             )
 
 
-def resolve(cursor: Any, store: Store, drafts: Sequence[Draft]) -> None:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Cursors that hold, or will hold, what the database knows of the visitors and customers of a group."""
+
+    visitors: Any
+    customers: Any
+
+
+def ask(cursors: Cursors, store_id: int, drafts: Sequence[Draft]) -> Known:
+    """Ask about everybody whom the drafts name, before it is known who may be recognised."""
+    known = Known(cursors.cursor(), cursors.cursor())
+    visitors_find(known.visitors, store_id, {draft.anonymous_id for draft in drafts if draft.anonymous_id})
+    customers_find(known.customers, store_id, {draft.user_id for draft in drafts if draft.user_id})
+    return known
+
+
+def resolve(cursor: Any, store: Store, drafts: Sequence[Draft], known: Known) -> None:
     """Set `visitor_id` and `customer_id` of drafts that will be stored, and link those who identified
     themselves.
 
     Without permission to recognise, an event has no visitor.
     """
     recognised = [draft for draft in drafts if draft.anonymous_id and draft.granted & _RECOGNITION]
-    visitors = visitors_get_or_create(cursor, store.pk, map(_seen, recognised))
+    visitors = visitors_get_or_create(cursor, store.pk, map(_seen, recognised), known.visitors.fetchall())
     customers = customers_get_or_create(
-        cursor, store.pk, {draft.user_id for draft in drafts if draft.user_id}
+        cursor,
+        store.pk,
+        {draft.user_id for draft in drafts if draft.user_id},
+        known.customers.fetchall(),
     )
     for draft in recognised:
         draft.visitor_id = visitors[draft.anonymous_id]
@@ -71,6 +92,8 @@ def _link(store: Store, drafts: Sequence[Draft]) -> None:
         and draft.visitor_id is not None
         and draft.customer_id is not None
     ]
+    if not identified:
+        return
     made = identities_link(
         store.pk,
         [

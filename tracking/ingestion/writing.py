@@ -1,26 +1,27 @@
 """A group of drafts of one store into the database, in the caller's transaction.
 
 Gate first: what is not permitted is counted and forgotten, also when it is faulty. Then the faulty ones go to
-quarantine and the rest into the log: binary COPY into a temporary table, and from there, in order of the key,
-with ON CONFLICT DO NOTHING. Unordered, two overlapping inserts can deadlock.
+quarantine and the rest into the log: a few as one JSON value, many by binary COPY into a temporary table, and
+from there, in order of the key, with ON CONFLICT DO NOTHING. Unordered, two overlapping inserts can deadlock.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 from weakref import WeakSet
 
-import psycopg
+import msgspec
 from django.db import connection
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 
-from consent.gate import permissions_for_batch
+from consent.gate import Inquiry, ask_permissions
 from consent.policy import GateEvent
 from consent.purposes import RECOGNITION
 from tracking.ingestion import people
+from tracking.ingestion.cursors import EncodedJson, EncodedRows, ServerCursors, prepare_statements
 from tracking.ingestion.drafts import Draft, Tally
 from tracking.ingestion.quarantine import quarantine
 from tracking.ingestion.uuid7 import uuid7s
@@ -28,6 +29,7 @@ from tracking.vocabulary import countable_name
 
 _RECOGNITION: Final = int(RECOGNITION)
 _EMPTY: Final = b"{}"
+_encode: Final = msgspec.json.Encoder().encode
 
 _COLUMNS: Final = (
     "id, store_id, message_id, type, name, visitor_id, customer_id, product_id, occurred_at, received_at, purposes, "
@@ -44,6 +46,18 @@ CREATE TEMPORARY TABLE IF NOT EXISTS etalage_incoming (
     properties jsonb, context jsonb, api_key_id bigint
 ) ON COMMIT DELETE ROWS
 """
+# Fewer rows than this cost less as one JSON value in one statement than by way of a table.
+_FEW: Final = 128
+_INSERT_FEW: Final = f"""
+INSERT INTO tracking_event ({_COLUMNS}, xact_id)
+SELECT {_COLUMNS}, pg_current_xact_id()::text::bigint
+  FROM json_to_recordset(%s) AS incoming (
+    id uuid, store_id bigint, message_id text, type smallint, name text, visitor_id bigint, customer_id bigint, product_id text,
+    occurred_at timestamptz, received_at timestamptz, purposes smallint, is_bot boolean, is_trusted boolean,
+    properties jsonb, context jsonb, api_key_id bigint)
+ ORDER BY message_id
+ON CONFLICT (store_id, message_id) DO NOTHING
+"""
 _COPY: Final = f"COPY etalage_incoming ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _INSERT: Final = f"""
 INSERT INTO tracking_event ({_COLUMNS}, xact_id)
@@ -59,16 +73,25 @@ ON CONFLICT (store_id, day, event_name, reason) DO UPDATE SET count = tracking_d
 """
 
 
-class EncodedJson(bytes):
-    """JSON that is bytes already."""
+class _Row(msgspec.Struct):
+    """A row of the log as JSON: its fields are the columns, in their order."""
 
-
-class _EncodedJsonDumper(Dumper):
-    format = Format.BINARY
-    oid = psycopg.adapters.types["jsonb"].oid
-
-    def dump(self, obj: EncodedJson) -> bytes:
-        return b"\x01" + obj  # the version of jsonb's binary form
+    id: UUID
+    store_id: int
+    message_id: str
+    type: int
+    name: str
+    visitor_id: int | None
+    customer_id: int | None
+    product_id: str
+    occurred_at: datetime
+    received_at: datetime
+    purposes: int
+    is_bot: bool
+    is_trusted: bool
+    properties: msgspec.Raw
+    context: msgspec.Raw
+    api_key_id: int | None
 
 
 _prepared: WeakSet[Any] = WeakSet()
@@ -81,6 +104,7 @@ def prepare() -> None:
     if connection.connection not in _prepared:
         with connection.cursor() as cursor:
             cursor.execute(_INCOMING)
+        prepare_statements()
         _prepared.add(connection.connection)
 
 
@@ -92,13 +116,19 @@ def write(drafts: Sequence[Draft]) -> Tally:
     """
     store = drafts[0].arrival.source.store
     tally = Tally()
-    with connection.cursor() as cursor:
-        permitted = _pass_gate(drafts, tally)
+    cursors = ServerCursors()
+    with connection.wrap_database_errors:
+        # In one round trip. What is asked about people who turn out not to be permitted is not used.
+        with cursors.raw.pipeline():
+            inquiry = ask_permissions(cursors, store.pk, [_gate_event(draft) for draft in drafts])
+            known = people.ask(cursors, store.pk, drafts)
+        permitted = _judge(drafts, inquiry, tally)
+        cursor = cursors.cursor()
         people.refuse_merges(cursor, store.pk, permitted)
         accepted = [draft for draft in permitted if draft.rejection is None]
         rejected = [draft for draft in permitted if draft.rejection is not None]
         if accepted:
-            people.resolve(cursor, store, accepted)
+            people.resolve(cursor, store, accepted, known)
             tally.stored = _append(cursor, store.pk, accepted)
             tally.duplicates = len(accepted) - tally.stored
         if rejected:
@@ -108,14 +138,17 @@ def write(drafts: Sequence[Draft]) -> Tally:
     return tally
 
 
-def _pass_gate(drafts: Sequence[Draft], tally: Tally) -> list[Draft]:
-    verdicts = permissions_for_batch(
-        connection,  # type: ignore[arg-type]  # Django's has the same cursors
-        drafts[0].arrival.source.store_id,
-        [_gate_event(draft) for draft in drafts],
-    )
+def pass_gate(drafts: Sequence[Draft], tally: Tally) -> list[Draft]:
+    """Set what is granted to each draft, count the others in the tally, and give those that may be kept. Reads only; in
+    the caller's transaction."""
+    store_id = drafts[0].arrival.source.store_id
+    inquiry = ask_permissions(connection, store_id, [_gate_event(draft) for draft in drafts])
+    return _judge(drafts, inquiry, tally)
+
+
+def _judge(drafts: Sequence[Draft], inquiry: Inquiry, tally: Tally) -> list[Draft]:
     permitted = []
-    for draft, verdict in zip(drafts, verdicts, strict=True):
+    for draft, verdict in zip(drafts, inquiry.verdicts(), strict=True):
         draft.granted = verdict.purposes
         if verdict.purposes:
             permitted.append(draft)
@@ -140,20 +173,26 @@ def _gate_event(draft: Draft) -> GateEvent:
 
 def _append(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> int:
     """Number of rows that are new: a message id that the log knows, or that comes twice here, is stored once."""
+    for draft, key in zip(drafts, uuid7s(len(drafts)), strict=True):
+        draft.id = key
+    if len(drafts) < _FEW:
+        rows = [_Row(*_values(draft, store_id, msgspec.Raw)) for draft in drafts]
+        cursor.execute(_INSERT_FEW, [EncodedRows(_encode(rows))])
+        return int(cursor.rowcount)
     if connection.savepoint_ids:
         # In somebody's longer transaction, the table may be missing, or hold rows already.
-        cursor.execute(f"{_INCOMING}; TRUNCATE etalage_incoming")
-    with connection.wrap_database_errors, cursor.copy(_COPY) as copy:
-        cursor.cursor.adapters.register_dumper(EncodedJson, _EncodedJsonDumper)
+        cursor.execute(_INCOMING)
+        cursor.execute("TRUNCATE etalage_incoming")
+    with cursor.copy(_COPY) as copy:
         copy.set_types(_TYPES)
-        for draft, key in zip(drafts, uuid7s(len(drafts)), strict=True):
-            draft.id = key
-            copy.write_row(_row(draft, store_id))
+        for draft in drafts:
+            copy.write_row(_values(draft, store_id, EncodedJson))
     cursor.execute(_INSERT)
     return int(cursor.rowcount)
 
 
-def _row(draft: Draft, store_id: int) -> tuple[Any, ...]:
+def _values(draft: Draft, store_id: int, as_json: Callable[[bytes], Any]) -> tuple[Any, ...]:
+    """In the order of the columns."""
     source = draft.arrival.source
     return (
         draft.id,
@@ -169,8 +208,8 @@ def _row(draft: Draft, store_id: int) -> tuple[Any, ...]:
         draft.granted,
         draft.is_bot,
         source.is_trusted,
-        EncodedJson(draft.encoded_properties),
-        EncodedJson(draft.encoded_context if draft.granted & _RECOGNITION else _EMPTY),
+        as_json(draft.encoded_properties),
+        as_json(draft.encoded_context if draft.granted & _RECOGNITION else _EMPTY),
         source.api_key_id,
     )
 
