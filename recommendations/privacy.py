@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import structlog
 from django.db import transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
 
 from accounts.personal_data import (
     Classification,
@@ -21,17 +19,15 @@ from accounts.personal_data import (
     classify_valkey_keys,
     register,
 )
+from accounts.selectors.persons import merges_of
 from consent.purposes import Purpose
 from recommendations.model_store import folder as model_folder
-from recommendations.model_store.manifest import UnreadableModel
-from recommendations.model_store.revision import remove, revise
 from recommendations.model_store.sessions import owner_hash
 from recommendations.models import ForgottenProduct, Impression, ImpressionClick, ModelVersion
-from recommendations.serving import subjects, versions
+from recommendations.services.model_forget import people_forget
+from recommendations.serving import subjects
 from recommendations.serving.versions import Part
 from tracking.retention import retention_days
-
-log = structlog.get_logger(__name__)
 
 PROCESSOR: Final = "recommendations"
 
@@ -59,72 +55,36 @@ def erase(subject: Subject) -> ErasureReport:
             "clicks on shelves": _delete(_of(subject, ImpressionClick, "clicked_at")),
             "products not to be shown": _delete(_of(subject, ForgottenProduct, "forgotten_at")),
         }
-    customer_ids = {*subject.user_ids, *([subject.customer.external_id] if subject.customer else [])}
+    customer_ids = {*subject.user_ids, *(customer.external_id for customer in subject.customers)}
     subjects.forget(
         subject.store.pk,
         anonymous_ids={*subject.anonymous_ids, *(visit.anonymous_id for visit in subject.shared_visits)},
         customer_ids=customer_ids,
     )
-    visits, rewritten = forget_in_models(subject.store.pk, _hashes(subject))
+    visits, rewritten = people_forget(store_id=subject.store.pk, hashes=_hashes(subject))
     return ErasureReport(
         deleted={**deleted, "visits in trained models": visits, "model versions written anew": rewritten}
     )
 
 
-def forget_in_models(store_id: int, hashes: list[int]) -> tuple[int, int]:
-    """Take these people's sessions out of every retained version: how many sessions, and in how many versions.
-
-    Tombstones come first, in all versions, then each version is written anew and the old files go: killed in between, a version already
-    answers without them and the next run goes on where this one was.
-    """
-    retained = list(ModelVersion.objects.for_store(store_id).order_by("number"))
-    root = model_folder.model_dir()
-    buried = sum(model_folder.forget(root / version.folder, hashes) for version in retained)
-    rewritten = 0
-    for version in retained:
-        try:
-            rewritten += _write_anew(version)
-        except UnreadableModel as error:
-            # Nothing can be served from it either; what cannot be read cannot be cleansed, so it goes.
-            log.warning("model.removed_at_erasure", store=store_id, version=version.number, reason=str(error))
-            remove(root / version.folder)
-    if buried or rewritten:
-        versions.bump(store_id, Part.MODEL)
-    return buried, rewritten
-
-
-def _write_anew(version: ModelVersion) -> bool:
-    root = model_folder.model_dir()
-    old = root / version.folder
-    if not (old / "erasure").exists():
-        return False
-    new = revise(old)
-    if new is None:
-        return False
-    version.folder = new.relative_to(root).as_posix()
-    version.erased_at = timezone.now()
-    version.save(update_fields=["folder", "erased_at"])
-    remove(old)
-    return True
-
-
 def _hashes(subject: Subject) -> list[int]:
+    """Owners of sessions in models. A version that was trained while the person was merged with another knows theirs under the
+    other's name: merges that were undone since count too, and the other's visits of that version go along."""
+    merges = merges_of(subject.store, subject.customer_ids)
+    customers = {*subject.customer_ids, *(merge.kept_id for merge in merges)}
     hashes = [owner_hash(subject.store.pk, "v", visitor_id) for visitor_id in subject.visitor_ids]
-    if subject.customer_id is not None:
-        hashes.append(owner_hash(subject.store.pk, "c", subject.customer_id))
-    return hashes
+    return [*hashes, *(owner_hash(subject.store.pk, "c", customer) for customer in sorted(customers))]
 
 
 def _of(subject: Subject, model: type[Any], time_field: str) -> QuerySet[Any]:
     """Rows of the customer, of devices that were only theirs, and of their own stretches of shared ones."""
     theirs = Q(visitor_id__in=subject.visitor_ids)
-    if subject.customer_id is not None:
-        theirs |= Q(customer_id=subject.customer_id)
+    theirs |= Q(customer_id__in=subject.customer_ids)
     for visit in subject.shared_visits:
         stretch = Q(visitor_id=visit.visitor_id, **{f"{time_field}__gte": visit.valid_from})
         if visit.valid_until is not None:
             stretch &= Q(**{f"{time_field}__lt": visit.valid_until})
-        theirs |= stretch & (Q(customer_id=None) | Q(customer_id=subject.customer_id))
+        theirs |= stretch & (Q(customer_id=None) | Q(customer_id__in=subject.customer_ids))
     rows: QuerySet[Any] = model.objects.for_store(subject.store).filter(theirs)
     return rows
 

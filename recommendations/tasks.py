@@ -3,6 +3,8 @@ from __future__ import annotations
 from celery import shared_task
 
 from accounts.models import Store
+from recommendations.selectors.training import stores_with_live_version
+from recommendations.training.catching_up import catch_up
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.run import AlreadyTraining, train
 from recommendations.training.watch import find_killed_runs
@@ -16,6 +18,13 @@ def train_store(store_id: int, trigger: str = "schedule") -> str:
     except (TooLittleData, AlreadyTraining) as reason:
         return str(reason)
     return f"version {trained.version.number}: {trained.version.state}"
+
+
+@shared_task(name="recommendations.catch_up_models", acks_late=False, max_retries=0)
+def catch_up_models() -> int:
+    """What ended since the last training reaches each live version; gives in how many something was new."""
+    stores = Store.objects.filter(pk__in=stores_with_live_version())
+    return sum(bool(caught and caught.is_news) for caught in map(catch_up, stores))
 
 
 @shared_task(name="recommendations.watch_training")

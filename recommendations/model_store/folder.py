@@ -5,6 +5,7 @@
         item_ids.npy item_offsets.npy   external ids in model order, UTF-8, one after the other
         <strategy>/<array>.npy          what `Strategy.arrays()` gave
         sessions/ erasure/              what it was trained on, and what of it was forgotten (`sessions.py`)
+        tail.npz                        what came since, for strategies that can append (`tail.py`)
 
 No pickles are written or read.
 """
@@ -25,8 +26,10 @@ from django.conf import settings
 import algorithms
 from algorithms import erasure
 from algorithms.types import Strategy, TrainingData
+from recommendations.model_store import tail as model_tail
 from recommendations.model_store.manifest import Manifest, StrategyEntry, UnreadableModel
 from recommendations.model_store.sessions import SessionFiles
+from recommendations.model_store.tail import Tail
 
 UNHASHED = frozenset({"model.json", "erasure"})
 
@@ -38,6 +41,9 @@ class StoredModel:
     manifest: Manifest
     item_ids: tuple[str, ...]
     strategies: Mapping[str, Strategy]
+    known_until: (
+        float  # Unix seconds; later than the manifest's `data_until` where it has caught up with the log
+    )
 
     @property
     def number(self) -> int:
@@ -80,8 +86,12 @@ def save(
     return final
 
 
-def load(folder: Path, *, verify: bool = True) -> StoredModel:
-    """Raises UnreadableModel. Forgotten sessions are taken out of every strategy before it is given away."""
+def load(folder: Path, *, verify: bool = True, with_tail: bool = False) -> StoredModel:
+    """Raises UnreadableModel. Forgotten sessions are taken out of every strategy before it is given away.
+
+    `with_tail` is for serving: strategies that can also know what came since the training. To be measured, a version is
+    read without it.
+    """
     manifest = Manifest.read(folder)
     try:
         if verify:
@@ -90,29 +100,46 @@ def load(folder: Path, *, verify: bool = True) -> StoredModel:
             name: _read_strategy(folder / name, name, entry) for name, entry in manifest.strategies.items()
         }
         item_ids = _read_items(folder)
-        strategies = _without_forgotten(folder, strategies)
+        tail = model_tail.read(folder) if with_tail else None
+        strategies = _up_to_date(folder, strategies, tail)
     except (OSError, ValueError, KeyError) as error:
         raise UnreadableModel(f"{folder} cannot be read: {error}") from error
-    return StoredModel(manifest, item_ids, strategies)
+    return StoredModel(manifest, item_ids, strategies, manifest.data_until if tail is None else tail.data.now)
+
+
+def read_items(folder: Path) -> tuple[Manifest, tuple[str, ...]]:
+    """A version's manifest and its external ids in model order, without its arrays. Raises UnreadableModel."""
+    manifest = Manifest.read(folder)
+    try:
+        return manifest, _read_items(folder)
+    except (OSError, ValueError) as error:
+        raise UnreadableModel(f"{folder} cannot be read: {error}") from error
 
 
 def forget(folder: Path, hashes: Sequence[int]) -> int:
     """Bury these people's sessions in a version; gives how many. 0 where the folder is gone."""
     if not (folder / "erasure").exists():
         return 0
-    return SessionFiles(folder).forget(hashes)
+    files = SessionFiles(folder)
+    with files.locked():
+        in_tail = model_tail.forget(folder, hashes)
+    return files.forget(hashes) + in_tail
 
 
 def count_sessions(folder: Path, hashes: Sequence[int]) -> int:
     """How many sessions of these people a version still knows as theirs. 0 where the folder is gone."""
     if not (folder / "erasure").exists():
         return 0
-    return int(np.isin(SessionFiles(folder).owners(), np.array(hashes, np.uint64)).sum())
+    tail = model_tail.read(folder)
+    trained = int(np.isin(SessionFiles(folder).owners(), np.array(hashes, np.uint64)).sum())
+    return trained + (0 if tail is None else tail.count(hashes))
 
 
-def _without_forgotten(folder: Path, strategies: dict[str, Strategy]) -> dict[str, Strategy]:
+def _up_to_date(folder: Path, strategies: dict[str, Strategy], tail: Tail | None) -> dict[str, Strategy]:
     files = SessionFiles(folder)
     forgotten = files.tombstones()
+    if tail is not None:
+        return model_tail.joined(strategies, tail, forgotten, files)
     if not forgotten.any():
         return strategies
     data = files.data()

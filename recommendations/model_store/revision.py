@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recommendations.model_store import folder as model_folder
+from recommendations.model_store import tail as model_tail
 from recommendations.model_store.sessions import SessionFiles
 
 
@@ -27,7 +28,11 @@ def revise(folder: Path) -> Path | None:
     manifest = replace(stored.manifest, revision=stored.manifest.revision + 1)
     # Session numbers stay what they are, so that owners still fit: a session without rows is an empty one.
     kept = data.without_sessions(forgotten)
-    return model_folder.save(manifest, stored.item_ids, stored.strategies, kept, owners)
+    new = model_folder.save(manifest, stored.item_ids, stored.strategies, kept, owners)
+    with files.locked():
+        if (tail := model_tail.read(folder)) is not None:
+            model_tail.write(new, tail)
+    return new
 
 
 def remove(folder: Path) -> None:

@@ -68,7 +68,7 @@ class SessionFiles:
     def forget(self, hashes: Collection[int]) -> int:
         """Bury the sessions of these people; gives how many were buried now. Harmless to repeat."""
         erasure = self.folder / "erasure"
-        with _locked(erasure):
+        with self.locked():
             owners = np.load(erasure / "owners.npy")
             theirs = np.isin(owners, np.array(list(hashes), np.uint64))
             if not theirs.any():
@@ -80,6 +80,13 @@ class SessionFiles:
             _replace(erasure / "owners.npy", owners)
             return int(theirs.sum())
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Two that take people out of a version at once must not undo each other."""
+        with (self.folder / "erasure" / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
 
 def _replace(path: Path, values: Array) -> None:
     partial = path.with_suffix(".partial")
@@ -88,11 +95,3 @@ def _replace(path: Path, values: Array) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Two erasures at once must not undo each other."""
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

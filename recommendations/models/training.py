@@ -46,6 +46,12 @@ class ModelVersion(StoreScoped):
     erased_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When a person's sessions were last taken out of it."
     )
+    caught_up_until = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Visits that ended before were joined to it since it was trained.",
+    )
 
     class Meta:
         ordering = ["-number"]

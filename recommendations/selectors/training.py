@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from catalog.models import Product
-from recommendations.models import BlendVersion, Placement
+from recommendations.models import BlendVersion, ModelVersion, Placement
 from recommendations.serving.configuration import BlendSettings, blend_settings
 from recommendations.training.item_features import CatalogueItem
 
@@ -19,6 +19,11 @@ def catalogue_items(store_id: int) -> list[CatalogueItem]:
     """All products, by primary key: what is not sold any more still tells what is liked together."""
     rows = Product.objects.for_store(store_id).order_by("pk").values_list(*_FIELDS)
     return [_catalogue_item(*row) for row in rows.iterator(chunk_size=5000)]
+
+
+def stores_with_live_version() -> list[int]:
+    rows = ModelVersion.all_stores.filter(state=ModelVersion.State.LIVE)
+    return list(rows.order_by("store_id").values_list("store_id", flat=True))
 
 
 def _catalogue_item(

@@ -46,11 +46,12 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class LiveVersion:
-    """The live row as the process knows it: another folder, number or erasure means that the model must be read again."""
+    """The live row as the process knows it: a difference means that the model must be read again."""
 
     number: int
     folder: str
     erased_at: datetime | None
+    caught_up_until: datetime | None
 
 
 class StoreState:
@@ -165,7 +166,9 @@ class StoreState:
 
     def _swap(self, live: LiveVersion) -> None:
         """Needs no database: what it reads are files and what the process already holds."""
-        model, missing = _load(live)
+        # Files that this process has verified are not read through again only because visits were joined to them.
+        is_verified = self._live is not None and self._live.folder == live.folder
+        model, missing = _load(live, verify=not is_verified)
         if model is not None:
             warm(model)
         with self._lock:
@@ -203,15 +206,16 @@ _NO_MODEL = "no model has been published yet"
 
 def _live_version(store_id: int) -> LiveVersion | None:
     rows = ModelVersion.objects.for_store(store_id).filter(state=ModelVersion.State.LIVE)
-    row = rows.values_list("number", "folder", "erased_at").first()
+    row = rows.values_list("number", "folder", "erased_at", "caught_up_until").first()
     return None if row is None else LiveVersion(*row)
 
 
-def _load(live: LiveVersion | None) -> tuple[StoredModel | None, str]:
+def _load(live: LiveVersion | None, verify: bool = True) -> tuple[StoredModel | None, str]:
     if live is None:
         return None, _NO_MODEL
     try:
-        return model_folder.load(model_folder.model_dir() / live.folder), ""
+        folder = model_folder.model_dir() / live.folder
+        return model_folder.load(folder, verify=verify, with_tail=True), ""
     except UnreadableModel as error:
         log.error("model.unreadable", version=live.number, reason=str(error))
         return None, f"version {live.number} cannot be read"

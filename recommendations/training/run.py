@@ -21,6 +21,7 @@ from recommendations.model_store.manifest import Manifest, UnreadableModel
 from recommendations.models import ModelVersion, TrainingRun
 from recommendations.selectors.event_weights import event_weights
 from recommendations.selectors.training import catalogue_items, measured_blend
+from recommendations.services.model_forget import late_forget
 from recommendations.services.model_publish import make_live
 from recommendations.training.fitting import Fitted, fit_and_measure
 from recommendations.training.heartbeat import Heartbeat
@@ -122,21 +123,26 @@ def _save(store: Store, prepared: Prepared, fitted: Fitted, recipe: Recipe, seed
         user_features=prepared.user_features.names,
     )
     model_folder.save(manifest, prepared.item_ids, fitted.strategies, data, prepared.owners)
-    with transaction.atomic():
-        version = ModelVersion.objects.create(
-            store=store,
-            number=number,
-            state=ModelVersion.State.CANDIDATE if fitted.verdict.needs_person else ModelVersion.State.REFUSED,
-            folder=model_folder.relative_folder(store.pk, number),
-            data_from=_moment(manifest.data_from),
-            data_until=_moment(manifest.data_until),
-            event_count=len(data),
-            item_count=data.n_items,
-            metrics=fitted.metrics,
-            parameters=settings,
-            gate_reason=fitted.verdict.reason[:500],
-        )
-        if fitted.verdict.is_open:
+    verdict = fitted.verdict
+    version = ModelVersion.objects.create(
+        store=store,
+        number=number,
+        state=ModelVersion.State.CANDIDATE
+        if verdict.is_open or verdict.needs_person
+        else ModelVersion.State.REFUSED,
+        folder=model_folder.relative_folder(store.pk, number),
+        data_from=_moment(manifest.data_from),
+        data_until=_moment(manifest.data_until),
+        event_count=len(data),
+        item_count=data.n_items,
+        metrics=fitted.metrics,
+        parameters=settings,
+        gate_reason=verdict.reason[:500],
+    )
+    # From here on an erasure sees the version; who was erased before, while it was made, is taken out now.
+    late_forget(version=version, since=data.now)
+    if verdict.is_open:
+        with transaction.atomic():
             make_live(version)
     return version
 

@@ -99,10 +99,10 @@ def test_a_pair_known_from_one_customer_vanishes_from_every_retained_version(
         assert set(pair_scores(model_dir / version.folder).values()) == {0.0}
         assert version.erased_at is not None
         owners = SessionFiles(model_dir / version.folder).owners()
-        assert owner_hash(busy_shop.store.pk, "c", subject.customer_id or 0) not in owners
+        assert owner_hash(busy_shop.store.pk, "c", subject.customer_ids[0]) not in owners
     assert not list(privacy._in_models(subject))
     # The old files are gone, and what stays verifies.
-    assert {path.name for path in (model_dir / str(busy_shop.store.pk)).iterdir()} == {"1r1", "2r1"}
+    assert {path.name for path in (model_dir / str(busy_shop.store.pk)).iterdir()} == {"1r1", "2r1", "forgotten.jsonl"}
 
 
 def test_erasing_somebody_changes_nothing_for_the_others(busy_shop: Shop, model_dir: Path) -> None:
