@@ -16,7 +16,11 @@ from django.views.decorators.http import condition, require_safe
 _FOLDER: Final = Path(__file__).parent / "static" / "etalage"
 # Nothing else of the folder is for pages of shops.
 NAMES: Final = frozenset(
-    {"datalayer.js", *(f"tracking/{path.name}" for path in (_FOLDER / "tracking").glob("*.js"))}
+    ["datalayer.js"]
+    + [
+        f"tracking/{name}.js"
+        for name in ("adobe", "consent-signals", "google", "layers", "mapping", "push-watch", "values")
+    ]
 )
 
 

@@ -151,7 +151,9 @@ function xdmLine(item) {
 
 const xdmCurrency = (all) => first(all.commerce?.order?.currencyCode, list(all.productListItems)[0]?.currencyCode);
 
-const eachXdm = (all) => list(all.productListItems).map((item) => ({ ...xdmLine(item), currency: first(item.currencyCode, xdmCurrency(all)) }));
+function eachXdm(all) {
+  return list(all.productListItems).map((item) => ({ ...xdmLine(item), currency: first(item.currencyCode, xdmCurrency(all)) }));
+}
 
 function xdmLines(all) {
   return { products: list(all.productListItems).map(xdmLine), currency: xdmCurrency(all), cart_id: text(all.commerce?.cart?.cartID) };

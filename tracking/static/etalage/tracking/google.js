@@ -51,6 +51,7 @@ export class GoogleState {
   /** Merge as Tag Manager does: objects into each other, anything else replaces; `ecommerce` is never mixed with an older one. */
   take(push) {
     for (const [key, value] of Object.entries(push)) {
+      if (key === "event") continue;
       if (key === "ecommerce") this.data.ecommerce = push.event ? null : value;
       else merge(this.data, key.split("."), value);
     }
@@ -160,7 +161,9 @@ function listViewed(data) {
   return { ...listOf(data, items[0]), category: isOne ? lines[0]?.category : undefined, products: lines, currency: first(data.currency, items[0]?.currency) };
 }
 
-const searched = (data) => (typeof data.search_term === "string" ? { query: data.search_term } : []);
+function searched(data) {
+  return typeof data.search_term === "string" ? { query: data.search_term } : [];
+}
 
 /** GA4's value leaves tax and shipping out, as our `revenue` does. */
 function order(data) {
