@@ -52,7 +52,7 @@ class Exchange:
 
 @dataclass
 class Line:
-    """`url` stands in for Etalage's. `exchanges` are the requests so far, preflights left out."""
+    """`url` stands in for Etalage's. `exchanges` are the requests so far."""
 
     url: str
     target: str
@@ -84,9 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._read()
         status, headers, answer = self._ask(body)
         fault = self.line.faults.popleft() if self.command == "POST" and self.line.faults else None
-        if self.command != "OPTIONS":
-            answered = status if fault is None else fault.status
-            self._note(body, status, answered)
+        self._note(body, status, status if fault is None else fault.status)
         if fault is None:
             return self._answer(status, headers, answer)
         if fault.status == 0:

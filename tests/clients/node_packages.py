@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 90
 def require_packages() -> None:
     """Fails where `make test` has not brought the packages: a test that is left out proves nothing."""
     if not (PACKAGES / ".installed").exists():
-        pytest.fail(f"The npm packages are missing: run `make setup-clients`.")
+        pytest.fail("The npm packages are missing: run `make setup-clients`.")
 
 
 def node_path() -> str:
