@@ -35,6 +35,7 @@ class Subject:
 
     `visitor_ids` and `anonymous_ids` are devices that only ever were this person's: everything of them belongs to the
     person. A device that another customer used too is in `shared_visits`, and only its intervals are this person's.
+    `customer` is the record that was asked about; `merged_customers` are the person's others, declared so by staff.
     """
 
     store: Store
@@ -44,10 +45,16 @@ class Subject:
     user_ids: tuple[str, ...] = ()
     emails: tuple[str, ...] = ()
     shared_visits: tuple[VisitInterval, ...] = ()
+    merged_customers: tuple[Customer, ...] = ()
 
     @property
-    def customer_id(self) -> int | None:
-        return self.customer.pk if self.customer else None
+    def customers(self) -> tuple[Customer, ...]:
+        """Every record of the person; none for a browser that stands for nobody else."""
+        return (self.customer, *self.merged_customers) if self.customer else ()
+
+    @property
+    def customer_ids(self) -> tuple[int, ...]:
+        return tuple(customer.pk for customer in self.customers)
 
 
 @dataclass(frozen=True)

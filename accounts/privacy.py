@@ -21,20 +21,31 @@ from accounts.personal_data import (
     classify_valkey_keys,
     register,
 )
+from accounts.selectors.origins import field_origins
+from accounts.selectors.persons import merges_of, records_of
 from accounts.services.logins import history_anonymise, is_staff_member, login_attempts_forget, login_delete
 
 PROCESSOR = "accounts"
 
 
 def export(subject: Subject) -> Iterable[ExportTable]:
-    customer = subject.customer
-    if customer is not None:
+    if subject.customers:
+        yield ExportTable("profile", "What is known about you.", map(_profile, subject.customers))
         yield ExportTable(
-            "profile", "What is known about you, and where each value came from.", [_profile(customer)]
+            "profile_sources", "Who said what about you, and which of it counts.", _sources(subject)
         )
-        identifiers = vault.get_all(customer)
-        rows = [{"field": field, "value": value} for field, value in sorted(identifiers.items())]
+        identifiers = vault.get_many(subject.store, subject.customer_ids)
+        # Which record it stands in says something only where there are several.
+        of_record = len(subject.customers) > 1
+        rows = [
+            {"field": field, "value": value} | ({"customer_id": customer.external_id} if of_record else {})
+            for customer in subject.customers
+            for field, value in sorted(identifiers.get(customer.pk, {}).items())
+        ]
         yield ExportTable("identifiers", "Your name and how to reach you. Kept encrypted.", rows)
+        yield ExportTable(
+            "merges", "Which of your records the shop declared to be one person's.", _merges(subject)
+        )
     yield ExportTable("devices", "Browsers and apps that were recognised as yours.", list(_devices(subject)))
     yield ExportTable(
         "logins", "Your account in the shop.", [_login(user) for user in _shopper_logins(subject)]
@@ -52,6 +63,34 @@ def _profile(customer: Customer) -> dict[str, Any]:
         "created_at": customer.created_at,
         "updated_at": customer.updated_at,
     }
+
+
+def _sources(subject: Subject) -> Iterator[dict[str, Any]]:
+    """A row for each word: first the one that counts, then what others said."""
+    for origin in field_origins(records_of(subject.customers[0])):
+        for word in (origin.word, *origin.others):
+            yield {
+                "field": origin.label,
+                "value": None if origin.is_identifier else word.value,
+                "because": word.plain,
+                "where": word.origin,
+                "said_at": word.at,
+                "confidence": word.confidence,
+                "counts": word is origin.word,
+            }
+
+
+def _merges(subject: Subject) -> Iterator[dict[str, Any]]:
+    own = set(subject.customer_ids)
+    for merge in merges_of(subject.store, own):
+        # Of somebody who turned out to be another person nothing is told, not even their id.
+        yield {
+            "record": merge.kept.external_id if merge.kept_id in own else "",
+            "declared_the_same": merge.merged.external_id if merge.merged_id in own else "",
+            "merged_at": merge.merged_at,
+            "reason": merge.reason,
+            "undone_at": merge.undone_at,
+        }
 
 
 def _devices(subject: Subject) -> Iterator[dict[str, Any]]:
@@ -105,16 +144,14 @@ def erase(subject: Subject) -> ErasureReport:
             map(login_attempts_forget, subject.emails)
         )
     renamed = 0
-    if subject.customer is not None:
-        customer = Customer.objects.for_store(subject.store).filter(pk=subject.customer.pk).first()
-        if customer is not None:
-            renamed += history_anonymise(customer)
-            deleted["vault entries"] = vault.destroy(customer)
-            deleted["identity links"] = (
-                IdentityLink.objects.for_store(subject.store).filter(customer=customer).delete()[0]
-            )
-            customer.delete()
-            deleted["customers"] = 1
+    customers = Customer.objects.for_store(subject.store).filter(pk__in=subject.customer_ids)
+    for customer in customers:
+        renamed += history_anonymise(customer)
+        deleted["vault entries"] = deleted.get("vault entries", 0) + vault.destroy(customer)
+        links = IdentityLink.objects.for_store(subject.store).filter(customer=customer)
+        deleted["identity links"] = deleted.get("identity links", 0) + links.delete()[0]
+        customer.delete()
+        deleted["customers"] = deleted.get("customers", 0) + 1
     visitors = Visitor.objects.for_store(subject.store).filter(pk__in=subject.visitor_ids)
     renamed += history_anonymise(*visitors)
     deleted["visitors"] = len(visitors)

@@ -55,16 +55,14 @@ def _proofs(subject: Subject) -> QuerySet[ConsentPayload]:
         customer_pseudonym__in=digests[IdentifierKind.USER_ID]
     )
     of_person |= Q(record__in=_states(subject).values("record"))
-    if subject.customer_id is not None:
-        of_person |= Q(customer_id=subject.customer_id)
+    of_person |= Q(customer_id__in=subject.customer_ids)
     return ConsentPayload.objects.for_store(subject.store).filter(of_person)
 
 
 def _requests(subject: Subject) -> QuerySet[DataSubjectRequest]:
     digests = [digest for of_kind in _digests(subject).values() for digest in of_kind]
     of_person = Q(subject_pseudonym__in=digests)
-    if subject.customer_id is not None:
-        of_person |= Q(customer_id=subject.customer_id)
+    of_person |= Q(customer_id__in=subject.customer_ids)
     return DataSubjectRequest.objects.for_store(subject.store).filter(of_person)
 
 
@@ -73,7 +71,7 @@ def _mentions(subject: Subject) -> QuerySet[AuditPayload]:
     ids = [
         *subject.user_ids,
         *subject.anonymous_ids,
-        *([str(subject.customer.public_id)] if subject.customer else []),
+        *(str(customer.public_id) for customer in subject.customers),
     ]
     log = AuditPayload.objects.for_store(subject.store).annotate(written=Cast("details", CharField()))
     named = Q(pk__in=[])

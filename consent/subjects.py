@@ -12,15 +12,9 @@ from consent.pseudonyms import IdentifierKind, pseudonym
 
 
 def subject_to_json(subject: Subject) -> dict[str, Any]:
-    customer = subject.customer
     return {
-        "customer": {
-            "id": customer.pk,
-            "external_id": customer.external_id,
-            "public_id": str(customer.public_id),
-        }
-        if customer
-        else None,
+        "customer": _customer_to_json(subject.customer) if subject.customer else None,
+        "merged_customers": [_customer_to_json(customer) for customer in subject.merged_customers],
         "visitor_ids": list(subject.visitor_ids),
         "anonymous_ids": list(subject.anonymous_ids),
         "user_ids": list(subject.user_ids),
@@ -37,18 +31,31 @@ def subject_to_json(subject: Subject) -> dict[str, Any]:
     }
 
 
+def _customer_to_json(customer: Customer) -> dict[str, Any]:
+    return {
+        "id": customer.pk,
+        "external_id": customer.external_id,
+        "public_id": str(customer.public_id),
+    }
+
+
+def _customer_from_json(store: Store, known: dict[str, Any]) -> Customer:
+    customer = Customer.objects.for_store(store).filter(pk=known["id"]).first()
+    return customer or Customer(
+        pk=known["id"], store=store, external_id=known["external_id"], public_id=known["public_id"]
+    )
+
+
 def subject_from_json(store: Store, content: dict[str, Any]) -> Subject:
-    """The customer is as the database has them, or, once deleted, a row in memory with their ids."""
+    """Customers are as the database has them, or, once deleted, rows in memory with their ids."""
     known = content["customer"]
-    customer = None
-    if known:
-        customer = Customer.objects.for_store(store).filter(pk=known["id"]).first()
-        customer = customer or Customer(
-            pk=known["id"], store=store, external_id=known["external_id"], public_id=known["public_id"]
-        )
     return Subject(
         store=store,
-        customer=customer,
+        customer=_customer_from_json(store, known) if known else None,
+        # Requests that were taken before customers could be merged do not say it.
+        merged_customers=tuple(
+            _customer_from_json(store, merged) for merged in content.get("merged_customers", [])
+        ),
         visitor_ids=tuple(content["visitor_ids"]),
         anonymous_ids=tuple(content["anonymous_ids"]),
         user_ids=tuple(content["user_ids"]),

@@ -35,9 +35,7 @@ def export(subject: Subject) -> Iterable[ExportTable]:
 
 def _keys(subject: Subject) -> list[str]:
     keys = [profile_store.visitor_key(visitor_id) for visitor_id in subject.visitor_ids]
-    return (
-        [*keys, profile_store.customer_key(subject.customer_id)] if subject.customer_id is not None else keys
-    )
+    return [*keys, *map(profile_store.customer_key, subject.customer_ids)]
 
 
 def _rows(subject: Subject) -> Iterator[dict[str, Any]]:
@@ -73,8 +71,8 @@ def erase(subject: Subject) -> ErasureReport:
         key = profile_store.visitor_key(visit.visitor_id)
         until = visit.valid_until.timestamp() if visit.valid_until else math.inf
         events += profile_store.forget_between(store_id, key, visit.valid_from.timestamp(), until)
-        if subject.customer_id is not None:
-            events += profile_store.forget_customer_events(store_id, key, subject.customer_id)
+        for customer_id in subject.customer_ids:
+            events += profile_store.forget_customer_events(store_id, key, customer_id)
     return ErasureReport(deleted={"profiles": deleted, "recent events of shared devices": events})
 
 

@@ -15,7 +15,7 @@ import structlog
 from django.db import Error
 from redis.exceptions import ResponseError
 
-from accounts.models import Customer, IdentityLink, Store, Visitor
+from accounts.models import Customer, IdentityLink, PersonRecord, Store, Visitor
 from accounts.valkey import ValkeyUnavailable
 from profiles import store as profile_store
 from profiles.events import RecentEvent
@@ -35,23 +35,23 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Whose events make the profile: those that name the customer, and those of the stretches that name
-    nobody else."""
+    """Whose events make the profile: those that name the customer (in any record of theirs: merged ones have
+    several), and those of the stretches that name nobody else."""
 
-    customer_id: int | None
+    customer_ids: tuple[int, ...]
     stretches: tuple[Stretch, ...]
 
     def has(self, visitor_id: int, event: RecentEvent) -> bool:
-        if event.customer_id is not None and self.customer_id is not None:
-            return event.customer_id == self.customer_id
+        if event.customer_id is not None and self.customer_ids:
+            return event.customer_id in self.customer_ids
         return any(
             stretch.visitor_id == visitor_id and stretch.since <= event.occurred_at < stretch.until
             for stretch in self.stretches
         )
 
 
-LogReader = Callable[[int, Sequence[int], int | None, float], "list[tuple[int | None, RecentEvent]]"]
-"""(store id, visitor ids, customer id, timeout in seconds) → (visitor id or None, event). Raises django.db.Error."""
+LogReader = Callable[[int, Sequence[int], Sequence[int], float], "list[tuple[int | None, RecentEvent]]"]
+"""(store id, visitor ids, customer ids, timeout in seconds) → (visitor id or None, event). Raises django.db.Error."""
 
 _log_reader: LogReader | None = None
 
@@ -86,13 +86,14 @@ def profile_for(
         who = who_is(store_id, visitor_id, customer_id)
     except Error:
         log.warning("profile.links_unreadable", exc_info=True)
-        who = Who(customer_id, (Stretch(visitor_id),) if visitor_id is not None else ())
+        named = () if customer_id is None else (customer_id,)
+        who = Who(named, (Stretch(visitor_id),) if visitor_id is not None else ())
     return profile_of(store_id, who, now=moment, deadline=deadline)
 
 
 def profile_of(store_id: int, who: Who, *, now: float, deadline: float | None = None) -> Profile:
     """The same for who has asked `who_is` before and kept the answer: no query where Valkey has the profile."""
-    if not who.stretches and who.customer_id is None:
+    if not who.stretches and not who.customer_ids:
         return EMPTY
     events = _from_valkey(store_id, who)
     if events is not None:
@@ -101,14 +102,24 @@ def profile_of(store_id: int, who: Who, *, now: float, deadline: float | None = 
     return fold(events, now, source="log") if events is not None else EMPTY
 
 
-def who_is(store_id: int, visitor_id: int | None, customer_id: int | None) -> Who:
-    """The stretches of a shopper: a visitor's own time, or all that a customer is linked to. One query; none
-    without a customer."""
+def who_is(
+    store_id: int,
+    visitor_id: int | None,
+    customer_id: int | None,
+    *,
+    record_ids: Sequence[int] | None = None,
+) -> Who:
+    """The stretches of a shopper: a visitor's own time, or all that a customer is linked to. Two queries, one
+    where the customer's records are known already; none without a customer."""
     if customer_id is None:
-        return Who(None, (Stretch(visitor_id),) if visitor_id is not None else ())
+        return Who((), (Stretch(visitor_id),) if visitor_id is not None else ())
+    if record_ids is None:
+        people = PersonRecord.objects.for_store(store_id).filter(person__records__customer=customer_id)
+        record_ids = sorted({customer_id, *people.values_list("customer_id", flat=True)})
+    records = tuple(record_ids)
     own = (
         IdentityLink.objects.for_store(store_id)
-        .filter(customer_id=customer_id, undone_at=None)
+        .filter(customer_id__in=records, undone_at=None)
         .values("visitor_id")
     )
     links = (
@@ -117,22 +128,18 @@ def who_is(store_id: int, visitor_id: int | None, customer_id: int | None) -> Wh
         .order_by("valid_from", "pk")
     )
     rows = list(links.values_list("visitor_id", "customer_id", "valid_from", "valid_until"))
-    owners: dict[int, set[int]] = {}
-    for linked, owner, _, _ in rows:
-        owners.setdefault(linked, set()).add(owner)
-    stretches = [
-        Stretch(
-            linked,
-            # What a browser did before its only customer identified there was them.
-            -math.inf if len(owners[linked]) == 1 else valid_from.timestamp(),
-            valid_until.timestamp() if valid_until else math.inf,
-        )
-        for linked, owner, valid_from, valid_until in rows
-        if owner == customer_id
-    ]
-    if visitor_id is not None and visitor_id not in owners:
+    # What a browser did before its only customer first identified there was them; after a log-out it is nobody's.
+    shared = {linked for linked, owner, _, _ in rows if owner not in records}
+    begun: set[int] = set()
+    stretches = []
+    for linked, owner, valid_from, valid_until in rows:
+        if owner in records:
+            since = valid_from.timestamp() if linked in shared | begun else -math.inf
+            stretches.append(Stretch(linked, since, valid_until.timestamp() if valid_until else math.inf))
+        begun.add(linked)
+    if visitor_id is not None and visitor_id not in begun:
         stretches.append(Stretch(visitor_id))
-    return Who(customer_id, tuple(stretches))
+    return Who(records, tuple(stretches))
 
 
 def _keys(who: Who) -> list[tuple[int | None, str]]:
@@ -140,9 +147,7 @@ def _keys(who: Who) -> list[tuple[int | None, str]]:
     keys: list[tuple[int | None, str]] = [
         (visitor_id, profile_store.visitor_key(visitor_id)) for visitor_id in visitors
     ]
-    return (
-        [*keys, (None, profile_store.customer_key(who.customer_id))] if who.customer_id is not None else keys
-    )
+    return [*keys, *((None, profile_store.customer_key(customer_id)) for customer_id in who.customer_ids)]
 
 
 def _from_valkey(store_id: int, who: Who) -> list[RecentEvent] | None:
@@ -168,7 +173,7 @@ def _from_log(store_id: int, who: Who, deadline: float | None) -> list[RecentEve
         return None
     visitors = list(dict.fromkeys(stretch.visitor_id for stretch in who.stretches))
     try:
-        found = _log_reader(store_id, visitors, who.customer_id, timeout_seconds)
+        found = _log_reader(store_id, visitors, who.customer_ids, timeout_seconds)
     except Error:
         log.warning("profile.log_unreadable", exc_info=True)
         return None

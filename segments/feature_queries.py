@@ -15,11 +15,13 @@ from consent.selectors.denied import DENIED_NOW_CTE, permitted_now_sql
 SESSION_GAP_MINUTES: Final = 30
 HISTORY_DAYS: Final = 365
 
+# Of merged customers the kept record; the links of `identity` name it already.
 _WHO: Final = """
-    COALESCE({alias}.customer_id, identity.customer_id) AS customer_id,
+    COALESCE(record.person_id, {alias}.customer_id, identity.customer_id) AS customer_id,
     CASE WHEN COALESCE({alias}.customer_id, identity.customer_id) IS NULL THEN {alias}.visitor_id END AS visitor_id
 """
 _JOIN_IDENTITY: Final = """
+    LEFT JOIN accounts_personrecord record ON record.customer_id = {alias}.customer_id
     LEFT JOIN identity ON identity.visitor_id = {alias}.visitor_id
          AND {alias}.{moment} >= identity.valid_from AND {alias}.{moment} < identity.valid_until
 """
@@ -133,10 +135,15 @@ SELECT customer.id, customer.birth_year, customer.gender, customer.country, cust
                (array_agg(visitor.country ORDER BY visitor.last_seen_at DESC) FILTER (WHERE visitor.country <> ''))[1] AS country,
                (array_agg(visitor.device ORDER BY visitor.last_seen_at DESC) FILTER (WHERE visitor.device <> ''))[1] AS device
           FROM accounts_identitylink link JOIN accounts_visitor visitor ON visitor.id = link.visitor_id
-         WHERE link.customer_id = customer.id AND link.undone_at IS NULL
+         WHERE link.undone_at IS NULL
+           AND (link.customer_id = customer.id
+                OR link.customer_id IN (SELECT kin.customer_id FROM accounts_personrecord kin WHERE kin.person_id = customer.id))
        ) browser ON true
  WHERE customer.store_id = %(store)s AND (customer.id = ANY(%(known)s) OR decision.granted & %(purpose)s <> 0)
    AND NOT customer.is_personalisation_paused AND customer.id NOT IN (SELECT id FROM denied_customer)
+   AND NOT EXISTS (SELECT 1 FROM accounts_personrecord record WHERE record.customer_id = customer.id AND record.person_id <> customer.id)
+   AND NOT EXISTS (SELECT 1 FROM accounts_personrecord kin JOIN accounts_customer paused ON paused.id = kin.customer_id
+                    WHERE kin.person_id = customer.id AND paused.is_personalisation_paused)
 """
 
 VISITORS: Final = """

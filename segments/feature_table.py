@@ -1,4 +1,4 @@
-"""Features of all shoppers of a store as columns, computed from the log and its folds in five set-based queries."""
+"""Features of all shoppers of a store as columns, computed from the log and its folds in a handful of set-based queries."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 from django.db import connection
 from numpy.typing import NDArray
 
-from accounts.models import Store
+from accounts.models import Customer, Store
+from accounts.selectors.persons import persons, views
 from algorithms.rfm import DAY_SECONDS, RFM, churned
 from catalog.money import currency_digits
 from consent.purposes import Purpose
@@ -75,6 +76,7 @@ def feature_table(store: Store, now: datetime) -> FeatureTable:
             queries.CUSTOMERS, {**parameters, "known": [customer for customer, _ in seen if customer]}
         )
     }
+    _view_merged(store, customers)
     visitors = {
         row[0]: row[1:]
         for row in _rows(
@@ -94,6 +96,17 @@ def feature_table(store: Store, now: datetime) -> FeatureTable:
         np.array([visitor for _, visitor in keys], dtype=np.int64),
         columns,
     )
+
+
+def _view_merged(store: Store, customers: dict[int, tuple[Any, ...]]) -> None:
+    """Of customers with several records: the best value of each field over all of them."""
+    named = {person for person in persons(store).values() if person in customers}
+    for person in views(store, Customer.objects.for_store(store).filter(pk__in=named)) if named else []:
+        opened_at = person.account_created_at or person.created_at
+        customers[person.pk] = (
+            person.birth_year, person.gender, person.country, person.region, person.city, person.language, person.device,
+            person.loyalty_status, person.interests, opened_at.timestamp(), *customers[person.pk][10:],
+        )  # fmt: skip
 
 
 def _rows(query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

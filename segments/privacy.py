@@ -30,9 +30,8 @@ def export(subject: Subject) -> Iterable[ExportTable]:
 
 
 def _rows(subject: Subject) -> Iterator[dict[str, Any]]:
-    theirs = Q(customer_id=subject.customer_id) if subject.customer_id else Q(pk__in=[])
     rows = SegmentMembership.objects.for_store(subject.store).filter(
-        theirs | Q(visitor_id__in=subject.visitor_ids)
+        Q(customer_id__in=subject.customer_ids) | Q(visitor_id__in=subject.visitor_ids)
     )
     for row in rows.select_related("segment").order_by("segment__priority", "pk"):
         yield {
@@ -46,9 +45,8 @@ def _rows(subject: Subject) -> Iterator[dict[str, Any]]:
 
 
 def erase(subject: Subject) -> ErasureReport:
-    customers = [subject.customer_id] if subject.customer_id else []
     count = memberships_forget(
-        store_id=subject.store.pk, customer_ids=customers, visitor_ids=subject.visitor_ids
+        store_id=subject.store.pk, customer_ids=subject.customer_ids, visitor_ids=subject.visitor_ids
     )
     return ErasureReport(deleted={"segment memberships": count})
 

@@ -8,10 +8,10 @@ from accounts.scoping import StoreScoped
 
 
 class ProfileStatement(StoreScoped):
-    """What one source last said of one field of a customer. The best source's statement is the customer's value.
+    """What a weaker source last said of a field whose value in force came from a better one (`Customer.field_sources`).
 
-    A weaker source's statement is kept, so that people can see who said what; it never overwrites. Of a direct identifier
-    the vault holds the one value in force: its statements say only who spoke and when, and `value` is null.
+    Kept, so that people can see who said what; it never overwrites. Of a direct identifier the vault holds the one value in
+    force: its statements say only who spoke and when, and `value` is null.
     """
 
     customer = models.ForeignKey("accounts.Customer", on_delete=models.CASCADE, related_name="statements")

@@ -157,11 +157,12 @@ class IdentityMap:
 
     def people(self, customer: NDArray[np.int64]) -> NDArray[np.int64]:
         """The kept record of each customer id; ids of who has one record, and 0, stay as they are."""
-        resolved = customer
-        for record, person in self.persons.items():
-            if record != person:
-                resolved = np.where(customer == record, person, resolved)
-        return resolved
+        if not self.persons or not len(customer):
+            return customer
+        records = np.array(sorted(self.persons), dtype=np.int64)
+        named = np.array([self.persons[record] for record in records.tolist()], dtype=np.int64)
+        position = np.minimum(np.searchsorted(records, customer), len(records) - 1)
+        return np.where(records[position] == customer, named[position], customer)
 
     def resolve(self, visitor: NDArray[np.int64], at: NDArray[np.float64]) -> NDArray[np.int64]:
         """Customer id of each (visitor id, Unix seconds), (m,) int64; -1 where it was nobody known."""

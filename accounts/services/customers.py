@@ -1,18 +1,19 @@
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from accounts import shopper_changes
 from accounts.identifiers import is_forbidden_id
-from accounts.models.customer import PROFILE_FIELDS, RANK, Customer, ProfileSource
+from accounts.models.customer import PROFILE_FIELDS, Customer, ProfileSource
+from accounts.models.statement import ProfileStatement
 from accounts.models.store import Store
+from accounts.services.statements import Told, statements_keep, take
 
 _FIND = "SELECT external_id, id FROM accounts_customer WHERE store_id = %s AND external_id = ANY(%s)"
 
@@ -67,17 +68,21 @@ def customer_upsert(
     profile: Mapping[str, Any] | None = None,
     source: ProfileSource = ProfileSource.CRM,
     at: datetime | None = None,
+    origin: str = "",
+    confidence: Mapping[str, float] | None = None,
 ) -> Customer:
     """Make the customer or bring their profile up to date, field by field.
 
     A field is taken unless it came from a better source (declared > CRM > inferred) or, from the same source, later than
-    `at` (default now). A value that the customer emptied stays empty. Raises ValueError for an id that names nobody or an
-    unknown field, ValidationError for a value that does not fit.
+    `at` (default now); what a weaker source says is kept beside it. A value that the customer emptied stays empty. `origin`
+    says in plain words where it was said, `confidence` (field → 0 to 1) how sure a guess is. Raises ValueError for an id that
+    names nobody or an unknown field, ValidationError for a value that does not fit.
     """
     with connection.cursor() as cursor:
         customer_id = customers_get_or_create(cursor, store.pk, [external_id])[external_id]
     customer = Customer.objects.for_store(store).select_for_update(no_key=True).get(pk=customer_id)
-    if taken := _apply(customer, profile or {}, ProfileSource(source), at or timezone.now()):
+    told = Told(profile or {}, ProfileSource(source), at or timezone.now(), origin, confidence or {})
+    if taken := _take_all([customer], {customer.pk: told}).get(customer.pk):
         customer.save(update_fields=[*taken, "field_sources", "updated_at"])
         shopper_changes.changed(store.pk, customer_ids=[external_id])
     return customer
@@ -90,6 +95,8 @@ def customers_upsert(
     profiles: Mapping[str, Mapping[str, Any]],
     source: ProfileSource = ProfileSource.CRM,
     at: datetime | None = None,
+    origin: str = "",
+    confidence: Mapping[str, Mapping[str, float]] | None = None,
 ) -> int:
     """`customer_upsert` for many, {external id: profile}, in a handful of queries. Gives how many profiles changed.
 
@@ -99,11 +106,20 @@ def customers_upsert(
     with connection.cursor() as cursor:
         ids = customers_get_or_create(cursor, store.pk, profiles)
     rows = Customer.objects.for_store(store).filter(pk__in=ids.values()).order_by("pk")
-    changed = [
-        customer
-        for customer in rows.select_for_update(no_key=True)
-        if _apply(customer, profiles[customer.external_id], ProfileSource(source), moment)
-    ]
+    customers = list(rows.select_for_update(no_key=True))
+    sure = confidence or {}
+    told = {
+        customer.pk: Told(
+            profiles[customer.external_id],
+            ProfileSource(source),
+            moment,
+            origin,
+            sure.get(customer.external_id, {}),
+        )
+        for customer in customers
+    }
+    taken = _take_all(customers, told)
+    changed = [customer for customer in customers if taken.get(customer.pk)]
     for customer in changed:
         customer.updated_at = moment
     Customer.all_stores.bulk_update(changed, [*PROFILE_FIELDS, "field_sources", "updated_at"], batch_size=500)
@@ -111,34 +127,22 @@ def customers_upsert(
     return len(changed)
 
 
-def _apply(customer: Customer, profile: Mapping[str, Any], source: ProfileSource, at: datetime) -> list[str]:
-    """Set the fields that may be set from this source and are new, unsaved. Gives their names."""
-    if unknown := set(profile) - set(PROFILE_FIELDS):
-        raise ValueError(
-            f"Unknown profile fields: {', '.join(sorted(unknown))}. Known: {', '.join(PROFILE_FIELDS)}."
-        )
-    taken = [
-        name
-        for name, value in profile.items()
-        if _takes(known := customer.field_sources.get(name), source, at)
-        and (known is None or known["source"] != source.value or getattr(customer, name) != value)
-    ]
-    for name in taken:
-        setattr(customer, name, profile[name])
-        customer.field_sources[name] = {"source": source.value, "at": at.isoformat()}
-    if taken:
-        _check(customer, taken)
+def _take_all(customers: Sequence[Customer], told: Mapping[int, Told]) -> dict[int, list[str]]:
+    """Set what may be set, unsaved, and keep what is outranked. {customer id: names of the fields that changed}."""
+    taken: dict[int, list[str]] = {}
+    beside: list[ProfileStatement] = []
+    for customer in customers:
+        said = told[customer.pk]
+        if unknown := set(said.profile) - set(PROFILE_FIELDS):
+            raise ValueError(
+                f"Unknown profile fields: {', '.join(sorted(unknown))}. Known: {', '.join(PROFILE_FIELDS)}."
+            )
+        taken[customer.pk], outranked = take(customer, said)
+        beside += outranked
+        if taken[customer.pk]:
+            _check(customer, taken[customer.pk])
+    statements_keep(beside)
     return taken
-
-
-def _takes(known: Mapping[str, str] | None, source: ProfileSource, at: datetime) -> bool:
-    if known is None:
-        return True
-    known_rank, rank = RANK[ProfileSource(known["source"])], RANK[source]
-    if rank != known_rank:
-        return rank < known_rank
-    known_at = parse_datetime(known["at"])
-    return known_at is None or at >= known_at
 
 
 def _check(customer: Customer, fields: list[str]) -> None:

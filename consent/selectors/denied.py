@@ -16,21 +16,41 @@ from consent.purposes import Purpose
 
 # Common table expressions `denied_customer(id)` and `denied_visitor(id)`. A person who has never decided is not in them:
 # their events came from a source that declared its own basis. A visitor counts for every customer that they were linked
-# to, so that one customer's withdrawal may hide a shared device's anonymous events, and never the other way round.
+# to, so that one customer's withdrawal may hide a shared device's anonymous events, and never the other way round. Of
+# merged customers all records must permit; what one of them decided after the merge counts for all.
 DENIED_NOW_CTE: Final = """
 newest_decision AS (
     SELECT DISTINCT ON (subject) subject, granted
       FROM consent_consentstate WHERE store_id = %(store)s
      ORDER BY subject, valid_from DESC
 ),
-denied_customer AS (
+person_decision AS (
+    SELECT DISTINCT ON (record.person_id) record.person_id, state.granted
+      FROM accounts_personrecord record
+      JOIN accounts_customer customer ON customer.id = record.customer_id
+      JOIN consent_consentstate state
+        ON state.store_id = %(store)s AND state.subject = 'c:' || customer.external_id AND state.valid_from > record.since
+     WHERE record.store_id = %(store)s
+     ORDER BY record.person_id, state.valid_from DESC
+),
+denied_record AS (
     SELECT customer.id
       FROM accounts_customer customer
       LEFT JOIN newest_decision decision ON decision.subject = 'c:' || customer.external_id
+      LEFT JOIN accounts_personrecord record ON record.customer_id = customer.id
+      LEFT JOIN person_decision ON person_decision.person_id = record.person_id
      WHERE customer.store_id = %(store)s
-       AND (decision.granted & %(purpose)s = 0
+       AND (COALESCE(person_decision.granted, decision.granted) & %(purpose)s = 0
             OR customer.is_processing_restricted
             OR (%(is_profiling)s AND customer.has_objected_to_profiling))
+),
+denied_customer AS (
+    SELECT id FROM denied_record
+     UNION
+    SELECT kin.customer_id
+      FROM denied_record
+      JOIN accounts_personrecord record ON record.customer_id = denied_record.id
+      JOIN accounts_personrecord kin ON kin.person_id = record.person_id
 ),
 denied_visitor AS (
     SELECT visitor.id

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from accounts.admin.panels import Panel, register
 from accounts.models import Customer, Visitor
 from accounts.permissions import Ability
+from accounts.selectors.persons import record_ids_of
 from catalog.models import Product
 from recommendations.models import ForgottenProduct, Impression, ImpressionClick
 
@@ -16,7 +17,9 @@ SHOWN = 24
 
 
 def _shelves(request: HttpRequest, subject: Customer | Visitor) -> dict[str, Any] | None:
-    who = {"customer": subject} if isinstance(subject, Customer) else {"visitor": subject}
+    who: dict[str, Any] = (
+        {"customer__in": record_ids_of(subject)} if isinstance(subject, Customer) else {"visitor": subject}
+    )
     store_id = subject.store_id
     seen = list(Impression.objects.for_store(store_id).filter(**who).order_by("-seen_at", "rank")[:SHOWN])
     forgotten = list(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Customer, Store, Visitor
+from accounts.selectors.persons import merged_view, records_of
 from consent.gate import may_personalise
 from consent.purposes import Purpose
 from profiles.reading import who_is
@@ -43,20 +43,26 @@ def read_known_shopper(store: Store, shopper: Shopper) -> KnownShopper:
     visitor_id = visitor.pk if visitor else None
     if not permitted:
         return KnownShopper(visitor_id=visitor_id)
-    who = who_is(store_id, visitor_id, customer.pk if customer else None)
+    records = records_of(customer) if customer else []
+    record_ids = tuple(record.pk for record in records)
+    who = who_is(store_id, visitor_id, customer.pk if customer else None, record_ids=record_ids)
+    person = merged_view(records) if len(records) > 1 else customer
     # Of a device that others used too only the time that was this person's counts; segments and orders know persons, not times.
     visitor_ids = tuple({stretch.visitor_id for stretch in who.stretches if math.isinf(stretch.since)})
     return KnownShopper(
         may_personalise=True,
-        key=f"c:{customer.pk}" if customer else f"v:{visitor_id}",
+        key=f"c:{record_ids[0]}" if records else f"v:{visitor_id}",
         visitor_id=visitor_id,
         customer_pk=customer.pk if customer else None,
+        records=record_ids,
         stretches=tuple((stretch.visitor_id, stretch.since, stretch.until) for stretch in who.stretches),
-        segments=tuple(segment.pk for segment in segments_of(store, customer, visitor)),
-        purchased=_purchased(store_id, visitor_ids, customer),
-        forgotten=_forgotten(store_id, visitor_ids, customer),
-        features=customer_features(customer) if customer else (),
-        interests=_interests(customer.interests) if customer else (),
+        segments=tuple(
+            segment.pk for segment in segments_of(store, customer, visitor, record_ids=record_ids)
+        ),
+        purchased=_purchased(store_id, visitor_ids, record_ids),
+        forgotten=_forgotten(store_id, visitor_ids, record_ids),
+        features=customer_features(person) if person else (),
+        interests=_interests(person.interests) if person else (),
     )
 
 
@@ -67,7 +73,7 @@ def _visitor(store_id: int, anonymous_id: str | None) -> Visitor | None:
 
 
 def _customer(store_id: int, customer_id: str | None, visitor: Visitor | None) -> Customer | None:
-    customers = Customer.objects.for_store(store_id)
+    customers = Customer.objects.for_store(store_id).select_related("person_record")
     if customer_id is not None:
         return customers.filter(external_id=customer_id).first()
     if visitor is None:
@@ -79,15 +85,15 @@ def _customer(store_id: int, customer_id: str | None, visitor: Visitor | None) -
     )
 
 
-def _is_person(visitor_ids: Iterable[int], customer: Customer | None) -> Q:
-    person = Q(visitor_id__in=list(visitor_ids))
-    return person if customer is None else person | Q(customer_id=customer.pk)
+def _is_person(visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> Q:
+    person = Q(visitor_id__in=visitor_ids)
+    return person | Q(customer_id__in=record_ids) if record_ids else person
 
 
-def _purchased(store_id: int, visitor_ids: tuple[int, ...], customer: Customer | None) -> tuple[str, ...]:
+def _purchased(store_id: int, visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> tuple[str, ...]:
     orders = (
         Order.objects.for_store(store_id)
-        .filter(_is_person(visitor_ids, customer), is_blocked=False)
+        .filter(_is_person(visitor_ids, record_ids), is_blocked=False)
         .filter(placed_at__gte=timezone.now() - timedelta(days=PURCHASES_DAYS))
         .exclude(status__in=[Order.Status.CANCELLED, Order.Status.REFUNDED])
         .annotate(permitted=F("purposes").bitand(int(Purpose.PERSONALISATION)))
@@ -100,8 +106,8 @@ def _purchased(store_id: int, visitor_ids: tuple[int, ...], customer: Customer |
     return tuple(dict.fromkeys(newest))
 
 
-def _forgotten(store_id: int, visitor_ids: tuple[int, ...], customer: Customer | None) -> tuple[str, ...]:
-    rows = ForgottenProduct.objects.for_store(store_id).filter(_is_person(visitor_ids, customer))
+def _forgotten(store_id: int, visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> tuple[str, ...]:
+    rows = ForgottenProduct.objects.for_store(store_id).filter(_is_person(visitor_ids, record_ids))
     return tuple(rows.order_by("-forgotten_at").values_list("product_id", flat=True)[:PURCHASES_REMEMBERED])
 
 

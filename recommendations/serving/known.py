@@ -12,7 +12,8 @@ from profiles.reading import Stretch, Who
 class KnownShopper:
     """What the database says of a shopper. Empty in everything where shelves may not be made for them.
 
-    `key` names the person for good (`c:<customer>` or `v:<visitor>`, primary keys): the control group hangs on it.
+    `key` names the person for good (`c:<customer>` or `v:<visitor>`, primary keys): the control group hangs on it. `customer_pk` is
+    the record that was asked for, `records` are all of the person's (several where staff merged them; the kept one first).
     `stretches` are the times (visitor, since, until) that visitors were this person, as `profiles.reading.Who` has them.
     `segments` are primary keys, the one that counts first. `purchased` and `forgotten` are products' external ids.
     `features` are the customer's features as training names them, `interests` (kind, value) pairs of their own statement.
@@ -22,6 +23,7 @@ class KnownShopper:
     key: str = ""
     visitor_id: int | None = None
     customer_pk: int | None = None
+    records: tuple[int, ...] = ()
     stretches: tuple[tuple[int, float, float], ...] = ()
     segments: tuple[int, ...] = ()
     purchased: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ class KnownShopper:
 
     @property
     def who(self) -> Who:
-        return Who(self.customer_pk, tuple(Stretch(*stretch) for stretch in self.stretches))
+        return Who(self.records, tuple(Stretch(*stretch) for stretch in self.stretches))
 
 
 def _moment(value: float | None, open_end: int) -> float:

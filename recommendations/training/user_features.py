@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from accounts.models import Customer
+from accounts.selectors.persons import views
 from recommendations.training.customer_features import customer_features
 
 CHUNK = 5000
@@ -40,5 +41,5 @@ def _named(store_id: int, customers: list[int]) -> dict[int, tuple[str, ...]]:
     named: dict[int, tuple[str, ...]] = {}
     for start in range(0, len(customers), CHUNK):
         found = Customer.objects.for_store(store_id).filter(pk__in=customers[start : start + CHUNK])
-        named |= {customer.pk: customer_features(customer) for customer in found}
+        named |= {customer.pk: customer_features(customer) for customer in views(store_id, found)}
     return named

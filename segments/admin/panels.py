@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from accounts.admin.panels import Panel, register
 from accounts.models import Customer, Visitor
 from accounts.permissions import Ability
+from accounts.selectors.persons import record_ids_of
 from segments.models import SegmentMembership
 
 
@@ -18,7 +19,11 @@ def _memberships(request: HttpRequest, subject: Customer | Visitor) -> dict[str,
         .select_related("segment")
         .order_by("segment__priority")
     )
-    mine = rows.filter(customer=subject) if isinstance(subject, Customer) else rows.filter(visitor=subject)
+    mine = (
+        rows.filter(customer__in=record_ids_of(subject))
+        if isinstance(subject, Customer)
+        else rows.filter(visitor=subject)
+    )
     return {"memberships": mine}
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Max, Q
 
 from accounts.models import Customer, Store, Visitor
+from accounts.selectors.persons import record_ids_of
 from segments import caches
 from segments.feature_table import newcomer
 from segments.models import Segment, SegmentMembership
@@ -21,19 +23,24 @@ class Newcomers:
 
 
 def segments_of(
-    store: Store, customer: Customer | None = None, visitor: Visitor | None = None
+    store: Store,
+    customer: Customer | None = None,
+    visitor: Visitor | None = None,
+    *,
+    record_ids: Sequence[int] | None = None,
 ) -> list[Segment]:
-    """Active segments of a shopper, the one whose weights win first. One query, for serving.
+    """Active segments of a shopper, the one whose weights win first. One query for serving, which knows the customer's records.
 
-    A customer's own memberships count; a visitor's where the customer has none. A browser that came after the last
+    A customer's own memberships count, in any record of theirs; a visitor's where the customer has none. A browser that came after the last
     computation is a newcomer, and is in the segments whose rules a newcomer meets. Ask only for whom personalisation is
     permitted: nothing is checked here.
     """
     if customer is None and visitor is None:
         return []
     who = Q(pk__in=[])
-    if customer is not None:
-        who |= Q(customer=customer)
+    records = list(record_ids or (record_ids_of(customer) if customer is not None else ()))
+    if records:
+        who |= Q(customer__in=records)
     if visitor is not None:
         who |= Q(visitor=visitor)
     rows = list(
@@ -42,8 +49,9 @@ def segments_of(
         .select_related("segment")
         .order_by("segment__priority", "segment__name")
     )
-    own = [row for row in rows if customer is not None and row.customer_id == customer.pk]
-    found = [row.segment for row in own or rows]
+    own = [row for row in rows if row.customer_id is not None]
+    # Merged since the last computation, two records may both be in a segment.
+    found = list({row.segment_id: row.segment for row in own or rows}.values())
     if found or not _is_newcomer(store, customer, visitor):
         return found
     return list(_newcomers(store).segments)

@@ -21,13 +21,21 @@ WITH newest_decision AS (
       FROM consent_consentstate WHERE store_id = %(store)s AND subject = ANY(%(subjects)s)
      ORDER BY subject, valid_from DESC
 ),
-denied_customer AS (
+denied_record AS (
     SELECT customer.id
       FROM accounts_customer customer
       LEFT JOIN newest_decision decision ON decision.subject = 'c:' || customer.external_id
      WHERE customer.store_id = %(store)s AND customer.external_id = ANY(%(customer_ids)s)
        AND (decision.granted & %(purpose)s = 0 OR customer.is_processing_restricted OR customer.has_objected_to_profiling
             OR customer.is_personalisation_paused)
+),
+denied_customer AS (
+    SELECT id FROM denied_record
+     UNION
+    SELECT kin.customer_id
+      FROM denied_record
+      JOIN accounts_personrecord record ON record.customer_id = denied_record.id
+      JOIN accounts_personrecord kin ON kin.person_id = record.person_id
 )
 SELECT id, true FROM denied_customer
  UNION ALL

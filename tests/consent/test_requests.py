@@ -189,7 +189,7 @@ def test_what_failed_is_tried_again_with_the_ids_of_a_customer_who_is_gone(
     assert request.state == State.COMPLETE
     (again,) = crm.erased
     assert again.user_ids == ("u-1",)
-    assert again.customer_id == customer.pk
+    assert again.customer_ids == (customer.pk,)
     assert len(shop.erased) == 1  # what was done is not done again
     assert request.private == {}
     assert "u-1" not in json.dumps(request.receipt)

@@ -104,7 +104,7 @@ def test_a_profile_reads_at_most_two_queries(store, tell, django_assert_num_quer
     customer, visitor = Customer.objects.for_store(store).get(), Visitor.objects.for_store(store).get()
     with django_assert_num_queries(0):
         profile_for(store, visitor=visitor)
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):
         profile_for(store, visitor=visitor, customer=customer)
 
 

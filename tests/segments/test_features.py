@@ -202,5 +202,5 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_shoppers(store, 
     for _ in range(20):
         event(store, visitor=VisitorFactory(store=store))
         order(store, customer=CustomerFactory(store=store))
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(6):
         assert feature_table(store, NOW).n == 40

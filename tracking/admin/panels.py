@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from accounts.admin.panels import Panel, register
 from accounts.models import Customer, Visitor
 from accounts.permissions import Ability
+from accounts.selectors.persons import record_ids_of
 from tracking.models import Event, Order, Session
 
 SESSIONS = 15
@@ -18,8 +19,10 @@ ORDERS = 10
 
 
 def _owned_by(subject: Customer | Visitor) -> Q:
-    """Sessions of the subject: folded with the customer known then, or of a visitor who never was anybody's."""
-    return Q(customer=subject) if isinstance(subject, Customer) else Q(visitor=subject)
+    """Sessions of the subject: folded with the customer known then, in any record of theirs, or of a visitor who never was anybody's."""
+    if isinstance(subject, Visitor):
+        return Q(visitor=subject)
+    return Q(customer__in=record_ids_of(subject))
 
 
 def _timeline(request: HttpRequest, subject: Customer | Visitor) -> dict[str, Any]:

@@ -70,24 +70,24 @@ def needs_rebuild(store_id: int) -> bool:
 
 
 def read_log(
-    store_id: int, visitor_ids: Sequence[int], customer_id: int | None, timeout_seconds: float
+    store_id: int, visitor_ids: Sequence[int], customer_ids: Sequence[int], timeout_seconds: float
 ) -> list[tuple[int | None, RecentEvent]]:
     """The newest events of these people straight from the log, within the time: what `profiles.reading` falls
     back on.
 
-    (visitor id, event) for events of the visitors, (None, event) for events that name the customer. Raises
+    (visitor id, event) for events of the visitors, (None, event) for events that name one of the customers. Raises
     django.db.Error.
     """
     queries = []
     parameters: dict[str, Any] = {
         "store": store_id, "names": list(PROFILE_EVENTS), "purpose": _PERSONALISATION, "limit": profile_store.CAPACITY,
-        "customer": customer_id,
     }  # fmt: skip
     for position, visitor_id in enumerate(visitor_ids):
         parameters[f"visitor_{position}"] = visitor_id
         queries.append(_NEWEST.format(person=f"visitor_id = %(visitor_{position})s"))
-    if customer_id is not None:
-        queries.append(_NEWEST.format(person="customer_id = %(customer)s"))
+    for position, customer_id in enumerate(customer_ids):
+        parameters[f"customer_{position}"] = customer_id
+        queries.append(_NEWEST.format(person=f"customer_id = %(customer_{position})s"))
     if not queries:
         return []
     found: list[tuple[int | None, RecentEvent]] = []
@@ -108,7 +108,7 @@ def read_log(
             customer_id=named,
         )
         if event is not None:
-            found.append((None if customer_id is not None and named == customer_id else visitor_id, event))
+            found.append((None if named in customer_ids else visitor_id, event))
     return found
 
 

@@ -65,9 +65,9 @@ class InteractionColumns:
     change.
 
     `visitor` and `customer` are (n,) int64 keys, 0 for nobody known; the customer is the event's own, else
-    the one whom the visitor was at that moment. `product` (n,) int32 indexes `products`; `event` (n,) int8
-    indexes `profiles.events.INTERACTIONS`; `occurred_at` (n,) float64 Unix seconds; `quantity` (n,) float32;
-    `order` (n,) int64 is the key of the order, 0 for what is no purchase.
+    the one whom the visitor was at that moment (the kept record of merged ones). `product` (n,) int32 indexes
+    `products`; `event` (n,) int8 indexes `profiles.events.INTERACTIONS`; `occurred_at` (n,) float64 Unix seconds;
+    `quantity` (n,) float32; `order` (n,) int64 is the key of the order, 0 for what is no purchase.
     """
 
     visitor: NDArray[np.int64]
@@ -149,7 +149,7 @@ def stream_interactions(
                     linked = links.resolve(visitor, occurred_at)
                     yield InteractionColumns(
                         visitor=visitor,
-                        customer=np.where((customer == 0) & (linked > 0), linked, customer),
+                        customer=np.where((customer == 0) & (linked > 0), linked, links.people(customer)),
                         product=_encode(table.column("product"), codes, products),
                         event=_column(table, "event", np.int8),
                         occurred_at=occurred_at,
