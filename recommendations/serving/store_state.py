@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 FULL_RELOAD_SECONDS = 900.0
 """Best sellers and the category tree are read again this often; products as soon as they change."""
+LARGE_CATALOGUE = 5_000
+"""Products from which reading all of them takes longer than a shelf may: then a thread of its own does it."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,24 @@ class LiveVersion:
     caught_up_until: datetime | None
 
 
+@dataclass(frozen=True)
+class ReadCatalogue:
+    """All of a store's catalogue, as of `changed_until`."""
+
+    changed_until: datetime | None
+    products: dict[str, ShelfProduct]
+    units_sold: dict[str, float]
+    taxonomy: Taxonomy
+
+
+def _read_catalogue(store_id: int) -> ReadCatalogue:
+    changed_until = catalogue.last_change(store_id)
+    products = {product.external_id: product for product in catalogue.shelf_products(store_id)}
+    return ReadCatalogue(
+        changed_until, products, catalogue.units_sold(store_id), catalogue.taxonomy(store_id)
+    )
+
+
 class StoreState:
     """Thread-safe. Made once per store and process; see `of_store`."""
 
@@ -68,6 +88,7 @@ class StoreState:
         self._units_sold: dict[str, float] = {}
         self._changed_until: datetime | None = None
         self._reloaded_at = 0.0
+        self._is_reloading = False
 
     def current(self, versions: Versions, deadline: Deadline | None = None) -> Snapshot:
         """The snapshot, refreshed where `versions` say that something changed.
@@ -99,8 +120,9 @@ class StoreState:
         configuration = read_configuration(self.store_id)
         self._live = _live_version(self.store_id)
         model, missing = _load(self._live)
-        self._read_catalogue()
-        assortment = self._build(model, catalogue.taxonomy(self.store_id))
+        read = _read_catalogue(self.store_id)
+        self._hold(read)
+        assortment = self._build(model, read.taxonomy)
         self.snapshot = Snapshot(configuration, assortment, model, missing)
         for watch in self._watches.values():
             watch.refreshed(versions)
@@ -123,12 +145,17 @@ class StoreState:
     def _refresh_catalogue(self) -> None:
         assert self.snapshot is not None
         assert self._changed_until is not None
-        if monotonic() - self._reloaded_at > FULL_RELOAD_SECONDS or catalogue.product_count(
-            self.store_id
-        ) < len(self._products):
-            self._read_catalogue()
-            self._replace(assortment=self._build(self.snapshot.model, catalogue.taxonomy(self.store_id)))
-            return
+        is_old = monotonic() - self._reloaded_at > FULL_RELOAD_SECONDS
+        if is_old or catalogue.product_count(self.store_id) < len(self._products):
+            if len(self._products) > LARGE_CATALOGUE:
+                self._reload_in_background()
+            else:
+                self._take(_read_catalogue(self.store_id))
+        else:
+            self._read_changes()
+
+    def _read_changes(self) -> None:
+        assert self.snapshot is not None
         since, self._changed_until = self._changed_until, catalogue.last_change(self.store_id)
         found = catalogue.shelf_products(self.store_id, changed_since=since)
         changed = [product for product in found if self._products.get(product.external_id) != product]
@@ -186,11 +213,34 @@ class StoreState:
             self.snapshot = replace(self.snapshot, model=model, model_missing=missing, assortment=assortment)
             log.info("model.swapped", store=self.store_id, version=live.number)
 
-    def _read_catalogue(self) -> None:
-        self._changed_until = catalogue.last_change(self.store_id)
-        self._products = {product.external_id: product for product in catalogue.shelf_products(self.store_id)}
-        self._units_sold = catalogue.units_sold(self.store_id)
-        self._reloaded_at = monotonic()
+    def _reload_in_background(self) -> None:
+        if self._is_reloading:
+            return
+        self._is_reloading = True
+        name = f"catalogue-reload-{self.store_id}"
+        threading.Thread(target=self._reload, name=name, daemon=True).start()
+
+    def _reload(self) -> None:
+        """What changed while all was read comes after it, so that no product falls back to what it was."""
+        try:
+            read = _read_catalogue(self.store_id)
+            with self._lock:
+                self._take(read)
+                self._read_changes()
+        except DatabaseError:
+            log.warning("store.not_reloaded", store=self.store_id, exc_info=True)
+        finally:
+            self._is_reloading = False
+            connection.close()
+
+    def _take(self, read: ReadCatalogue) -> None:
+        assert self.snapshot is not None
+        self._hold(read)
+        self._replace(assortment=self._build(self.snapshot.model, read.taxonomy))
+
+    def _hold(self, read: ReadCatalogue) -> None:
+        self._changed_until, self._products = read.changed_until, read.products
+        self._units_sold, self._reloaded_at = read.units_sold, monotonic()
 
     def _build(self, model: StoredModel | None, taxonomy: Taxonomy) -> Assortment:
         items: Sequence[str] = () if model is None else model.item_ids
