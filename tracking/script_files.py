@@ -19,7 +19,16 @@ NAMES: Final = frozenset(
     ["datalayer.js"]
     + [
         f"tracking/{name}.js"
-        for name in ("adobe", "consent-signals", "google", "layers", "mapping", "push-watch", "values")
+        for name in (
+            "adobe",
+            "consent-signals",
+            "debug-panel",
+            "google",
+            "layers",
+            "mapping",
+            "push-watch",
+            "values",
+        )
     ]
 )
 

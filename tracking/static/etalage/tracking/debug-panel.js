@@ -151,7 +151,7 @@ function silence() {
 }
 
 const STYLE = `
-:host { all: initial; bottom: 12px; color-scheme: light dark; position: fixed; right: 12px; z-index: 2147483000; }
+:host { all: initial; color-scheme: light dark; position: fixed; right: 12px; top: 12px; z-index: 2147483000; }
 * { box-sizing: border-box; }
 section { background: light-dark(#fff, #1c1d1f); border: 1px solid light-dark(#d5d5da, #3d3f44); border-radius: 10px; box-shadow: 0 8px 32px rgb(0 0 0 / .22); color: light-dark(#25262a, #e3e4e8); display: flex; flex-direction: column; font: 13px/1.45 system-ui, sans-serif; max-height: min(26rem, 70vh); max-width: calc(100vw - 24px); overflow: hidden; width: 26rem; }
 header { align-items: center; border-bottom: 1px solid light-dark(#e6e6ea, #33353a); display: flex; gap: 8px; padding: 8px 12px; }
