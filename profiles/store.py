@@ -10,11 +10,12 @@ relied on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import msgspec
 import redis
+from redis.commands.core import Script
 
 from accounts import valkey
 from profiles.events import RecentEvent
@@ -105,8 +106,14 @@ def newest(events: Sequence[RecentEvent]) -> Sequence[RecentEvent]:
 
 
 def _run(keys: list[str], arguments: list[float | bytes], client: redis.Redis) -> bool:
-    client.register_script(_REMEMBER)(keys=keys, args=arguments)
+    _remember_script(client)(keys=keys, args=arguments)
     return True
+
+
+@lru_cache(maxsize=8)
+def _remember_script(client: redis.Redis) -> Script:
+    """Registering it hashes its text: once a client is enough."""
+    return client.register_script(_REMEMBER)
 
 
 def recent(store_id: int, visitor_keys: Sequence[str]) -> list[RecentEvent]:
