@@ -22,6 +22,7 @@ from recommendations.models import ModelVersion, TrainingRun
 from recommendations.selectors.event_weights import event_weights
 from recommendations.selectors.training import catalogue_items, measured_blend
 from recommendations.services.model_forget import late_forget
+from recommendations.services.model_prune import versions_prune
 from recommendations.services.model_publish import make_live
 from recommendations.training.fitting import Fitted, fit_and_measure
 from recommendations.training.heartbeat import Heartbeat
@@ -73,6 +74,7 @@ def train(
         except BaseException as error:
             training_failed(run, _describe(error))
             raise
+        versions_prune(store_id=store.pk)
         seconds = perf_counter() - started
         training_finished(run, version, seconds)
         return Trained(run, version, seconds)
