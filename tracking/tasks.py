@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
 
 from accounts.models import Store
 from tracking.folding import fold_new_events
+from tracking.quality.detection import detect_anomalies
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(name="tracking.tasks.fold_all_stores", ignore_result=True)
@@ -13,3 +17,16 @@ def fold_all_stores() -> dict[str, dict[str, int]]:
     """Sessions, orders, profiles and whatever else follows the log, for every store. Events read, by store
     and fold."""
     return {store.slug: fold_new_events(store) for store in Store.objects.all()}
+
+
+@shared_task(name="tracking.tasks.detect_anomalies_all_stores", ignore_result=True)
+def detect_anomalies_all_stores() -> dict[str, int]:
+    """Volumes, prices and clocks of every store; what is odd goes to its review list. Findings, by store."""
+    found = {}
+    for store in Store.objects.all():
+        try:
+            found[store.slug] = len(detect_anomalies(store).findings)
+        except Exception:
+            # One store's odd data must not keep the others from being looked at.
+            log.exception("quality.detection_failed", store=store.slug)
+    return found

@@ -6,7 +6,7 @@ brought there by the sweep that follows the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ from profiles import store as profile_store
 from profiles.events import PROFILE_EVENTS, RecentEvent, recent_event
 from tracking.ingestion.drafts import Draft
 from tracking.models import EventType
+from tracking.quality import clocks
 
 log = structlog.get_logger(__name__)
 
@@ -25,8 +26,9 @@ _PROFILE_EVENTS: Final = frozenset(PROFILE_EVENTS)
 _TRACK: Final = EventType.TRACK.value
 
 
-def announce(drafts: Iterable[Draft]) -> None:
-    """Put into the profiles what was stored for personalisation."""
+def announce(drafts: Sequence[Draft]) -> None:
+    """Put into the profiles what was stored for personalisation, and note how far the senders' clocks are off."""
+    clocks.note(drafts)
     stores: dict[int, dict[str, list[RecentEvent]]] = {}
     for draft in drafts:
         if not _concerns_profiles(draft):

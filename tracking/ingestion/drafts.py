@@ -106,6 +106,7 @@ class Draft:
     granted: int = 0
     discard_reason: str = ""
     id: UUID | None = None
+    sent_at: datetime | None = None
     visitor_id: int | None = None
     customer_id: int | None = None
 

@@ -259,6 +259,7 @@ def _set_times(draft: Draft, message: Message) -> None:
             Reason.INVALID_TIME, f"`timestamp` cannot be read: {error}. Send ISO 8601."
         ) from error
     sent_at = _read_time_or_none(message.sent_at if message.sent_at is not None else draft.arrival.sent_at)
+    draft.sent_at = sent_at
     if draft.arrival.keeps_received_at:
         received_at = _read_time_or_none(message.received_at) or sent_at or original or received_at
         draft.received_at = received_at

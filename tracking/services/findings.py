@@ -205,15 +205,25 @@ def finding_reopen(*, finding: Finding, actor: User, note: str = "") -> None:
 
 
 def findings_clear(
-    *, store: Store, kind: FindingKind, except_keys: Collection[str], key_prefix: str = ""
+    *,
+    store: Store,
+    kind: FindingKind,
+    except_keys: Collection[str],
+    key_prefix: str = "",
+    only_keys: Collection[str] | None = None,
+    seen_since: datetime | None = None,
 ) -> int:
     """Resolve the open findings of the kind that were not found again. Gives their number.
 
-    `key_prefix` keeps to the part that the check has looked at.
+    `key_prefix`, `only_keys` and `seen_since` keep to the part that the check has looked at.
     """
     gone = Finding.objects.for_store(store).filter(kind=kind, state=State.OPEN)
     if key_prefix:
         gone = gone.filter(key__startswith=key_prefix)
+    if only_keys is not None:
+        gone = gone.filter(key__in=list(only_keys))
+    if seen_since is not None:
+        gone = gone.filter(last_seen_at__gte=seen_since)
     return gone.exclude(key__in=list(except_keys)).update(
         state=State.RESOLVED, resolved_by=None, resolved_at=timezone.now(), note=NO_LONGER_TRUE
     )
