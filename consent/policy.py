@@ -60,6 +60,7 @@ class GateEvent(NamedTuple):
 
     `purposes`: `int(purposes_of(type, name))`. `user_id` only where it is trusted (secret key or signature).
     `client_consent`: mask from `client_consent.read(context)`. `gpc`: the request carried `Sec-GPC: 1`.
+    `received_at`: only where somebody else took it before us, as in an import: permission must have held then too.
     """
 
     anonymous_id: str | None
@@ -69,6 +70,7 @@ class GateEvent(NamedTuple):
     source: SourcePolicy = LEDGER
     client_consent: int | None = None
     gpc: bool = False
+    received_at: datetime | None = None
 
 
 class Verdict(NamedTuple):
@@ -152,6 +154,12 @@ class Person:
         position = bisect_right(self._steps, moment)
         return self._granted[position - 1] if position else None
 
+    def _granted_at_receipt(self, event: GateEvent, now: datetime) -> int | None:
+        """Mask that was in force when somebody else took the event, and is now that we do."""
+        at_receipt = self.granted_at(now)
+        before = self.granted_at(event.received_at) if event.received_at is not None else None
+        return at_receipt if at_receipt is None or before is None else at_receipt & before
+
     def permitted(self, event: GateEvent, now: datetime) -> Verdict:
         """What any event of this person may be used for, whatever its kind: at least necessary, or suppressed.
 
@@ -160,7 +168,9 @@ class Person:
         if self._suppressions:
             return self._judge(event, now)
         position = bisect_right(self._steps, event.occurred_at)
-        key = (position, event.source, event.client_consent, event.gpc)
+        key: tuple[object, ...] = (position, event.source, event.client_consent, event.gpc)
+        if event.received_at is not None:
+            key = (*key, bisect_right(self._steps, event.received_at))
         verdict = self._judged.get(key)
         if verdict is None:
             verdict = self._judged[key] = self._judge(event, now)
@@ -183,7 +193,7 @@ class Person:
 
     def _by_source(self, event: GateEvent, now: datetime) -> tuple[int, str]:
         source = event.source
-        at_event, at_receipt = self.granted_at(event.occurred_at), self.granted_at(now)
+        at_event, at_receipt = self.granted_at(event.occurred_at), self._granted_at_receipt(event, now)
         if source.consent_source == "ledger":
             if not self._is_known:
                 return 0, DiscardReason.NO_CONSENT

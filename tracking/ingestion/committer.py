@@ -49,22 +49,27 @@ class Unavailable(Exception):
         self.retry_after_seconds = retry_after_seconds
 
 
-def commit(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
+def commit(
+    groups: Sequence[Sequence[Draft]], *, alongside: Callable[[Tally], object] | None = None
+) -> list[Tally]:
     """Write several requests' drafts; each inner sequence is of one store. Gives what became of each.
 
     All in one transaction. Where the database refuses a value, one transaction a request, and of a request
     that is refused one an event, so that only the faulty event goes to quarantine. Raises django.db.Error
     where the database cannot be used.
+
+    `alongside` (with a single group) is called with its tally in the transaction that writes it, so that what
+    it writes stands or falls with the events.
     """
     try:
-        tallies = _commit_together(groups)
+        tallies = _commit_together(groups, alongside)
     except Exception as error:
         if not _is_refusal(error):
             raise
         log.info("ingestion.refused", groups=len(groups), error=type(error).__name__)
         if len(groups) > 1:
             return [commit([group])[0] for group in groups]
-        tallies = [_commit_singly(groups[0])]
+        tallies = [_commit_singly(groups[0], alongside)]
     for outcome in ("stored", "duplicates", "quarantined", "discarded"):
         metrics.EVENTS.labels(outcome).inc(sum(getattr(tally, outcome) for tally in tallies))
     after_commit.announce([draft for group in groups for draft in group])
@@ -72,12 +77,17 @@ def commit(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
     return tallies
 
 
-def _commit_together(groups: Sequence[Sequence[Draft]]) -> list[Tally]:
+def _commit_together(
+    groups: Sequence[Sequence[Draft]], alongside: Callable[[Tally], object] | None = None
+) -> list[Tally]:
     def run() -> list[Tally]:
         if not connection.in_atomic_block:
             prepare()
         with transaction.atomic():
-            return _write_by_store(groups)
+            tallies = _write_by_store(groups)
+            if alongside is not None:
+                alongside(tallies[0])
+            return tallies
 
     return _with_retries(run)
 
@@ -101,7 +111,12 @@ def _is_refusal(error: Exception) -> bool:
     return isinstance(error, DataError | IntegrityError) or not isinstance(error, Error)
 
 
-def _commit_singly(drafts: Sequence[Draft]) -> Tally:
+def _commit_singly(drafts: Sequence[Draft], alongside: Callable[[Tally], object] | None = None) -> Tally:
+    if alongside is not None:
+        with transaction.atomic():
+            total = _commit_singly(drafts)
+            alongside(total)
+            return total
     total = Tally()
     for draft in drafts:
         try:

@@ -168,6 +168,7 @@ def _gate_event(draft: Draft) -> GateEvent:
         arrival.source.policy,
         draft.client_consent,
         arrival.gpc,
+        draft.received_at if arrival.keeps_received_at else None,
     )
 
 
