@@ -6,15 +6,20 @@ class TrackingConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from accounts import shopper_changes
+        from accounts.services.identity import register_witness
         from profiles.reading import register_log_reader
         from tracking import folding, privacy
         from tracking.debugging import feed
         from tracking.folds.orders import ORDERS
         from tracking.folds.recent_events import PROFILES, read_log
-        from tracking.folds.sessions import SESSIONS
+        from tracking.folds.sessions import SESSIONS, rename_customers
+        from tracking.ingestion.people import identified_again
 
         for fold in (SESSIONS, ORDERS, PROFILES):
             folding.register(fold)
         register_log_reader(read_log)
+        register_witness(identified_again)
+        shopper_changes.register_relink(rename_customers)
         privacy.register_all()
         feed.classify()

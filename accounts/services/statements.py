@@ -60,6 +60,16 @@ def take(customer: Customer, told: Told) -> tuple[list[str], list[ProfileStateme
     return taken, outranked
 
 
+def is_news(customer: Customer, name: str, value: Any, source: ProfileSource) -> bool:
+    """Whether it is worth telling at all: another value, or one that only a weaker source has vouched for so far."""
+    known = customer.field_sources.get(name)
+    return (
+        getattr(customer, name) != value
+        or known is None
+        or RANK[source] < RANK[ProfileSource(known["source"])]
+    )
+
+
 def _is_news(customer: Customer, name: str, value: Any, known: Mapping[str, Any], told: Told) -> bool:
     """Another value, or a guess that has become clearly surer or less sure."""
     if getattr(customer, name) != value:

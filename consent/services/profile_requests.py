@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.db import transaction
+from django.utils import timezone
 
-from accounts import auditing, shopper_changes, vault
+from accounts import auditing, shopper_changes
 from accounts.models import Customer, ProfileSource, User
 from accounts.personal_data import Subject
 from accounts.selectors.identity import visitors_of
 from accounts.services.customers import customer_upsert
+from accounts.services.statements import identifiers_put
 from consent.models import ConsentChoice, DataSubjectRequest
 from consent.policy import visitor_subject
 from consent.purposes import ALL, Purpose
@@ -21,6 +23,7 @@ Kind = DataSubjectRequest.Kind
 
 # What somebody may correct by themselves: field → where it stands.
 CORRECTABLE_PROFILE: Final = ("birth_year", "gender", "country", "region", "city", "language")
+CORRECTED: Final = "correction in the privacy centre"
 CORRECTABLE_IDENTIFIERS: Final = ("name", "first_name", "last_name", "email", "phone", "address")
 
 
@@ -149,9 +152,15 @@ def correction_apply(*, customer: Customer, corrections: Mapping[str, str]) -> i
             external_id=customer.external_id,
             profile=profile,
             source=ProfileSource.DECLARED,
+            origin=CORRECTED,
         )
-    for field in CORRECTABLE_IDENTIFIERS:
-        if field in checked:
-            vault.put(customer, field, checked[field])
+    identifiers = {field: checked[field] for field in CORRECTABLE_IDENTIFIERS if field in checked}
+    identifiers_put(
+        store=customer.store,
+        values={customer.pk: identifiers} if identifiers else {},
+        source=ProfileSource.DECLARED,
+        at=timezone.now(),
+        origin=CORRECTED,
+    )
     shopper_changes.changed(customer.store_id, customer_ids=[customer.external_id])
     return len(checked)

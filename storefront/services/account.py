@@ -5,9 +5,9 @@ from uuid import uuid4
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import vault
 from accounts.models import ProfileSource, Store, User
 from accounts.services.customers import customer_upsert
+from accounts.services.statements import identifiers_put
 from storefront.models import ShopAccount
 from storefront.services.events import identified
 
@@ -24,8 +24,15 @@ def account_open(
         external_id=f"shopper-{user.public_id.hex[:16]}",
         profile={"account_created_at": now},
         source=ProfileSource.CRM,
+        origin="sign-up in the shop",
     )
-    vault.put_many(store, {customer.pk: {"email": user.email, "name": name}})
+    identifiers_put(
+        store=store,
+        values={customer.pk: {"email": user.email, "name": name}},
+        source=ProfileSource.DECLARED,
+        at=now,
+        origin="sign-up in the shop",
+    )
     account = ShopAccount.objects.create(store=store, user=user, customer=customer)
     identified(
         store=store,
@@ -58,4 +65,5 @@ def interests_set(*, account: ShopAccount, categories: list[str], brands: list[s
         external_id=account.customer.external_id,
         profile={"interests": interests},
         source=ProfileSource.DECLARED,
+        origin="interests in the account",
     )

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts import vault
-from accounts.models import Customer, Store
+from accounts.models import Customer, ProfileSource, Store
 from accounts.services.customers import customer_upsert
+from accounts.services.statements import identifiers_put
 from catalog import version as catalogue_version
 from catalog.models import Product
 from storefront.models import Cart, ShopAccount, ShopOrder, ShopOrderLine
@@ -60,7 +60,13 @@ def order_place(
         raise EmptyCart
     _take_from_stock(store, priced.lines)
     customer = account.customer if account else _guest(store)
-    vault.put_many(store, {customer.pk: delivery.as_vault_fields()})
+    identifiers_put(
+        store=store,
+        values={customer.pk: delivery.as_vault_fields()},
+        source=ProfileSource.DECLARED,
+        at=timezone.now(),
+        origin="checkout",
+    )
     order = _create(store, priced, account, customer, payment)
     order_completed(order=order, anonymous_id=anonymous_id)
     cart.lines.all().delete()

@@ -63,7 +63,8 @@ DELETE FROM tracking_session session
  WHERE session.store_id = %(store)s AND session.visitor_id = touched.visitor_id
    AND session.started_at BETWEEN touched.first_at AND touched.last_at
 """
-# Who it was at the end of the session; before the first link, the only customer whom the visitor ever was.
+# Who it was at the end of the session; before the first link, the only customer whom the visitor ever was. Else whom its own
+# events name, which the fold has written.
 _NAME_CUSTOMERS: Final = """
 UPDATE tracking_session session SET customer_id = named.customer_id
   FROM (
@@ -80,6 +81,14 @@ UPDATE tracking_session session SET customer_id = named.customer_id
       FROM tracking_session session WHERE session.store_id = %s AND session.visitor_id = ANY(%s)
   ) named
  WHERE session.id = named.id AND session.customer_id IS DISTINCT FROM named.customer_id AND named.customer_id IS NOT NULL
+"""
+_UNNAME: Final = """
+UPDATE tracking_session session SET customer_id = (
+    SELECT event.customer_id FROM tracking_event event
+     WHERE event.visitor_id = session.visitor_id AND event.store_id = session.store_id AND event.customer_id IS NOT NULL
+       AND event.occurred_at BETWEEN session.started_at AND session.ended_at AND event.purposes & %(analytics)s <> 0
+     ORDER BY event.occurred_at DESC, event.message_id DESC LIMIT 1)
+ WHERE session.store_id = %(store)s AND session.visitor_id = ANY(%(visitors)s)
 """
 
 
@@ -286,6 +295,14 @@ def _name_customers(store_id: int, visitor_ids: set[int]) -> None:
     if visitor_ids:
         with connection.cursor() as cursor:
             cursor.execute(_NAME_CUSTOMERS, [store_id, sorted(visitor_ids)])
+
+
+def rename_customers(store_id: int, visitor_ids: Sequence[int]) -> None:
+    """Staff took a link of these visitors back or ended it: name their sessions' customers anew, by the links as they are now
+    and else by the sessions' own events."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNNAME, {"store": store_id, "visitors": list(visitor_ids), "analytics": _ANALYTICS})
+    _name_customers(store_id, set(visitor_ids))
 
 
 def reset(store_id: int) -> None:

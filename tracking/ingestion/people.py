@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -14,14 +15,18 @@ from accounts import shopper_changes, vault
 from accounts.models import Customer, IdentityLink, ProfileSource, Store
 from accounts.services.customers import customer_upsert, customers_find, customers_get_or_create
 from accounts.services.identity import Identification, identities_link
+from accounts.services.statements import identifiers_put, is_news
 from accounts.services.traits import sort_traits
 from accounts.services.visitors import SeenVisitor, visitors_find, visitors_get_or_create
 from consent.gate import Cursors
 from consent.purposes import RECOGNITION
 from tracking.ingestion.drafts import Draft, Reason
+from tracking.models import Event, EventType
 
 log = structlog.get_logger(__name__)
 
+FROM_SERVER = "identify call of the shop's server"
+FROM_BROWSER = "identify call of a browser"
 _RECOGNITION = int(RECOGNITION)
 _LINK_SOURCES = {"identify": IdentityLink.Source.IDENTIFY, "alias": IdentityLink.Source.ALIAS}
 
@@ -112,6 +117,21 @@ def _link(store: Store, drafts: Sequence[Draft]) -> None:
         )
 
 
+def identified_again(
+    visitor_id: int, customer_id: int, after: datetime, before: datetime | None
+) -> datetime | None:
+    """When the log first tells, after one moment and before another, that this visitor identified as this customer."""
+    told = Event.all_stores.filter(
+        visitor_id=visitor_id,
+        customer_id=customer_id,
+        type__in=[EventType.IDENTIFY, EventType.ALIAS],
+        occurred_at__gt=after,
+    )
+    if before is not None:
+        told = told.filter(occurred_at__lt=before)
+    return told.order_by("occurred_at").values_list("occurred_at", flat=True).first()
+
+
 def _seen(draft: Draft) -> SeenVisitor:
     return SeenVisitor(
         draft.anonymous_id, draft.occurred_at, draft.occurred_at, draft.country, draft.device, draft.is_bot
@@ -129,24 +149,26 @@ def _apply_traits(store: Store, drafts: Sequence[Draft]) -> None:
     for draft in sorted(drafts, key=lambda draft: draft.occurred_at):
         customer = known[draft.customer_id]
         is_trusted = draft.arrival.source.is_trusted
+        source = ProfileSource.CRM if is_trusted else ProfileSource.INFERRED
         traits = sort_traits(draft.traits or {})
         if is_trusted and traits.identifiers:
             identifiers.setdefault(customer.pk, {}).update(traits.identifiers)
-        if any(getattr(customer, field) != value for field, value in traits.profile.items()):
+        if any(is_news(customer, field, value, source) for field, value in traits.profile.items()):
             try:
                 known[customer.pk] = customer_upsert(
                     store=store,
                     external_id=customer.external_id,
                     profile=traits.profile,
-                    source=ProfileSource.CRM if is_trusted else ProfileSource.INFERRED,
+                    source=source,
                     at=draft.occurred_at,
+                    origin=FROM_SERVER if is_trusted else FROM_BROWSER,
                 )
             except ValidationError as error:
                 log.info("identify.traits_ignored", fields=sorted(error.message_dict))
-    _put_identifiers(store, identifiers)
+    _put_identifiers(store, identifiers, max(draft.occurred_at for draft in drafts))
 
 
-def _put_identifiers(store: Store, identifiers: dict[int, dict[str, str]]) -> None:
+def _put_identifiers(store: Store, identifiers: dict[int, dict[str, str]], at: datetime) -> None:
     if not identifiers:
         return
     stored = vault.get_many(store, identifiers)
@@ -157,4 +179,4 @@ def _put_identifiers(store: Store, identifiers: dict[int, dict[str, str]]) -> No
         for customer_id, fields in identifiers.items()
     }
     if changed := {customer_id: fields for customer_id, fields in changed.items() if fields}:
-        vault.put_many(store, changed)
+        identifiers_put(store=store, values=changed, source=ProfileSource.CRM, at=at, origin=FROM_SERVER)
