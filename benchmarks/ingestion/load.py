@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -21,13 +22,20 @@ SHARE_OF_CUSTOMERS = 5  # every fifth visitor names a customer
 
 @dataclass(frozen=True)
 class Target:
-    """Where to send, and what: `batch_size` events a request, or GET of `path` where it is 0."""
+    """Where to send, and what: `batch_size` events a request; where it is 0, GET of `path`, or of `paths` in turn.
+
+    `interval` is the least time in seconds between two requests of a connection, 0 for as fast as answers come;
+    `headers` are lines that each end with CR LF.
+    """
 
     host: str
     port: int
     write_key: str
     batch_size: int
     path: str = "/v1/batch"
+    paths: tuple[str, ...] = ()
+    headers: str = ""
+    interval: float = 0.0
 
 
 @dataclass
@@ -99,6 +107,7 @@ class _Client(asyncio.Protocol):
         self.load = load
         self.until = until
         self.sent = 0
+        self.first = zlib.crc32(self.name)
         self.buffer = b""
         self.started = 0.0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -135,8 +144,12 @@ class _Client(asyncio.Protocol):
                 self.load.latencies.append(now - self.started)
         else:
             self.load.refused += 1
-        if now < self.until:
-            self._send()
+        wait = self.target.interval - (now - self.started)
+        if now + max(wait, 0.0) < self.until:
+            if wait > 0:
+                asyncio.get_running_loop().call_later(wait, self._send)
+            else:
+                self._send()
         elif not self.done.done():
             self.done.set_result(None)
 
@@ -144,10 +157,16 @@ class _Client(asyncio.Protocol):
         self.started = time.perf_counter()
         self.transport.write(self._request())
 
+    def _next(self) -> int:
+        """Connections go through the paths from different beginnings."""
+        self.sent += 1
+        return self.first + self.sent
+
     def _request(self) -> bytes:
         target = self.target
         if not target.batch_size:
-            return f"GET {target.path} HTTP/1.1\r\nHost: {target.host}\r\n\r\n".encode()
+            path = target.paths[self._next() % len(target.paths)] if target.paths else target.path
+            return f"GET {path} HTTP/1.1\r\nHost: {target.host}\r\n{target.headers}\r\n".encode()
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode()
         first = self.sent
         self.sent += target.batch_size
