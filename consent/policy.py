@@ -102,16 +102,25 @@ class Suppressed(NamedTuple):
     readmitted_at: datetime | None
 
 
+class Kin(NamedTuple):
+    """The records of a person whom staff merged, and since when they are one."""
+
+    subjects: tuple[str, ...]
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What the database says about the people of a batch.
 
-    Keys are subjects, `v:<anonymous id>` and `c:<external id>`; histories are in order of time.
+    Keys are subjects, `v:<anonymous id>` and `c:<external id>`; histories are in order of time. `kin` is there only for
+    customers with several records, and for browsers that are linked to one.
     """
 
     histories: Mapping[str, Sequence[StateAt]] = field(default_factory=dict)
     flags: Mapping[str, int] = field(default_factory=dict)
     suppressed: Mapping[str, Suppressed] = field(default_factory=dict)
+    kin: Mapping[str, Kin] = field(default_factory=dict)
 
 
 def visitor_subject(anonymous_id: str) -> str:
@@ -134,7 +143,10 @@ class Person:
 
     def __init__(self, facts: Facts, anonymous_id: str | None, user_id: str | None) -> None:
         subjects = subjects_of(anonymous_id, user_id)
-        histories = [history for subject in subjects if (history := facts.histories.get(subject))]
+        if facts.kin:
+            subjects, histories = _with_kin(facts, subjects)
+        else:
+            histories = [history for subject in subjects if (history := facts.histories.get(subject))]
         self._is_known = bool(histories)
         self._steps, self._granted = _merge(histories)
         self._overrides_gpc = (
@@ -214,6 +226,28 @@ class Person:
         # Whatever a source says, a decision in our own ledger is the person's own word.
         decided = (_ALL if at_event is None else at_event) & (_ALL if at_receipt is None else at_receipt)
         return purposes & decided, DiscardReason.REFUSED if decided != _ALL else DiscardReason.SOURCE
+
+
+def _with_kin(facts: Facts, subjects: list[str]) -> tuple[list[str], list[Sequence[StateAt]]]:
+    """All subjects of these people, and a history each. Until records became one person's each speaks for itself, and all must
+    permit; what any of them decides after that is the person's word, and counts for all."""
+    kin = [facts.kin[subject] for subject in subjects if subject in facts.kin]
+    everybody = list(dict.fromkeys([*subjects, *(subject for each in kin for subject in each.subjects)]))
+    histories: list[Sequence[StateAt]] = []
+    for subject in everybody:
+        own = list(facts.histories.get(subject, ()))
+        for each in kin:
+            if subject in each.subjects and own:
+                own += [
+                    state
+                    for other in each.subjects
+                    if other != subject
+                    for state in facts.histories.get(other, ())
+                    if state.valid_from > each.since and state not in own
+                ]
+        if own:
+            histories.append(sorted(own))
+    return everybody, histories
 
 
 def _merge(histories: Sequence[Sequence[StateAt]]) -> tuple[list[datetime], list[int]]:
