@@ -38,6 +38,7 @@ from tracking.models import (
     QuarantinedEvent,
     Session,
     SettledPayment,
+    SourceDay,
 )
 from tracking.retention import (
     DISCARD_COUNT_DAYS,
@@ -338,6 +339,12 @@ def register_all() -> None:
             ImportRun,
             Classification.STAFF,
             "Which files were taken in, and which member of staff did it.",
+            None,
+        ),
+        (
+            SourceDay,
+            Classification.NO_PERSONAL_DATA,
+            "Events a source and day, by names of our own vocabulary: nobody can be told from them.",
             None,
         ),
         (LogPosition, Classification.NO_PERSONAL_DATA, "How far readers have followed the log.", None),

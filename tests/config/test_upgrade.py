@@ -137,6 +137,21 @@ def test_orders_are_kept_and_get_payments(migrate: Migrate) -> None:
         payments.create(store_id=order.store_id, order_id=order.pk, position=0)
 
 
+def test_counts_of_discarded_events_are_kept_and_get_sources(migrate: Migrate) -> None:
+    before = migrate("tracking", "0005_payments_and_rollups")
+    store = StoreFactory()
+    kept = before.get_model("tracking", "DiscardCount")._base_manager.create(
+        store_id=store.pk, day="2026-05-04", event_name="Product Viewed", reason="consent refused", count=3
+    )
+    after = migrate("tracking", "0006_sources")
+    counts = after.get_model("tracking", "DiscardCount")._base_manager
+    assert [(row.pk, row.count, row.api_key_id) for row in counts.all()] == [(kept.pk, 3, None)]
+    with pytest.raises(DatabaseError, match="one_count_per_source_and_reason"):
+        counts.create(
+            store_id=store.pk, day="2026-05-04", event_name="Product Viewed", reason="consent refused"
+        )
+
+
 def test_every_migration_after_the_first_has_a_test_here() -> None:
     """Fails for a new migration until its upgrade has been tried above."""
     graph = MigrationExecutor(connection).loader.graph
@@ -151,6 +166,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "tracking.0003_import_run",
         "tracking.0004_event_mapping",
         "tracking.0005_payments_and_rollups",
+        "tracking.0006_sources",
     }
 
 

@@ -65,11 +65,12 @@ SELECT {_COLUMNS}, pg_current_xact_id()::text::bigint FROM etalage_incoming ORDE
 ON CONFLICT (store_id, message_id) DO NOTHING
 """
 _COUNT_DISCARDED: Final = """
-INSERT INTO tracking_discardcount (store_id, day, event_name, reason, count)
-SELECT %s, day, event_name, reason, count
-  FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[]) AS discarded(day, event_name, reason, count)
-ORDER BY day, event_name, reason
-ON CONFLICT (store_id, day, event_name, reason) DO UPDATE SET count = tracking_discardcount.count + EXCLUDED.count
+INSERT INTO tracking_discardcount (store_id, api_key_id, day, event_name, reason, count)
+SELECT %s, api_key_id, day, event_name, reason, count
+  FROM unnest(%s::bigint[], %s::date[], %s::text[], %s::text[], %s::bigint[])
+       AS discarded(api_key_id, day, event_name, reason, count)
+ORDER BY api_key_id, day, event_name, reason
+ON CONFLICT (store_id, api_key_id, day, event_name, reason) DO UPDATE SET count = tracking_discardcount.count + EXCLUDED.count
 """
 
 
@@ -217,12 +218,18 @@ def _values(draft: Draft, store_id: int, as_json: Callable[[bytes], Any]) -> tup
 
 def _count_discarded(cursor: Any, store_id: int, drafts: Sequence[Draft]) -> None:
     counts = Counter(
-        (draft.received_at.date(), countable_name(draft.message_type, draft.name), str(draft.discard_reason))
+        (
+            draft.arrival.source.api_key_id,
+            draft.received_at.date(),
+            countable_name(draft.message_type, draft.name),
+            str(draft.discard_reason),
+        )
         for draft in drafts
         if not draft.granted
     )
     if counts:
-        days, names, reasons = zip(*counts, strict=True)
+        keys, days, names, reasons = zip(*counts, strict=True)
         cursor.execute(
-            _COUNT_DISCARDED, [store_id, list(days), list(names), list(reasons), list(counts.values())]
+            _COUNT_DISCARDED,
+            [store_id, list(keys), list(days), list(names), list(reasons), list(counts.values())],
         )

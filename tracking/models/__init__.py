@@ -6,6 +6,7 @@ from tracking.models.order import Order, OrderLine
 from tracking.models.payment import OrderPayment, SettledPayment
 from tracking.models.rollup import ClockSkew, HourlyCount, ObservedPrice
 from tracking.models.session import LogPosition, Session
+from tracking.models.source_day import SourceDay
 
 __all__ = [
     "ClockSkew",
@@ -25,4 +26,5 @@ __all__ = [
     "QuarantinedEvent",
     "Session",
     "SettledPayment",
+    "SourceDay",
 ]

@@ -140,8 +140,9 @@ class QuarantinedEvent(StoreScoped):
 
 
 class DiscardCount(StoreScoped):
-    """How many events were not stored for want of permission: a count, and nothing about whom."""
+    """How many events of a source were not stored for want of permission: a count, and nothing about whom."""
 
+    api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.CASCADE, related_name="+")
     day = models.DateField()
     event_name = models.CharField(max_length=100)
     reason = models.CharField(max_length=60)
@@ -150,6 +151,8 @@ class DiscardCount(StoreScoped):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["store", "day", "event_name", "reason"], name="one_count_per_reason"
+                fields=["store", "api_key", "day", "event_name", "reason"],
+                name="one_count_per_source_and_reason",
+                nulls_distinct=False,
             )
         ]
