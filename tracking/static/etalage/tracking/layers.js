@@ -26,9 +26,9 @@ export function listen(tracker, options) {
   // Tag Manager's consent tools speak to its own registry, not through the data layer: our template hands it on here.
   if (listener.signals) looks.push(watchPushes("etalageConsentSignals", (item) => listener.guard("google", item, () => listener.hearSignals("update", copy(item)))));
   const look = () => looks.forEach((each) => each());
+  document.addEventListener("etalage:consent", () => listener.consentChanged());
   look();
   setInterval(look, LOOK_MS);
-  document.addEventListener("etalage:consent", () => listener.consentChanged());
   // Before the tracker hands over what it has.
   addEventListener("pagehide", () => (look(), listener.leave()), true);
 }
@@ -75,6 +75,7 @@ class Listener {
     if (!isArguments(item) && !isPlain(item)) return;
     const pushed = copy(item);
     if (Array.isArray(pushed) && pushed[0] === "consent") return void this.hearSignals(pushed[1], pushed[2]);
+    this.signals?.publish();
     const push = readGoogle(pushed);
     if (!push || /^gtm\./.test(push.event ?? "")) return;
     this.#hear("google", push, copy(this.#google.data));
@@ -88,7 +89,9 @@ class Listener {
   hearSignals(command, values) {
     if (!this.signals) return;
     this.signals.take(command, values);
-    this.signals.publish();
+    // Defaults come in several pieces, for several regions: they count together.
+    if (command === "update") this.signals.publish();
+    else queueMicrotask(() => this.signals.publish());
   }
 
   #hear(layer, push, state) {
