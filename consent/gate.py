@@ -31,7 +31,7 @@ from consent.policy import (
     decide,
     visitor_subject,
 )
-from consent.pseudonyms import IdentifierKind, pseudonyms
+from consent.pseudonyms import IdentifierKind, pseudonyms_of_many
 from consent.purposes import ALL, Purpose
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class Cursors(Protocol):
 def _digests(
     store_id: int, kind: str, subject_of: Callable[[str], str], ids: Iterable[str]
 ) -> dict[str, str]:
-    return {digest: subject_of(value) for value in ids for digest in pseudonyms(store_id, kind, value)}
+    return pseudonyms_of_many(store_id, kind, {value: subject_of(value) for value in ids})
 
 
 def _ask_facts(
@@ -213,9 +213,7 @@ class Inquiry:
 
     def verdicts(self, now: datetime | None = None) -> list[Verdict]:
         """A verdict for each event, in order. `now` is the moment of receipt (default: this one)."""
-        return decide(
-            self.events, _facts_of(self.cursor, self.store_id, self.digests), now or timezone.now()
-        )
+        return decide(self.events, _facts_of(self.cursor, self.store_id, self.digests), now or timezone.now())
 
 
 def ask_permissions(cursors: Cursors, store_id: int, events: Sequence[GateEvent]) -> Inquiry:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntFlag, StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consent.purposes import ALL, Purpose, mask
@@ -139,7 +140,7 @@ def subjects_of(anonymous_id: str | None, user_id: str | None) -> list[str]:
 class Person:
     """One browser and customer as they stand in the facts, folded once for all events of theirs in a batch."""
 
-    __slots__ = ("_flags", "_granted", "_is_known", "_judged", "_overrides_gpc", "_steps", "_suppressions")
+    __slots__ = ("_flags", "_granted", "_histories", "_steps", "_suppressions")
 
     def __init__(self, facts: Facts, anonymous_id: str | None, user_id: str | None) -> None:
         subjects = subjects_of(anonymous_id, user_id)
@@ -147,19 +148,25 @@ class Person:
             subjects, histories = _with_kin(facts, subjects)
         else:
             histories = [history for subject in subjects if (history := facts.histories.get(subject))]
-        self._is_known = bool(histories)
+        self._histories = histories
         self._steps, self._granted = _merge(histories)
-        self._overrides_gpc = (
-            bool(histories)
-            and max((history[-1] for history in histories), key=lambda s: s.valid_from).overrides_gpc
-        )
-        self._judged: dict[tuple[object, ...], Verdict] = {}
         self._flags = 0
-        for subject in subjects:
-            self._flags |= facts.flags.get(subject, 0)
-        self._suppressions = [
-            facts.suppressed[subject] for subject in subjects if subject in facts.suppressed
-        ]
+        # Hardly anybody has either, and this is done for every person of every batch.
+        if facts.flags:
+            for subject in subjects:
+                self._flags |= facts.flags.get(subject, 0)
+        self._suppressions = (
+            [facts.suppressed[subject] for subject in subjects if subject in facts.suppressed]
+            if facts.suppressed
+            else []
+        )
+
+    @property
+    def _overrides_gpc(self) -> bool:
+        latest = max(
+            (history[-1] for history in self._histories), key=lambda state: state.valid_from, default=None
+        )
+        return latest is not None and latest.overrides_gpc
 
     def granted_at(self, moment: datetime) -> int | None:
         """Mask in force at the moment, None where nobody had decided yet."""
@@ -173,59 +180,68 @@ class Person:
         return at_receipt if at_receipt is None or before is None else at_receipt & before
 
     def permitted(self, event: GateEvent, now: datetime) -> Verdict:
-        """What any event of this person may be used for, whatever its kind: at least necessary, or suppressed.
-
-        `now` is the same for all events of a batch: events between the same two decisions are judged once.
-        """
-        if self._suppressions:
-            return self._judge(event, now)
-        position = bisect_right(self._steps, event.occurred_at)
-        key: tuple[object, ...] = (position, event.source, event.client_consent, event.gpc)
-        if event.received_at is not None:
-            key = (*key, bisect_right(self._steps, event.received_at))
-        verdict = self._judged.get(key)
-        if verdict is None:
-            verdict = self._judged[key] = self._judge(event, now)
-        return verdict
-
-    def _judge(self, event: GateEvent, now: datetime) -> Verdict:
+        """What any event of this person may be used for, whatever its kind: at least necessary, or suppressed."""
         for suppression in self._suppressions:
             if event.occurred_at <= suppression.until:
                 return Verdict(0, DiscardReason.SUPPRESSED)
             if suppression.readmitted_at is None:
                 return Verdict(_NECESSARY, DiscardReason.SUPPRESSED)
-        purposes, reason = self._by_source(event, now)
-        if event.gpc and not self._overrides_gpc and purposes & GPC_WITHHELD:
-            purposes, reason = purposes & ~GPC_WITHHELD, DiscardReason.SIGNAL
-        if self._flags & _RESTRICTED:
-            purposes, reason = _NECESSARY, DiscardReason.RESTRICTED
-        elif self._flags & _OBJECTED and purposes & _PROFILING:
-            purposes, reason = purposes & ~_PROFILING, DiscardReason.RESTRICTED
-        return Verdict(purposes | _NECESSARY, reason)
+        return _permitted(
+            bool(self._histories),
+            self.granted_at(event.occurred_at),
+            self._granted_at_receipt(event, now),
+            event.source,
+            event.client_consent,
+            event.gpc and not self._overrides_gpc,
+            self._flags,
+        )
 
-    def _by_source(self, event: GateEvent, now: datetime) -> tuple[int, str]:
-        source = event.source
-        at_event, at_receipt = self.granted_at(event.occurred_at), self._granted_at_receipt(event, now)
-        if source.consent_source == "ledger":
-            if not self._is_known:
-                return 0, DiscardReason.NO_CONSENT
-            if at_event is None:
-                return 0, DiscardReason.NOT_YET
-            purposes = at_event & (at_receipt or 0)
-            said = _ALL if event.client_consent is None else event.client_consent
-            return (
-                purposes & said,
-                DiscardReason.REFUSED if purposes & said == purposes else DiscardReason.SOURCE,
-            )
-        if source.legal_basis == "contract":
-            return 0, DiscardReason.SOURCE
-        if source.consent_source == "client":
-            purposes = event.client_consent or 0
-        else:
-            purposes = source.declared & (_ALL if event.client_consent is None else event.client_consent)
-        # Whatever a source says, a decision in our own ledger is the person's own word.
-        decided = (_ALL if at_event is None else at_event) & (_ALL if at_receipt is None else at_receipt)
-        return purposes & decided, DiscardReason.REFUSED if decided != _ALL else DiscardReason.SOURCE
+
+# Of all the events of a shop, few differ in what is asked here.
+@lru_cache(maxsize=4096)
+def _permitted(
+    is_known: bool,
+    at_event: int | None,
+    at_receipt: int | None,
+    source: SourcePolicy,
+    client_consent: int | None,
+    obeys_gpc: bool,
+    flags: int,
+) -> Verdict:
+    purposes, reason = _by_source(is_known, at_event, at_receipt, source, client_consent)
+    if obeys_gpc and purposes & GPC_WITHHELD:
+        purposes, reason = purposes & ~GPC_WITHHELD, DiscardReason.SIGNAL
+    if flags & _RESTRICTED:
+        purposes, reason = _NECESSARY, DiscardReason.RESTRICTED
+    elif flags & _OBJECTED and purposes & _PROFILING:
+        purposes, reason = purposes & ~_PROFILING, DiscardReason.RESTRICTED
+    return Verdict(purposes | _NECESSARY, reason)
+
+
+def _by_source(
+    is_known: bool,
+    at_event: int | None,
+    at_receipt: int | None,
+    source: SourcePolicy,
+    client_consent: int | None,
+) -> tuple[int, str]:
+    said = _ALL if client_consent is None else client_consent
+    if source.consent_source == "ledger":
+        if not is_known:
+            return 0, DiscardReason.NO_CONSENT
+        if at_event is None:
+            return 0, DiscardReason.NOT_YET
+        purposes = at_event & (at_receipt or 0)
+        return (
+            purposes & said,
+            DiscardReason.REFUSED if purposes & said == purposes else DiscardReason.SOURCE,
+        )
+    if source.legal_basis == "contract":
+        return 0, DiscardReason.SOURCE
+    purposes = (client_consent or 0) if source.consent_source == "client" else source.declared & said
+    # Whatever a source says, a decision in our own ledger is the person's own word.
+    decided = (_ALL if at_event is None else at_event) & (_ALL if at_receipt is None else at_receipt)
+    return purposes & decided, DiscardReason.REFUSED if decided != _ALL else DiscardReason.SOURCE
 
 
 def _with_kin(facts: Facts, subjects: list[str]) -> tuple[list[str], list[Sequence[StateAt]]]:
@@ -274,6 +290,9 @@ def _merge(histories: Sequence[Sequence[StateAt]]) -> tuple[list[datetime], list
     return steps, granted
 
 
+_verdict: Final = lru_cache(maxsize=1024)(Verdict)
+
+
 def decide(events: Sequence[GateEvent], facts: Facts, now: datetime) -> list[Verdict]:
     """A verdict for each event, in order."""
     people: dict[tuple[str | None, str | None], Person] = {}
@@ -285,5 +304,5 @@ def decide(events: Sequence[GateEvent], facts: Facts, now: datetime) -> list[Ver
             person = people[key] = Person(facts, *key)
         permitted, reason = person.permitted(event, now)
         purposes = permitted & event.purposes
-        verdicts.append(Verdict(purposes) if purposes else Verdict(0, reason))
+        verdicts.append(_verdict(purposes, "" if purposes else reason))
     return verdicts

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from functools import lru_cache
 
@@ -69,6 +69,13 @@ def pseudonyms(store_id: int, kind: str, value: str) -> Iterator[str]:
     """The digest under every known key, for look-ups in what older keys wrote."""
     for _, secret in keys():
         yield _digest(secret, store_id, kind, value)
+
+
+def pseudonyms_of_many(store_id: int, kind: str, names: Mapping[str, str]) -> dict[str, str]:
+    """{digest: name} of every key of `names`, under every known key: a look-up for a whole batch."""
+    return {
+        _digest(secret, store_id, kind, value): name for _, secret in keys() for value, name in names.items()
+    }
 
 
 def key_version() -> int:

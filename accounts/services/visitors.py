@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import connection, transaction
@@ -14,6 +14,7 @@ from accounts.models.store import Store
 
 # `last_seen_at` is for people who look at lists and for retention: no event is worth a row update for a few seconds.
 LAST_SEEN_RESOLUTION_SECONDS: Final = 60
+_LAST_SEEN_RESOLUTION: Final = timedelta(seconds=LAST_SEEN_RESOLUTION_SECONDS)
 
 _FIND = """
 SELECT visitor.anonymous_id, visitor.id, visitor.last_seen_at, visitor.first_seen_at, visitor.is_bot
@@ -89,7 +90,7 @@ def visitors_get_or_create(
         if visitor is None:
             continue
         ids[anonymous_id] = visitor_id
-        is_later = (visitor.last_seen_at - last_seen_at).total_seconds() > LAST_SEEN_RESOLUTION_SECONDS
+        is_later = visitor.last_seen_at - last_seen_at > _LAST_SEEN_RESOLUTION
         if is_later or visitor.first_seen_at < first_seen_at or visitor.is_bot > is_bot:
             stale.append((visitor_id, visitor))
     if new := [visitor for anonymous_id, visitor in merged.items() if anonymous_id not in ids]:

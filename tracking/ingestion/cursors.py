@@ -6,13 +6,16 @@ in Python. For the few statements of a group commit that is three quarters of th
 
 from __future__ import annotations
 
+import struct
 from typing import Any, Final
 from weakref import WeakSet
 
 import psycopg
 from django.db import connection
+from psycopg.abc import Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
+from psycopg.types.array import ListBinaryDumper
 
 _PREPARE_AFTER: Final = 2
 
@@ -40,6 +43,28 @@ class _EncodedRowsDumper(Dumper):
         return obj
 
 
+_TEXT_ARRAY: Final = psycopg.adapters.types["text"].array_oid
+# Number of dimensions, "no NULL inside", the elements' type; then length and lower bound of the dimension.
+_ARRAY_HEADER: Final = struct.Struct("!iiIii")
+_LENGTH: Final = struct.Struct("!i").pack
+
+
+class _TextListDumper(ListBinaryDumper):
+    """Lists of text, such as the ids of a batch, without a call of psycopg's for each element."""
+
+    def dump(self, obj: list[Any]) -> Buffer | None:
+        if self.oid != _TEXT_ARRAY or not obj:
+            return super().dump(obj)
+        parts = [_ARRAY_HEADER.pack(1, 0, psycopg.adapters.types["text"].oid, len(obj), 1)]
+        try:
+            for text in obj:
+                encoded = text.encode()
+                parts += (_LENGTH(len(encoded)), encoded)
+        except AttributeError:  # None among them
+            return super().dump(obj)
+        return b"".join(parts)
+
+
 _known: WeakSet[Any] = WeakSet()
 
 
@@ -60,6 +85,7 @@ class ServerCursors:
         if self.raw not in _known:
             self.raw.adapters.register_dumper(EncodedJson, _EncodedJsonDumper)
             self.raw.adapters.register_dumper(EncodedRows, _EncodedRowsDumper)
+            self.raw.adapters.register_dumper(list, _TextListDumper)
             _known.add(self.raw)
 
     def cursor(self) -> psycopg.Cursor[Any]:
