@@ -70,6 +70,14 @@ class StoreAdmin(ScopedAdmin):
             },
         ),
         (
+            "Visits",
+            {
+                "fields": ("campaign_starts_session",),
+                "description": "A visit ends after 30 minutes without an event, and after 24 hours. A change holds for what comes "
+                "from now on; `manage.py fold --rebuild --only sessions` applies it to what was.",
+            },
+        ),
+        (
             "Who is responsible for the data",
             {
                 "fields": ("controller_name", "controller_contact"),

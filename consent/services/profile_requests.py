@@ -154,7 +154,9 @@ def correction_apply(*, customer: Customer, corrections: Mapping[str, str]) -> i
             source=ProfileSource.DECLARED,
             origin=CORRECTED,
         )
-    identifiers = {field: checked[field] for field in CORRECTABLE_IDENTIFIERS if field in checked}
+    identifiers: dict[str, str] = {
+        field: checked[field] for field in CORRECTABLE_IDENTIFIERS if field in checked
+    }
     identifiers_put(
         store=customer.store,
         values={customer.pk: identifiers} if identifiers else {},

@@ -7,17 +7,22 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts import keys
 from accounts.models import Customer
+from accounts.services import identity_link_end, identity_unlink
 from consent.purposes import Purpose
+from tests.factories import StoreFactory
 from tests.tracking.conftest import make_key, order_completed, viewed
-from tracking.folding import fold_new_events, rebuild
-from tracking.folds.sessions import CAP, GAP, Visit, split_into_sessions
+from tracking.folding import LoggedEvent, fold_new_events, rebuild
+from tracking.folds.sessions import CAP, GAP, Visit, apply, split_into_sessions
 from tracking.ingestion.importing import ingest_messages
-from tracking.models import Session
+from tracking.models import Event, Session
 
+CLICK_DIGEST = "3f32423a"
 T0 = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 
 
@@ -43,6 +48,23 @@ def tell(store):
 def sessions(store):
     rows = Session.objects.for_store(store).order_by("visitor_id", "started_at")
     return [(minutes_of(row.started_at), minutes_of(row.ended_at), row.event_count) for row in rows]
+
+
+def fold_alone(store, *messages):
+    """Take the messages and give the fold these alone, as when earlier ones have long been folded."""
+    key, _ = make_key(store)
+    known = set(Event.objects.for_store(store).values_list("pk", flat=True))
+    ingest_messages(store, key, messages)
+    columns = [name for name in LoggedEvent._fields if name != "properties"]
+    rows = Event.objects.for_store(store).exclude(pk__in=known).values_list(*columns)
+    apply(store.pk, [LoggedEvent(*row, {}) for row in rows])
+
+
+def places(store) -> dict[float, str]:
+    """Where each session's row lies in its table, by its start: a row that was written anew lies elsewhere."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT started_at, ctid::text FROM tracking_session WHERE store_id = %s", [store.pk])
+        return {minutes_of(started_at): place for started_at, place in cursor.fetchall()}
 
 
 def minutes_of(moment: datetime) -> float:
@@ -94,15 +116,23 @@ class TestLateEvents:
         # Now the first session begins at −20 and takes what is below 1420: −20, 0, …, 1400.
         assert sessions(store) == [(-20, 1400, 58), (1425, 1475, 3)]
 
-    def test_leave_the_rest_of_the_history_alone(self, tell, store):
-        tell(view(0), view(500))
-        untouched = Session.objects.for_store(store).get(started_at=at(500))
-        tell(view(10))
-        assert (
-            Session.objects.for_store(store).get(started_at=at(500)).__dict__.keys()
-            == untouched.__dict__.keys()
-        )
-        assert sessions(store) == [(0, 10, 2), (500, 500, 1)]
+    def test_rewrite_their_neighbours_only(self, store):
+        fold_alone(store, *[view(minutes) for minutes in (0, 200, 225, 500)])
+        before = places(store)
+        fold_alone(store, view(240))
+        after = places(store)
+        assert sessions(store) == [(0, 0, 1), (200, 240, 3), (500, 500, 1)]
+        assert {start for start in after if after[start] != before[start]} == {200}
+
+    def test_leave_the_days_of_a_robot_that_never_sleeps_before_them_alone(self, store):
+        fold_alone(store, *[view(minutes) for minutes in range(0, 3 * 1440, 25)])
+        before = places(store)
+        # Cut every 1450 minutes, the first multiple of 25 that is not below 1440.
+        assert sorted(before) == [0, 1450, 2900]
+        fold_alone(store, view(3 * 1440))
+        after = places(store)
+        assert {start for start in after if after[start] != before[start]} == {2900}
+        assert sessions(store)[-1] == (2900, 4320, 58)
 
 
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=40))
@@ -208,3 +238,100 @@ def test_on_a_shared_device_each_visit_is_of_its_own_customer(tell, store):
         (500, "u2"),
         (600, "u2"),
     ]
+
+
+class TestCampaigns:
+    """Off by default; the store's setting makes another campaign begin a session."""
+
+    SPRING = {"campaign": {"source": "mail", "name": "spring"}}
+
+    def test_begin_no_session_by_default(self, tell, store):
+        tell(view(0), view(5, context=self.SPRING), view(10))
+        assert sessions(store) == [(0, 10, 3)]
+
+    def test_begin_a_session_where_the_setting_says_so(self, tell, store):
+        store.campaign_starts_session = True
+        store.save(update_fields=["campaign_starts_session"])
+        tell(
+            view(0),
+            view(5, context=self.SPRING),
+            view(6),  # a page of the same visit names no campaign
+            view(10, context=self.SPRING),  # the same campaign again is no other
+            view(
+                15, context={"page": {"url": "https://shop.example/tents?utm_source=ads&utm_campaign=sale"}}
+            ),
+            view(20, context={"page": {"search": "?gclid=Cj0KCQ-first"}}),
+            view(25, context={"page": {"search": "?gclid=Cj0KCQ-second"}}),
+        )
+        assert sessions(store) == [(0, 0, 1), (5, 10, 3), (15, 15, 1), (20, 20, 1), (25, 25, 1)]
+
+    def test_of_an_address_are_kept_without_the_id_of_the_click(self, tell, store):
+        address = "https://shop.example/?utm_source=ads&utm_campaign=sale&q=secret&gclid=Cj0KCQ"
+        tell(view(0, context={"page": {"url": address}}))
+        context = Event.objects.for_store(store).get().context
+        # The first 8 hexadecimal digits of SHA-256 of the id: `printf %s Cj0KCQ | sha256sum`.
+        assert context["campaign"] == {"source": "ads", "name": "sale", "click": "gclid:" + CLICK_DIGEST}
+        assert context["page"] == {"url": "https://shop.example/"}
+
+    def test_two_at_one_moment_begin_one_session(self, tell, store):
+        store.campaign_starts_session = True
+        store.save(update_fields=["campaign_starts_session"])
+        tell(view(0, messageId="a"), view(0, messageId="b", context=self.SPRING))
+        assert sessions(store) == [(0, 0, 2)]
+
+
+# Minutes since the visit before and its campaign: gaps of exactly 30 minutes, and chains of 60 of them, which pass 24 hours.
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 10, 30, 30, 30, 31]), st.sampled_from([None, None, None, "spring", "sale"])
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@pytest.mark.django_db
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=STEPS, starts_session=st.booleans(), random=st.randoms(use_true_random=False))
+def test_any_order_of_arrival_gives_the_sessions_of_the_sorted_order(steps, starts_session, random):
+    keys.forget_all()
+    store = StoreFactory(campaign_starts_session=starts_session)
+    minutes = list(itertools.accumulate(step for step, _ in steps))
+    told = [
+        view(
+            minute,
+            messageId=f"m{n:02}",
+            context={"campaign": {"name": campaign}} if campaign else {},
+        )
+        for n, (minute, (_, campaign)) in enumerate(zip(minutes, steps, strict=True))
+    ]
+    expected = [
+        (minutes_of(cut[0].occurred_at), minutes_of(cut[-1].occurred_at), len(cut))
+        for cut in split_into_sessions(
+            Visit(at(minute), "Product Viewed", campaign=campaign if starts_session else None)
+            for minute, (_, campaign) in zip(minutes, steps, strict=True)
+        )
+    ]
+    random.shuffle(told)
+    while told:
+        size = random.randrange(1, 12)
+        fold_alone(store, *told[:size])
+        del told[:size]
+    assert sessions(store) == expected
+
+
+def test_visits_follow_the_judgement_of_staff(tell, store):
+    tell(
+        {"type": "identify", "userId": "u1", "anonymousId": "anon-1", "timestamp": at(0)},
+        view(100),
+        view(200),
+    )
+    customer = Customer.objects.for_store(store).get()
+    link = customer.links.get()
+    identity_link_end(link=link, at=at(150))
+    named = dict(Session.objects.for_store(store).values_list("started_at", "customer"))
+    assert named == {at(0): customer.pk, at(100): customer.pk, at(200): None}
+    identity_unlink(link=link)
+    named = dict(Session.objects.for_store(store).values_list("started_at", "customer"))
+    # The first visit's own event names the customer: nobody has doubted what the shop said itself.
+    assert named == {at(0): customer.pk, at(100): None, at(200): None}

@@ -1,8 +1,9 @@
-"""Sessions: a visitor's events with gaps of at most 30 minutes, 24 hours at most.
+"""Sessions: a visitor's events with gaps of at most 30 minutes, 24 hours at most. Where the store says so, another
+campaign (`context.campaign`) begins a session too.
 
-A late event may lengthen a session, bridge two, or stand alone. So for each visitor whom new events touch,
-the chain of events around them (no gap above 30 minutes inside, none below at its ends) is cut into sessions
-anew; the rest of the visitor's history stays as it is.
+A late event may lengthen a session, bridge two, or stand alone. Sessions are cut from left to right, so for each visitor
+whom new events touch, what begins with the session before them and hangs together to the right of it (no gap above 30
+minutes inside) is cut anew; the rest of the visitor's history stays as it is, and of a robot that never sleeps too.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ _TYPES: Final = (
 _AFTERWARDS: Final = ("Order Updated", "Order Refunded", "Order Cancelled")
 
 _SESSIONS_AROUND: Final = """
-SELECT touched.nth, min(session.started_at), max(session.ended_at)
+SELECT touched.nth,
+       max(session.started_at) FILTER (WHERE session.started_at < touched.first_at),
+       max(session.ended_at)
   FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[])
        WITH ORDINALITY AS touched(visitor_id, first_at, last_at, nth)
   JOIN tracking_session session
@@ -49,7 +52,8 @@ SELECT touched.nth, min(session.started_at), max(session.ended_at)
 """
 _EVENTS_WITHIN: Final = """
 SELECT event.visitor_id, event.occurred_at, event.name, event.type, event.customer_id, event.is_bot, event.is_trusted,
-       CASE WHEN event.name IN ('Page Left', 'Order Completed') THEN event.properties END
+       CASE WHEN event.name IN ('Page Left', 'Order Completed') THEN event.properties END,
+       CASE WHEN %(campaigns)s THEN event.context ->> 'campaign' END
   FROM unnest(%(visitors)s::bigint[], %(firsts)s::timestamptz[], %(lasts)s::timestamptz[]) AS touched(visitor_id, first_at, last_at)
   JOIN tracking_event event
     ON event.store_id = %(store)s AND event.visitor_id = touched.visitor_id
@@ -103,21 +107,33 @@ class Visit:
     is_bot: bool = False
     is_trusted: bool = False
     properties: dict[str, Any] | None = None
+    campaign: str | None = None
 
 
 def split_into_sessions(visits: Iterable[Visit]) -> Iterator[list[Visit]]:
-    """Visits in order of time, cut where a gap exceeds 30 minutes and where 24 hours are full."""
+    """Visits in order of time, cut where a gap exceeds 30 minutes, where 24 hours are full, and where another campaign led
+    here than the session's last one. `campaign` is None throughout where campaigns begin no session."""
     current: list[Visit] = []
+    campaign: str | None = None
     for visit in visits:
-        if current and (
-            visit.occurred_at - current[-1].occurred_at > GAP
-            or visit.occurred_at - current[0].occurred_at >= CAP
-        ):
+        if current and (_is_over(current, visit) or _is_led_anew(current, visit, campaign)):
             yield current
-            current = []
+            current, campaign = [], None
         current.append(visit)
+        campaign = visit.campaign or campaign
     if current:
         yield current
+
+
+def _is_over(current: Sequence[Visit], visit: Visit) -> bool:
+    return (
+        visit.occurred_at - current[-1].occurred_at > GAP or visit.occurred_at - current[0].occurred_at >= CAP
+    )
+
+
+def _is_led_anew(current: Sequence[Visit], visit: Visit, campaign: str | None) -> bool:
+    # No two sessions of a visitor begin at the same moment.
+    return bool(visit.campaign and visit.campaign != campaign and visit.occurred_at > current[0].occurred_at)
 
 
 def session_of(store: Store, visitor_id: int, visits: Sequence[Visit]) -> Session:
@@ -200,9 +216,11 @@ def _chains(moments: Sequence[datetime]) -> Iterator[list[datetime]]:
 
 
 def _widen(store_id: int, stretches: Sequence[Stretch]) -> list[Stretch]:
-    """The stretches with every session that a chain of 30 minute steps connects to them, none twice."""
+    """The stretches from the start of the session before each on, with every session that a chain of 30 minute steps
+    connects to them on the right, none twice."""
     widened = list(stretches)
     pending = list(range(len(stretches)))
+    is_first_look = True
     while pending:
         visitors, firsts, lasts = _columns([widened[position] for position in pending])
         with connection.cursor() as cursor:
@@ -212,12 +230,13 @@ def _widen(store_id: int, stretches: Sequence[Stretch]) -> list[Stretch]:
         for nth, started_at, ended_at in around:
             position = pending[nth - 1]
             known = widened[position]
-            if started_at < known.first_at or ended_at > known.last_at:
-                widened[position] = Stretch(
-                    known.visitor_id, min(known.first_at, started_at), max(known.last_at, ended_at)
-                )
+            # Where that session begins was decided by what lies before it: no need to look further back.
+            first_at = started_at if is_first_look and started_at is not None else known.first_at
+            if first_at < known.first_at or ended_at > known.last_at:
+                widened[position] = Stretch(known.visitor_id, first_at, max(known.last_at, ended_at))
+            if ended_at > known.last_at:
                 grown.append(position)
-        pending = grown
+        pending, is_first_look = grown, False
     return _merged(widened)
 
 
@@ -242,7 +261,7 @@ def _columns(stretches: Sequence[Stretch]) -> tuple[list[int], list[datetime], l
 
 
 def _refold(store: Store, stretches: Sequence[Stretch]) -> None:
-    visits = _visits_within(store.pk, stretches)
+    visits = _visits_within(store, stretches)
     known = Visitor.objects.for_store(store).filter(pk__in={stretch.visitor_id for stretch in stretches})
     places = {
         visitor_id: (device, country)
@@ -265,11 +284,11 @@ def _refold(store: Store, stretches: Sequence[Stretch]) -> None:
     Session.all_stores.bulk_create(sessions, batch_size=2000)
 
 
-def _visits_within(store_id: int, stretches: Sequence[Stretch]) -> dict[int, list[Visit]]:
+def _visits_within(store: Store, stretches: Sequence[Stretch]) -> dict[int, list[Visit]]:
     """Visits by visitor, in order of time. More than 30 minutes lie between the stretches of one visitor."""
     visitors, firsts, lasts = _columns(stretches)
     parameters: dict[str, Any] = {
-        "store": store_id, "visitors": visitors, "firsts": firsts, "lasts": lasts,
+        "store": store.pk, "visitors": visitors, "firsts": firsts, "lasts": lasts, "campaigns": store.campaign_starts_session,
         "analytics": _ANALYTICS, "types": list(_TYPES), "afterwards": list(_AFTERWARDS),
     }  # fmt: skip
     found: dict[int, list[Visit]] = defaultdict(list)
@@ -284,9 +303,10 @@ def _visits_within(store_id: int, stretches: Sequence[Stretch]) -> dict[int, lis
             is_bot,
             is_trusted,
             properties,
+            campaign,
         ) in cursor.fetchall():
             found[visitor_id].append(
-                Visit(occurred_at, name, kind, customer_id, is_bot, is_trusted, parsed(properties))
+                Visit(occurred_at, name, kind, customer_id, is_bot, is_trusted, parsed(properties), campaign)
             )
     return found
 

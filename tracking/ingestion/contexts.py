@@ -9,7 +9,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 import crawleruseragents
 import msgspec
@@ -31,7 +33,14 @@ _EMPTY: Final = b"{}"
 _TABLET: Final = re.compile(r"iPad|Tablet|PlayBook|Silk/|Android(?!.*Mobile)")
 _MOBILE: Final = re.compile(r"Mobi|iPhone|iPod|Android.*Mobile|Windows Phone")
 _PAGE_KEYS: Final = ("path", "title", "url", "referrer")
+# As in `context.campaign`, and as advertisers write them into addresses: utm_campaign is the name.
 _CAMPAIGN_KEYS: Final = ("name", "source", "medium", "term", "content")
+_UTM: Final = {"utm_campaign": "name"} | {f"utm_{key}": key for key in _CAMPAIGN_KEYS[1:]}
+# Ids that advertising networks add to an address for each click.
+_CLICK_IDS: Final = frozenset(
+    ("gclid", "gbraid", "wbraid", "dclid", "fbclid", "msclkid", "ttclid", "twclid", "li_fat_id", "irclickid")
+)
+_MAX_QUERY_LENGTH: Final = 4_096
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -107,7 +116,7 @@ def minimised_context(context: Mapping[str, Any], user_agent: str, address: str)
         for key in page.keys() & {"url", "referrer"}:
             page[key] = without_query(page[key])
         kept["page"] = page
-    if campaign := _texts(context.get("campaign"), _CAMPAIGN_KEYS):
+    if campaign := campaign_of(context):
         kept["campaign"] = campaign
     for key in ("locale", "timezone"):
         if isinstance(value := context.get(key), str):
@@ -126,6 +135,32 @@ def minimised_context(context: Mapping[str, Any], user_agent: str, address: str)
     if (country := country_of(context)) and country != (said := _said_country(context)):
         kept["country"], kept[ORIGINAL] = country, {"country": said}
     return kept
+
+
+def campaign_of(context: Mapping[str, Any]) -> dict[str, str]:
+    """Which advertisement led here: `context.campaign`, completed by the address of the page; {} where none did.
+
+    Of an advertising network's click id only its name and a short digest are kept: enough to tell two clicks apart.
+    """
+    campaign = _texts(context.get("campaign"), _CAMPAIGN_KEYS)
+    page = context.get("page")
+    query = _query_of(page) if isinstance(page, dict) else ""
+    if "utm_" not in query and not any(name in query for name in _CLICK_IDS):
+        return campaign
+    for name, value in parse_qsl(query[:_MAX_QUERY_LENGTH]):
+        if (key := _UTM.get(name.lower())) is not None:
+            campaign.setdefault(key, value[:MAX_TEXT_LENGTH])
+        elif name.lower() in _CLICK_IDS and value:
+            campaign["click"] = f"{name.lower()}:{sha256(value.encode()).hexdigest()[:8]}"
+    return campaign
+
+
+def _query_of(page: Mapping[str, Any]) -> str:
+    for key in ("search", "url"):
+        text = page.get(key)
+        if isinstance(text, str) and "?" in text:
+            return text.partition("?")[2].partition("#")[0]
+    return ""
 
 
 def _texts(value: Any, keys: tuple[str, ...]) -> dict[str, str]:
