@@ -98,8 +98,8 @@ def test_refunds_of_lines_add_up(tell):
         event("Order Refunded", 5, **refund),
         event("Order Refunded", 6, **refund),
     )
-    # Twice three pegs at 0.50.
-    assert (order.status, order.refunded_minor_units) == ("partly_refunded", 300)
+    # Twice three pegs at 0.50, less three tenths of the discount of 1.00.
+    assert (order.status, order.refunded_minor_units) == ("partly_refunded", 240)
     assert list(order.lines.order_by("position").values_list("refunded_quantity", flat=True)) == [0, 6]
 
 
@@ -119,7 +119,7 @@ def test_more_pegs_than_were_bought_cannot_come_back(tell):
         event("Order Refunded", products=[{"product_id": "peg", "quantity": 99}]),
     )
     assert order.lines.get(product_id="peg").refunded_quantity == 10
-    assert order.refunded_minor_units == 500
+    assert order.refunded_minor_units == 400
 
 
 def test_a_cancelled_order(tell):
@@ -197,3 +197,64 @@ def test_many_orders_in_one_go(store):
 )
 def test_amounts(value, currency, units):
     assert minor_units(value, currency) == units
+
+
+def payments_of(order):
+    return list(
+        order.payments.order_by("position").values_list("method", "amount_minor_units", "instalments")
+    )
+
+
+def test_a_voucher_and_a_card_in_three_instalments(tell):
+    order = tell(
+        event(
+            "Order Completed",
+            total=120,
+            products=LINES,
+            payments=[
+                {"method": "voucher", "amount": "20.00"},
+                {"method": "card", "amount": 100, "instalments": 3},
+                "odd",
+            ],
+        )
+    )
+    assert payments_of(order) == [("voucher", 2000, 1), ("card", 10_000, 3)]
+    assert order.payment_method == "card"
+
+
+def test_one_method_paid_it_all(tell):
+    order = tell(
+        event("Order Completed", total=30, payment_method="invoice", products=LINES, instalments="x")
+    )
+    assert payments_of(order) == [("invoice", 3000, 1)]
+
+
+def test_payments_of_an_update_take_the_place_of_the_first(tell):
+    order = tell(
+        event("Order Completed", total=30, payment_method="card", products=LINES),
+        event(
+            "Order Updated", 1, payments=[{"method": "card", "amount": 10}, {"method": "cash", "amount": 20}]
+        ),
+    )
+    assert payments_of(order) == [("card", 1000, 1), ("cash", 2000, 1)]
+    assert order.payment_method == "card"
+
+
+def test_without_a_method_there_is_no_payment(tell):
+    assert payments_of(tell(event("Order Completed", total=30, products=LINES))) == []
+
+
+def test_shipping_is_paid_too_where_no_total_was_told(tell):
+    """199.99 + 10 · 0.50 − 1.00 of the line − 5.00 of the order + 4.90."""
+    order = tell(event("Order Completed", shipping=4.9, discount=5, products=LINES))
+    assert order.total_minor_units == 19_999 + 500 - 100 - 500 + 490
+
+
+def test_a_discounted_line_gives_back_what_it_cost(tell):
+    """Ten pegs at 0.50 less 1.00 are 4.00: four of them are 1.60."""
+    order = tell(
+        event("Order Completed", total=203.99, products=LINES),
+        event("Order Refunded", 5, products=[{"product_id": "peg", "quantity": 4}]),
+    )
+    assert order.refunded_minor_units == 160
+    assert order.status == "partly_refunded"

@@ -22,11 +22,14 @@ from tracking.folds.amounts import currency_of, first_amount, minor_units, whole
 from tracking.ingestion.messages import as_text
 from tracking.ingestion.properties import product_id_of
 from tracking.jsonb import parsed
-from tracking.models import Order, OrderLine
+from tracking.models import Order, OrderLine, OrderPayment
 from tracking.models.event import ORDER_EVENTS
 
 COMPLETED, UPDATED, REFUNDED, CANCELLED = ORDER_EVENTS
 SLICE_ORDERS: Final = 1_000  # so that a chunk of the log that is all long invoices fits into memory
+# More ways of paying one order, or more instalments, are a slip of the sender.
+MOST_PAYMENTS: Final = 20
+MOST_INSTALMENTS: Final = 360
 _TOTAL: Final = ("total", "revenue", "value")
 
 _EVENTS_OF_ORDERS: Final = """
@@ -56,6 +59,7 @@ class OrderEvent:
 class FoldedOrder:
     order: Order
     lines: list[OrderLine] = field(default_factory=list)
+    payments: list[OrderPayment] = field(default_factory=list)
 
 
 def fold_order(store: Store, order_id: str, events: Sequence[OrderEvent]) -> FoldedOrder | None:
@@ -76,6 +80,7 @@ def fold_order(store: Store, order_id: str, events: Sequence[OrderEvent]) -> Fol
     folded = FoldedOrder(_order(store, order_id, properties, currency, completed, ordered))
     folded.lines = _lines(store, properties, currency)
     _set_total(folded, properties, currency)
+    _set_payments(folded, properties, currency)
     _refund(folded, [event for event in told if event.name == REFUNDED], currency)
     _set_status(folded.order, is_confirmed, any(event.name == CANCELLED for event in told))
     return folded
@@ -133,14 +138,50 @@ def _lines(store: Store, properties: dict[str, Any], currency: str) -> list[Orde
 
 
 def _set_total(folded: FoldedOrder, properties: dict[str, Any], currency: str) -> None:
-    """What was paid: `total`, else `revenue` or `value`, else the sum of the lines less the order's discount."""
+    """What was paid: `total`, else `revenue` or `value`, else the sum of the lines less the order's discount, and the
+    shipping."""
     stated = first_amount(properties, _TOTAL, currency)
     if stated is None:
         lines = sum(
             line.quantity * line.unit_price_minor_units - line.discount_minor_units for line in folded.lines
         )
-        stated = max(0, lines - folded.order.discount_minor_units)
+        stated = max(0, lines - folded.order.discount_minor_units) + (folded.order.shipping_minor_units or 0)
     folded.order.total_minor_units = stated
+
+
+def _set_payments(folded: FoldedOrder, properties: dict[str, Any], currency: str) -> None:
+    """`payments` are the ways in which the order was paid, each `{method, amount, instalments}`; else all of it was
+    paid by `payment_method`. An order that names several ways and no method is one of its largest payment."""
+    order = folded.order
+    told = properties.get("payments")
+    usable = [payment for payment in told if isinstance(payment, dict)] if isinstance(told, list) else []
+    folded.payments = [
+        OrderPayment(
+            store_id=order.store_id,
+            position=position,
+            method=_text(payment.get("method"), 40),
+            amount_minor_units=minor_units(payment.get("amount"), currency),
+            instalments=_instalments(payment.get("instalments")),
+        )
+        for position, payment in enumerate(usable[:MOST_PAYMENTS])
+    ]
+    if folded.payments and not order.payment_method:
+        largest = max(folded.payments, key=lambda payment: payment.amount_minor_units or 0)
+        order.payment_method = largest.method
+    if not folded.payments and order.payment_method:
+        folded.payments = [
+            OrderPayment(
+                store_id=order.store_id,
+                position=0,
+                method=order.payment_method,
+                amount_minor_units=order.total_minor_units,
+                instalments=_instalments(properties.get("instalments")),
+            )
+        ]
+
+
+def _instalments(value: Any) -> int:
+    return min(max(1, whole_number(value, 1)), MOST_INSTALMENTS)
 
 
 def _refund(folded: FoldedOrder, refunds: Iterable[OrderEvent], currency: str) -> None:
@@ -171,8 +212,14 @@ def _return_lines(lines: Sequence[OrderLine], event: OrderEvent) -> int:
                 taken = min(returned, line.quantity - line.refunded_quantity)
                 line.refunded_quantity += taken
                 returned -= taken
-                value += taken * line.unit_price_minor_units
+                value += _paid_for(line, taken)
     return value
+
+
+def _paid_for(line: OrderLine, quantity: int) -> int:
+    """What so many of the line's units cost: its discount is spread evenly over all of them."""
+    discount = round(line.discount_minor_units * quantity / line.quantity)
+    return max(0, quantity * line.unit_price_minor_units - discount)
 
 
 def _set_status(order: Order, is_confirmed: bool, is_cancelled: bool) -> None:
@@ -270,7 +317,15 @@ def _save(store: Store, folded: Sequence[FoldedOrder]) -> None:
         update_fields=_UPDATED_FIELDS,
         batch_size=1000,
     )
-    OrderLine.objects.for_store(store).filter(order__in=[order.pk for order in saved]).delete()
+    keys = [order.pk for order in saved]
+    OrderLine.objects.for_store(store).filter(order__in=keys).delete()
+    OrderPayment.objects.for_store(store).filter(order__in=keys).delete()
+    for order, made in zip(saved, folded, strict=True):
+        for payment in made.payments:
+            payment.order = order
+    OrderPayment.all_stores.bulk_create(
+        [payment for made in folded for payment in made.payments], batch_size=2000
+    )
     with connection.cursor() as cursor, cursor.copy(_COPY_LINES) as copy:
         copy.set_types(_LINE_TYPES)
         for order, made in zip(saved, folded, strict=True):
