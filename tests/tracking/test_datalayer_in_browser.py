@@ -231,7 +231,10 @@ def test_consent_mode_begins_with_the_update_and_ends_with_the_next(shop: Layere
     gtag = (
         "window.dataLayer = window.dataLayer || []; window.gtag = function () { dataLayer.push(arguments); };"
     )
-    default = f"{gtag} gtag('consent', 'default', {{analytics_storage: 'granted'}}); gtag('consent', 'default', {{analytics_storage: 'denied', region: ['DE']}});"
+    default = (
+        f"{gtag} gtag('consent', 'default', {{analytics_storage: 'granted'}});"
+        "gtag('consent', 'default', {analytics_storage: 'denied', region: ['DE']});"
+    )
     shop.open(default + script(viewed("tent")), tag=shop.tag(consent="consent-mode"))
     shop.wait_until_heard()
     # Denied somewhere, and nobody here knows where this is.
