@@ -28,6 +28,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 
+from accounts.matching import canonical_address, canonical_email, canonical_phone
 from accounts.models.customer import Customer
 from accounts.models.store import Store
 from accounts.models.vault import VaultEntry, VaultKey
@@ -36,6 +37,9 @@ NONCE_BYTES: Final = 12
 KEY_ID_BYTES: Final = 4
 MINIMUM_MASTER_KEY_LENGTH: Final = 32
 INDEXED_FIELDS: Final = frozenset({"email", "phone"})
+# Fields of which two spellings can be told to be one.
+MATCHED_FIELDS: Final = frozenset({"email", "phone", "address"})
+NO_MATCH: Final = "-"  # nothing to compare: no possible phone number, no address
 MAX_VALUE_LENGTH: Final = 2000
 
 
@@ -116,6 +120,47 @@ def _indexes(store_id: int, field: str, value: str) -> list[str]:
     return [hmac.new(master.index, message, hashlib.sha256).hexdigest() for master in _master_keys()]
 
 
+def _match_index(store_id: int, field: str, value: str, country: str) -> str:
+    """The blind index of what all spellings have in common, under the newest master key."""
+    if field not in MATCHED_FIELDS:
+        return ""
+    match field:
+        case "email":
+            form = canonical_email(value)
+        case "phone":
+            form = canonical_phone(value, country)
+        case _:
+            form = canonical_address(value)
+    if not form:
+        return NO_MATCH
+    message = f"{store_id}\0match {field}\0{form}".encode()
+    return hmac.new(_master_keys()[0].index, message, hashlib.sha256).hexdigest()
+
+
+def index_matches(store: Store) -> int:
+    """Fill the match index of entries that were put before there was one. Gives their number; one query where there is none."""
+    count = 0
+    waiting = VaultEntry.objects.for_store(store).filter(match_index="", field__in=MATCHED_FIELDS)
+    while entries := list(waiting.order_by("pk")[:1000]):
+        customers = {entry.customer_id for entry in entries}
+        keys = {
+            row.customer_id: _unwrap(bytes(row.wrapped_key), row.customer_id)
+            for row in VaultKey.objects.for_store(store).filter(customer_id__in=customers)
+        }
+        for entry in entries:
+            key = keys.get(entry.customer_id)
+            entry.match_index = (
+                _match_index(store.pk, entry.field, _opened(key, entry), store.country) if key else NO_MATCH
+            )
+        VaultEntry.all_stores.bulk_update(entries, ["match_index"])
+        count += len(entries)
+    return count
+
+
+def _opened(key: bytes, entry: VaultEntry) -> str:
+    return _open(key, bytes(entry.ciphertext), f"{entry.customer_id} {entry.field}".encode()).decode()
+
+
 def put(customer: Customer, field: str, value: str) -> None:
     """Store a direct identifier, replacing what stood there; an empty value deletes it."""
     put_many(customer.store_id, {customer.pk: {field: value}})
@@ -141,6 +186,7 @@ def put_many(store: Store | int, values: Mapping[int, Mapping[str, str]]) -> Non
                     customer_id=customer_id, field__in=emptied
                 ).delete()
         keys = _keys_for(store_id, [customer for customer, fields in kept.items() if fields])
+        country = _country(store) if any("phone" in fields for fields in kept.values()) else ""
         entries = [
             VaultEntry(
                 store_id=store_id,
@@ -148,6 +194,7 @@ def put_many(store: Store | int, values: Mapping[int, Mapping[str, str]]) -> Non
                 field=field,
                 ciphertext=_seal(keys[customer_id], value.encode(), f"{customer_id} {field}".encode()),
                 blind_index=_indexes(store_id, field, value)[0] if field in INDEXED_FIELDS else "",
+                match_index=_match_index(store_id, field, value, country),
             )
             for customer_id, fields in kept.items()
             for field, value in fields.items()
@@ -157,8 +204,12 @@ def put_many(store: Store | int, values: Mapping[int, Mapping[str, str]]) -> Non
             batch_size=1000,
             update_conflicts=True,
             unique_fields=["customer", "field"],
-            update_fields=["ciphertext", "blind_index", "updated_at"],
+            update_fields=["ciphertext", "blind_index", "match_index", "updated_at"],
         )
+
+
+def _country(store: Store | int) -> str:
+    return Store.objects.only("country").get(pk=store).country if isinstance(store, int) else store.country
 
 
 def _keys_for(store_id: int, customer_ids: list[int]) -> dict[int, bytes]:
@@ -251,13 +302,13 @@ def rewrap(store: Store) -> int:
         with transaction.atomic():
             key = _unwrap(bytes(row.wrapped_key), row.customer_id)
             for entry in VaultEntry.objects.for_store(store).filter(
-                customer_id=row.customer_id, field__in=INDEXED_FIELDS
+                customer_id=row.customer_id, field__in=INDEXED_FIELDS | MATCHED_FIELDS
             ):
-                value = _open(
-                    key, bytes(entry.ciphertext), f"{entry.customer_id} {entry.field}".encode()
-                ).decode()
-                entry.blind_index = _indexes(store.pk, entry.field, value)[0]
-                entry.save(update_fields=["blind_index"])
+                value = _opened(key, entry)
+                if entry.field in INDEXED_FIELDS:
+                    entry.blind_index = _indexes(store.pk, entry.field, value)[0]
+                entry.match_index = _match_index(store.pk, entry.field, value, store.country)
+                entry.save(update_fields=["blind_index", "match_index"])
             row.wrapped_key = _wrap(key, row.customer_id)
             row.save(update_fields=["wrapped_key"])
         count += 1

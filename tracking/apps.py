@@ -8,6 +8,7 @@ class TrackingConfig(AppConfig):
     def ready(self) -> None:
         from accounts import shopper_changes
         from accounts.services.identity import register_witness
+        from accounts.services.merges import on_judgement
         from profiles.reading import register_log_reader
         from tracking import folding, privacy
         from tracking.debugging import feed
@@ -15,11 +16,13 @@ class TrackingConfig(AppConfig):
         from tracking.folds.recent_events import PROFILES, read_log
         from tracking.folds.sessions import SESSIONS, rename_customers
         from tracking.ingestion.people import identified_again
+        from tracking.quality.duplicates import close_finding
 
         for fold in (SESSIONS, ORDERS, PROFILES):
             folding.register(fold)
         register_log_reader(read_log)
         register_witness(identified_again)
+        on_judgement(close_finding)
         shopper_changes.register_relink(rename_customers)
         privacy.register_all()
         feed.classify()

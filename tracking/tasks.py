@@ -8,6 +8,7 @@ from celery import shared_task
 from accounts.models import Store
 from tracking.folding import fold_new_events
 from tracking.quality.detection import detect_anomalies
+from tracking.quality.duplicates import report_duplicates
 
 log = structlog.get_logger(__name__)
 
@@ -29,4 +30,16 @@ def detect_anomalies_all_stores() -> dict[str, int]:
         except Exception:
             # One store's odd data must not keep the others from being looked at.
             log.exception("quality.detection_failed", store=store.slug)
+    return found
+
+
+@shared_task(name="tracking.tasks.find_duplicates_all_stores", ignore_result=True)
+def find_duplicates_all_stores() -> dict[str, int]:
+    """Customers who may be one person go to each store's review list. Pairs, by store."""
+    found = {}
+    for store in Store.objects.all():
+        try:
+            found[store.slug] = len(report_duplicates(store).candidates)
+        except Exception:
+            log.exception("quality.duplicates_failed", store=store.slug)
     return found

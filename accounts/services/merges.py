@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from django.db import connection, transaction
 from django.db.models import Q
@@ -21,6 +21,23 @@ from accounts.models.user import User
 from accounts.selectors.persons import record_ids_of
 
 _LOCK: Final = 6_120_441  # first half of an advisory lock's key; the second is the store's id
+
+
+class Judgement(Protocol):
+    """Called in the transaction in which staff judged two records: one person (`are_one`), or two."""
+
+    def __call__(
+        self, first: Customer, second: Customer, *, are_one: bool, actor: User, reason: str
+    ) -> None: ...
+
+
+_listeners: list[Judgement] = []
+
+
+def on_judgement(listener: Judgement) -> None:
+    """For who has proposed the pair. Registering the same listener twice is harmless."""
+    if listener not in _listeners:
+        _listeners.append(listener)
 
 
 class MergeRefused(ValueError):
@@ -68,6 +85,8 @@ def customers_merge(
     _settle(store.pk, one | other)
     _record(merge, "customers.merged", actor, merge.reason)
     _announce(store.pk, one | other)
+    for listener in _listeners:
+        listener(kept, merged, are_one=True, actor=actor, reason=merge.reason)
     return merge
 
 
@@ -108,6 +127,8 @@ def customers_keep_apart(*, one: Customer, other: Customer, actor: User, reason:
             reason=reason.strip(),
             details={"other": str(second.public_id)},
         )
+    for listener in _listeners:
+        listener(first, second, are_one=False, actor=actor, reason=apart.reason)
     return apart
 
 
