@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.factories import StoreFactory
 from tests.tracking.conftest import make_key
 from tracking import snippet
 from tracking.snippet import render_tracker
+from tracking.vocabulary import KNOWN_EVENTS
 
 STATIC = Path(snippet.__file__).parent / "static" / "etalage"
 
@@ -55,8 +57,24 @@ def test_the_tracker_is_small_and_stands_alone():
     assert b"eval" not in source
 
 
-def test_the_types_name_what_the_tracker_exports():
+def test_the_types_are_those_of_the_tracker():
     source, types = (STATIC / "tracker.js").read_text(), (STATIC / "tracker.d.ts").read_text()
-    for name in ("track", "page", "identify"):
-        assert f"export function {name}(" in source
-        assert f"export function {name}(" in types
+    exported = set(re.findall(r"^export (?:async )?(?:function|const) (\w+)", source, re.M))
+    assert exported == {"track", "page", "identify", "isPermitted"}
+    assert exported == set(re.findall(r"^export function (\w+)", types, re.M))
+    for name, parameters in re.findall(r"^export function (\w+)\(([^)]*)\)", source, re.M):
+        names = [parameter.split("=")[0].strip() for parameter in parameters.split(",")]
+        declared = re.findall(rf"^export function {name}(?:<[^>]*>)?\(([^)]*)\)", types, re.M)
+        assert declared
+        for signature in declared:
+            assert re.findall(r"(\w+)\??:", re.sub(r"Record<[^>]*>", "", signature)) == names
+
+
+def test_the_types_know_each_part_of_a_page_and_only_events_of_the_vocabulary():
+    source, types = (STATIC / "tracker.js").read_text(), (STATIC / "tracker.d.ts").read_text()
+    table = re.search(r"const PAGE_EVENTS = \{(.*?)\}", source, re.S)[1]
+    told = dict(re.findall(r'(\w+): "([^"]+)"', table))
+    shown = re.search(r"export interface Page \{(.*?)\n\}", types, re.S)[1]
+    assert set(re.findall(r"^  (\w+)\?:", shown, re.M)) == {*told, "name", "user"}
+    events = re.search(r"export interface Events \{(.*?)\n\}", types, re.S)[1]
+    assert {*told.values(), *re.findall(r'^  "([^"]+)":', events, re.M)} <= KNOWN_EVENTS

@@ -1,8 +1,4 @@
-/**
- * Tells Etalage what happens on a shop's page, once the visitor has agreed: until then nothing is sent or kept.
- * What the page says in <script type="application/json" id="etalage-page">, and with data-etalage-* on its elements,
- * is described in docs/events.md; types stand in tracker.d.ts.
- */
+/** Tells Etalage what happens on a page, once the visitor agrees. See docs/events.md. */
 const tag = document.querySelector("script[data-etalage-tracker]");
 const { writeKey, endpoint = new URL("/v1/", import.meta.url).href } = tag?.dataset ?? {};
 const BITS = { analytics: 2, personalisation: 4, marketing: 8, sharing: 16 };
@@ -14,35 +10,40 @@ const PAGE_EVENTS = {
   checkout: "Checkout Started",
   order: "Order Completed",
 };
+const ITEM = "[data-rank][data-product-id]:is([data-request-id], [data-request-id] *)";
 const MARKED = "[data-etalage-add], [data-etalage-remove]";
 const STORED = "etalage_queue";
 const BATCH = 20;
+const MAX_BYTES = 60_000;
 const SEEN_MS = 1000;
+const ARRIVAL_MS = 1000;
 
 let queue = [];
-let timer = 0;
-let failures = 0;
 let sending = [];
+let timer = 0;
+let pause = 0;
+let failures = 0;
 let isStarted = false;
 let shown = {};
-let path = location.pathname;
+let here = {};
+let told = "";
+let arrival = 0;
 
 const cookie = (name) => (`; ${document.cookie}`.split(`; ${name}=`)[1] ?? "").split(";")[0];
 
-/** Purposes that the visitor permits, from the banner's mark on <html>, else from its cookie. */
+/** Purposes permitted: the banner's mark on <html>, else its cookie. */
 function granted() {
   const words = document.documentElement.dataset.etalageConsent;
   const mask = Number(cookie("etalage_consent").split(".")[1] ?? 0);
   return words?.split(" ") ?? Object.keys(BITS).filter((purpose) => mask & BITS[purpose]);
 }
 
-/** Whether anything may be sent: the listeners of data layers wait for it too. */
-export const isPermitted = () => granted().some((purpose) => purpose === "analytics" || purpose === "personalisation");
+/** Listeners of data layers ask too. */
+export const isPermitted = () => /analytics|personalisation/.test(granted());
 
-/** 128 random bits. */
-const newId = () => [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join("-");
+const newId = () => Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(36)).join("-");
 
-/** The server sets it with the consent; where another banner asked, we do. */
+/** Set by our banner's server; where another banner asked, here. */
 function anonymousId() {
   const known = cookie("etalage_anonymous_id");
   if (known) return known;
@@ -51,7 +52,7 @@ function anonymousId() {
   return made;
 }
 
-const where = () => ({ path: location.pathname, url: location.href, title: document.title, referrer: document.referrer });
+const address = () => location.href.split("#")[0];
 
 function context() {
   const permitted = granted();
@@ -60,7 +61,7 @@ function context() {
   for (const [name, value] of query) if (name.startsWith("utm_")) campaign[name.slice(4).replace("campaign", "name")] = value;
   return {
     library: { name: "etalage.js", version: "1.0.0" },
-    page: where(),
+    page: here,
     locale: navigator.language,
     campaign,
     consent: Object.fromEntries(Object.keys(BITS).map((purpose) => [purpose, permitted.includes(purpose)])),
@@ -82,77 +83,94 @@ function push(message, isUrgent) {
   else timer ||= setTimeout(flush, 3000);
 }
 
-/** `isUrgent` sends the event at once. */
+/** Urgent: at once. */
 export function track(event, properties = {}, isUrgent = false) {
   push({ type: "track", event, properties }, isUrgent);
 }
 
-/** Name the customer; the shop's server signs the id. */
+/** The shop's server signs the id. */
 export function identify(id, signature, traits = {}) {
   shown.user = { id, signature };
   push({ type: "identify", traits }, true);
 }
 
-const body = (events) => JSON.stringify({ writeKey, sentAt: new Date().toISOString(), batch: events });
+/** The next request: 64 KiB may outlive the page. */
+function take() {
+  for (let count = BATCH; ; count >>= 1) {
+    const events = queue.slice(0, count);
+    // Plain text needs no preflight.
+    const body = new Blob([JSON.stringify({ writeKey, sentAt: new Date().toISOString(), batch: events })], { type: "text/plain" });
+    if (count > 1 && body.size > MAX_BYTES) continue;
+    queue.splice(0, count);
+    return { events, body };
+  }
+}
 
 async function flush() {
   clearTimeout(timer);
   timer = 0;
-  if (sending.length || !queue.length || !isPermitted()) return;
-  sending = queue.splice(0, BATCH);
-  let wait = 0;
+  if (pause || sending.length || !queue.length || !isPermitted()) return;
+  const { events, body } = take();
+  sending = events;
+  let wait = 1;
   try {
-    // Plain text needs no preflight; keepalive outlives the page.
-    const answer = await fetch(`${endpoint}batch`, { method: "POST", body: body(sending), headers: { "Content-Type": "text/plain" }, keepalive: true });
-    const isRefused = answer.status >= 400 && answer.status < 500 && ![408, 429].includes(answer.status);
-    if (!answer.ok && !isRefused) wait = Number(answer.headers.get("Retry-After")) || 1;
+    const { ok, status, headers } = await fetch(`${endpoint}batch`, { method: "POST", body, keepalive: body.size <= MAX_BYTES });
+    const isRefused = /^4(?!08|29)/.test(status);
+    wait = ok || isRefused ? 0 : Number(headers.get("Retry-After")) || 1;
   } catch {
-    wait = 1;
+    // No network
   }
-  failures = wait ? failures + 1 : 0;
-  if (wait) queue = sending.concat(queue).slice(-500);
-  sending = [];
+  failures = wait && failures + 1;
   if (wait) {
-    timer = setTimeout(flush, Math.max(wait, Math.min(2 ** failures, 300) * (0.5 + Math.random())) * 1000);
-  } else if (queue.length) flush();
+    queue = sending.concat(queue).slice(-500);
+    pause = setTimeout(resume, Math.max(wait, Math.min(2 ** failures, 300) * (0.5 + Math.random())) * 1000);
+  }
+  sending = [];
+  flush();
 }
 
-/** The page may be gone in a moment: hand over what waits, or keep it for the next page. */
+function resume() {
+  clearTimeout(pause);
+  pause = 0;
+  flush();
+}
+
+/** The page may be gone in a moment: what may not arrive is kept for the next. */
 function handOver() {
-  while (queue.length && navigator.onLine) {
-    if (!navigator.sendBeacon(`${endpoint}batch`, body(queue.slice(0, BATCH)))) break;
-    queue.splice(0, BATCH);
+  if (!isPermitted()) return;
+  while (queue.length && navigator.onLine && !pause) {
+    const { events, body } = take();
+    if (!navigator.sendBeacon(`${endpoint}batch`, body)) {
+      queue.unshift(...events);
+      break;
+    }
   }
-  const rest = navigator.onLine ? queue : sending.concat(queue);
-  try {
-    if (rest.length && isPermitted()) localStorage.setItem(STORED, JSON.stringify(rest.slice(-100)));
-  } catch {
-    // No storage: what could not be sent is lost with the page.
-  }
+  const events = new Map(kept().concat(sending, queue).map((event) => [event.messageId, event]));
+  keep([...events.values()].slice(-100));
 }
 
-function takeBack() {
+/** Nothing where it fails: no storage, no JSON. */
+function attempt(action) {
   try {
-    queue = JSON.parse(localStorage.getItem(STORED) ?? "[]").concat(queue);
-    localStorage.removeItem(STORED);
-  } catch {
-    // Nothing kept.
-  }
+    return action();
+  } catch {}
 }
 
-/* Time that the page was both visible and focused, and how far it was scrolled. */
+const kept = () => attempt(() => JSON.parse(localStorage[STORED])) ?? [];
+const keep = (events) => attempt(() => (events.length ? (localStorage[STORED] = JSON.stringify(events)) : delete localStorage[STORED]));
+
+/* Time visible and focused, and how far it was scrolled. */
 let dwell = 0;
 let since = 0;
 let depth = 0;
 
 function clock() {
   if (since) dwell += performance.now() - since;
-  since = document.visibilityState === "visible" && document.hasFocus() ? performance.now() : 0;
+  since = !document.hidden && document.hasFocus() ? performance.now() : 0;
 }
 
 function measureDepth() {
-  const height = document.documentElement.scrollHeight;
-  depth = Math.max(depth, Math.min(100, Math.round(((scrollY + innerHeight) / height) * 100)));
+  depth = Math.max(depth, Math.min(100, Math.round(((scrollY + innerHeight) / document.documentElement.scrollHeight) * 100)));
 }
 
 function leave() {
@@ -162,7 +180,7 @@ function leave() {
   handOver();
 }
 
-/* Shelves: a product counts as seen when half of it was visible for a second. */
+/* Shelves: seen is half of a product, for a second. */
 const waiting = new Map();
 const observer = new IntersectionObserver((entries) => {
   for (const { target, intersectionRatio } of entries) {
@@ -186,13 +204,13 @@ function shelfProperties(item) {
 
 function seen(item) {
   observer.unobserve(item);
-  if (document.visibilityState === "visible" && item.isConnected) track("Recommendation Viewed", shelfProperties(item));
+  if (!document.hidden && item.isConnected) track("Recommendation Viewed", shelfProperties(item));
 }
 
 const observed = new WeakSet();
 function findShelves() {
-  for (const item of document.querySelectorAll("[data-rank][data-product-id]")) {
-    if (observed.has(item) || !item.closest("[data-request-id]")) continue;
+  for (const item of document.querySelectorAll(ITEM)) {
+    if (observed.has(item)) continue;
     observed.add(item);
     observer.observe(item);
   }
@@ -201,65 +219,67 @@ function findShelves() {
 function clicked({ target, button }) {
   const link = button < 2 && target.closest(`a[href], ${MARKED}`);
   if (!link) return;
-  const item = link.closest("[data-rank][data-product-id]");
-  if (item?.closest("[data-request-id]")) track("Recommendation Clicked", shelfProperties(item), true);
+  const item = link.closest(ITEM);
+  if (item) track("Recommendation Clicked", shelfProperties(item), true);
   if (link.dataset.etalageProduct) track("Product Clicked", { product_id: link.dataset.etalageProduct, list_id: shown.list?.list_id }, true);
   if (!link.form) cartChanged(link);
 }
 
 function cartChanged(mark, quantity = 1) {
   const { etalageAdd, etalageRemove } = mark.dataset;
-  if (etalageAdd) track("Product Added", { product_id: etalageAdd, quantity, ...detailsOf(etalageAdd) }, true);
+  if (etalageAdd) track("Product Added", { product_id: etalageAdd, quantity, ...(shown.product?.product_id === etalageAdd && shown.product) }, true);
   if (etalageRemove) track("Product Removed", { product_id: etalageRemove }, true);
 }
-
-const detailsOf = (id) => (shown.product?.product_id === id ? shown.product : {});
 
 function submitted({ target, submitter }) {
   const mark = submitter?.matches(MARKED) ? submitter : target.querySelector(MARKED);
   if (mark) cartChanged(mark, Number(new FormData(target).get("quantity")) || 1);
 }
 
-/** Tell the page that is shown now: what it is about goes out at once. Call it after a navigation without a page load. */
+/** Tell what is shown now. Call it where the address stays. */
 export function page(about = readPage()) {
   shown = { user: shown.user, ...about };
-  depth = 0;
+  here = { path: location.pathname, url: address(), title: document.title, referrer: document.referrer };
+  told = pageText();
+  clearTimeout(arrival);
+  arrival = depth = 0;
   measureDepth();
-  push({ type: "page", name: about.name, properties: where() });
+  push({ type: "page", name: about.name, properties: here });
   for (const part in PAGE_EVENTS) if (about[part]) track(PAGE_EVENTS[part], about[part]);
   flush();
 }
 
-function readPage() {
-  try {
-    return JSON.parse(document.getElementById("etalage-page").textContent);
-  } catch {
-    return {};
-  }
+const pageText = () => document.getElementById("etalage-page")?.textContent ?? "";
+
+const readPage = () => attempt(() => JSON.parse(pageText())) ?? {};
+
+/** A single-page application moved: what it shows comes now or in a moment. */
+function navigated() {
+  if (address() === here.url) return;
+  leave();
+  clearTimeout(arrival);
+  arrival = setTimeout(page, ARRIVAL_MS, {});
+  setTimeout(arrived);
 }
 
-/** A single-page application has put another address into the bar. */
-function navigated() {
-  if (path === location.pathname) return;
-  path = location.pathname;
-  leave();
-  // The new page's title and content come a moment later.
-  setTimeout(page, 0);
+function arrived() {
+  if (arrival && pageText() !== told) page();
 }
 
 function start() {
   if (isStarted || !writeKey || !isPermitted()) return;
   isStarted = true;
-  takeBack();
+  queue = kept().concat(queue);
+  keep([]);
   clock();
   page();
   findShelves();
-  new MutationObserver(findShelves).observe(document.body, { childList: true, subtree: true });
+  new MutationObserver(() => (findShelves(), arrived())).observe(document, { childList: true, subtree: true });
   addEventListener("scroll", measureDepth, { passive: true });
   addEventListener("focus", clock);
   addEventListener("blur", clock);
-  addEventListener("online", flush);
-  document.addEventListener("visibilitychange", () => (document.visibilityState === "hidden" ? leave() : clock()));
+  addEventListener("online", resume);
+  document.addEventListener("visibilitychange", () => (document.hidden ? leave() : clock()));
   addEventListener("pagehide", leave);
   addEventListener("pageshow", ({ persisted }) => persisted && page());
   for (const kind of ["click", "auxclick"]) document.addEventListener(kind, clicked, true);
@@ -272,10 +292,13 @@ function start() {
   addEventListener("popstate", navigated);
 }
 
-/** A choice was made, or changed: begin, or forget everything. */
+/** A choice was made, or changed: begin, or forget. */
 document.addEventListener("etalage:consent", () => {
   if (isPermitted()) return start();
-  takeBack();
+  keep([]);
   queue = [];
+  sending = [];
 });
+// A link of the admin's debugger.
+if (location.hash.includes("etalage_debug=")) await import(new URL("tracking/debug-panel.js", import.meta.url).href).catch(() => {});
 start();
