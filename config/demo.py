@@ -20,6 +20,7 @@ from environ import Env
 from config import demo_state
 from config.processes import ServiceError, port_is_free
 from config.services import Services
+from config.serving import web_command
 from config.supervisor import Interrupted, Server, Supervisor
 
 PLACES = {"Shop": "/", "Admin": "/admin/", "Privacy centre": "/privacy/", "API documentation": "/api/docs/"}
@@ -148,25 +149,26 @@ class Demo:
         self.say("▸ Opening the shop")
         logs = self.data_dir / "logs"
         for name, command in self._servers().items():
-            self.supervisor.serve(
-                Server(name, [sys.executable, "-m", *command.split()], logs / f"{name}.log")
-            )
+            self.supervisor.serve(Server(name, command, logs / f"{name}.log"))
         if not self.supervisor.wait_until(self._is_ready, seconds=READY_SECONDS):
             raise CannotStart(
                 f"{self.url}/readyz does not say ok after {READY_SECONDS:.0f} s; the logs are in {logs}"
             )
 
-    def _servers(self) -> dict[str, str]:
-        """Modules to run, with their options. Web processes stay up one by one; the others are kept up by us."""
-        processes = os.environ.get("WEB_PROCESSES") or os.cpu_count() or 1
-        threads = os.environ.get("WEB_THREADS") or THREADS_PER_PROCESS
+    def _servers(self) -> dict[str, list[str]]:
+        """Commands. Web processes stay up one by one; the others are kept up by us."""
+        web = web_command(
+            host=self.host,
+            port=self.port,
+            processes=int(os.environ.get("WEB_PROCESSES") or os.cpu_count() or 1),
+            threads=int(os.environ.get("WEB_THREADS") or THREADS_PER_PROCESS),
+        )
         tasks = os.environ.get("WORKER_PROCESSES") or TASKS_AT_ONCE
+        celery = [sys.executable, "-m", "celery", "-A", "config"]
         return {
-            "web": f"granian --interface wsgi --host {self.host} --port {self.port} --workers {processes}"
-            f" --blocking-threads {threads} --respawn-failed-workers --no-ws --workers-kill-timeout 10"
-            " config.wsgi:application",
-            "worker": f"celery -A config worker --concurrency {tasks} --without-gossip --without-mingle",
-            "beat": "celery -A config beat --pidfile=",
+            "web": web,
+            "worker": [*celery, "worker", f"--concurrency={tasks}", "--without-gossip", "--without-mingle"],
+            "beat": [*celery, "beat", "--pidfile="],
         }
 
     def _is_ready(self) -> bool:

@@ -16,7 +16,11 @@ _PROCESSORS: list[Any] = [
 ]
 _RENDERERS: dict[str, list[Any]] = {
     "json": [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
-    "console": [structlog.dev.ConsoleRenderer(colors=False)],
+    # Not structlog's own tracebacks: they show every local variable, passwords too, and take so long to draw that
+    # threads that have something to log queue up behind each other.
+    "console": [
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    ],
 }
 
 

@@ -1,6 +1,7 @@
 """Child processes that do not outlive their parent, free ports, and the account that PostgreSQL runs as."""
 
 import ctypes
+import multiprocessing
 import os
 import pwd
 import shutil
@@ -56,6 +57,21 @@ def end_with_parent(signal_number: int = signal.SIGTERM) -> Callable[[], None] |
             os._exit(1)
 
     return ask_the_kernel
+
+
+def end_with_main_process() -> None:
+    """Have the kernel end this worker process (of `multiprocessing`) when the process that made it dies, however it
+    dies.
+
+    A worker without its main process would go on serving, beside the server that is started in its place, and
+    nobody could tell it to stop. Nothing is done where this process is no worker, or off Linux.
+    """
+    main = multiprocessing.parent_process()
+    if main is None or not sys.platform.startswith("linux"):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != main.pid:  # it died before that
+        os._exit(1)
 
 
 def unprivileged_account() -> pwd.struct_passwd | None:

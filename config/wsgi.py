@@ -16,7 +16,10 @@ from django.db import DatabaseError
 application = get_wsgi_application()
 
 from accounts.models import Store
+from config import multiprocess_metrics
 from config.checks import require_keys
+from config.processes import end_with_main_process
+from config.slow_bodies import SlowBodies
 from recommendations.serving.store_state import warm_up
 
 
@@ -28,8 +31,11 @@ def _warm_up() -> None:
         structlog.get_logger(__name__).warning("not_warmed_up", error=str(error))
 
 
+end_with_main_process()
 require_keys()
+multiprocess_metrics.forget_the_dead()
 _warm_up()
+application = SlowBodies(application)
 
 # What is loaded by now stays. Walking it again for every few thousand objects of a batch of events took a third
 # of the time of taking them.

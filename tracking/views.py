@@ -27,7 +27,7 @@ from accounts.keys import key_of
 from accounts.models import ApiKey, Scope
 from accounts.throttling import admit_request
 from tracking.debugging import answers, reporting
-from tracking.ingestion import committer
+from tracking.ingestion import committer, metrics
 from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, read_single, too_large
 from tracking.ingestion.drafts import Arrival, Source
 from tracking.ingestion.limits import MAX_BODY_BYTES
@@ -61,6 +61,7 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     try:
         body = inflate(_read(request))
         batch = read_batch(body) if kind == "batch" else read_single(body)
+        committer.check()
         key = authenticate_write_key(request, {"writeKey": batch.write_key})
         _throttle(request, key)
         arrival = Arrival(
@@ -81,11 +82,14 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
         reporting.refused(request, error.status, "invalid_key", error.message, body)
         return error_response(error.status, error.message, code="invalid_key")
     except committer.Unavailable as error:
+        metrics.REFUSED.inc(len(batch.events))
         reporting.refused(request, 503, "unavailable", str(error), body)
-        return error_response(503, str(error), retry_after_seconds=error.retry_after_seconds)
-    except Error:
-        log.warning("collect.database_unavailable", exc_info=True)
-        return error_response(503, "The database cannot be reached.", retry_after_seconds=2)
+        return _unavailable(str(error), error.retry_after_seconds)
+    except Error as error:
+        log.warning("collect.database_unavailable", error=str(error).strip())
+        metrics.REFUSED.inc(len(batch.events))
+        committer.failed()
+        return _unavailable("The database cannot be reached.", 2.0)
     if answers.is_wanted(request):
         return answers.with_outcomes(request, key, drafts)
     return HttpResponse(_SUCCESS, content_type="application/json")
@@ -110,6 +114,13 @@ def _read(request: HttpRequest) -> bytes:
     if len(body) < announced:
         raise incomplete
     return body
+
+
+def _unavailable(message: str, retry_after_seconds: float) -> HttpResponse:
+    response = error_response(503, message, retry_after_seconds=retry_after_seconds)
+    # Why has been logged, once. A line for each refused request too would keep threads busy that have better to do.
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 class _Throttled(RefusedRequest):

@@ -46,6 +46,28 @@ def test_one_json_object_a_line_from_both_kinds_of_logger(log: io.StringIO) -> N
     assert str(ours["timestamp"]).endswith("Z")
 
 
+def test_a_traceback_for_people_shows_no_values() -> None:
+    formatter = logging_configuration("INFO", "console")["formatters"]["structured"]
+    handler = logging.StreamHandler(stream := io.StringIO())
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(**{k: v for k, v in formatter.items() if k != "()"})
+    )
+    logger = logging.getLogger("for people")
+    logger.addHandler(handler)
+
+    def log_in(password: str) -> None:
+        raise ValueError("not the password")
+
+    try:
+        log_in("-".join(["correct", "horse"]))
+    except ValueError:
+        logger.exception("login_failed")
+    finally:
+        logger.removeHandler(handler)
+    assert "ValueError: not the password" in stream.getvalue()
+    assert "correct-horse" not in stream.getvalue()
+
+
 def test_an_exception_stands_on_one_line(log: io.StringIO) -> None:
     try:
         raise ValueError("two\nlines")

@@ -200,7 +200,8 @@ def test_the_database_gone_is_503_and_its_return_is_noticed(shop, monkeypatch):
     response = sender.post("/v1/batch", {"batch": [viewed(messageId="lost")]})
     assert (response.status_code, response["Retry-After"]) == (503, "2")
     monkeypatch.setattr(committing, "_write_by_store", real)
-    sender.batch(viewed(messageId="lost"))
+    # For a moment everybody is refused at once; then one request finds out that it is back.
+    wait_until(lambda: sender.post("/v1/batch", {"batch": [viewed(messageId="lost")]}).status_code == 200)
     assert [event.message_id for event in stored(store)] == ["before", "lost"]
 
 

@@ -32,6 +32,7 @@ from django.db import (
 from tracking.debugging import reporting
 from tracking.ingestion import after_commit, metrics
 from tracking.ingestion.drafts import Draft, Reason, Tally
+from tracking.ingestion.outage import Outage
 from tracking.ingestion.writing import prepare, write
 
 log = structlog.get_logger(__name__)
@@ -177,11 +178,24 @@ class Committer:
         self._pending_events = 0
         self._is_closing = False
         self._changed = threading.Condition()
+        self._outage = Outage(stall_seconds=timeout_seconds)
         self._thread: threading.Thread | None = None
 
     @property
     def pending_events(self) -> int:
         return self._pending_events
+
+    def check(self) -> None:
+        """Raises Unavailable at once where it is known that nothing can be stored now: waiting would only keep
+        others waiting too."""
+        if self._is_closing:
+            raise Unavailable("The server is shutting down.")
+        if not self._outage.admits():
+            raise Unavailable("The database was out of reach a moment ago.", retry_after_seconds=2.0)
+
+    def failed(self) -> None:
+        """Note that somebody else found the database out of reach."""
+        self._outage.failed()
 
     def submit(self, drafts: Sequence[Draft]) -> None:
         """Return when the drafts are committed. Raises Unavailable when they are not, within the timeout."""
@@ -190,9 +204,9 @@ class Committer:
             if self._is_closing:
                 raise Unavailable("The server is shutting down.")
             if self._pending_events and self._pending_events + len(drafts) > self.max_pending_events:
-                metrics.REFUSED.inc(len(drafts))
                 raise Unavailable("More events are waiting than the database takes at the moment.")
             self._pending_events += len(drafts)
+            metrics.PENDING.set(self._pending_events)
             self._queue.append(submission)
             self._start()
             self._changed.notify()
@@ -201,7 +215,6 @@ class Committer:
         except FutureTimeout:
             # Cancelled in time, it is never written; otherwise the client's second try finds it stored.
             submission.future.cancel()
-            metrics.REFUSED.inc(len(drafts))
             raise Unavailable("The database did not answer in time.", retry_after_seconds=5.0) from None
 
     def close(self, timeout_seconds: float | None = None) -> None:
@@ -241,29 +254,45 @@ class Committer:
                     self._changed.wait_for(lambda: self._queue or self._is_closing)
             return group
 
+    def _take_all(self) -> list[_Submission]:
+        with self._changed:
+            waiting = [
+                submission for submission in self._queue if submission.future.set_running_or_notify_cancel()
+            ]
+            self._queue.clear()
+            self._pending_events = 0
+            metrics.PENDING.set(0)
+        return waiting
+
     def _commit(self, group: Sequence[_Submission]) -> None:
-        error: BaseException | None = None
+        error: BaseException | None = Unavailable("The events could not be stored.", retry_after_seconds=5.0)
+        is_outage = False
         events = sum(len(submission.drafts) for submission in group)
         metrics.GROUP_EVENTS.observe(events)
         metrics.PENDING.set(self._pending_events)
+        self._outage.began_writing()
         try:
             with metrics.COMMIT_SECONDS.time():
                 commit([submission.drafts for submission in group])
+            error = None
         except Error as cause:
+            is_outage = isinstance(cause, OperationalError | InterfaceError)
             log.warning("ingestion.unavailable", error=str(cause).strip(), events=events)
-            connection.close()
             error = Unavailable(
                 "The database cannot be reached or does not accept writes.", retry_after_seconds=2.0
             )
+            connection.close()
         except Exception:
             log.exception("ingestion.failed")
             connection.close()
-            error = Unavailable("The events could not be stored.", retry_after_seconds=5.0)
-        for submission in group:
-            if error is None:
-                submission.future.set_result(None)
-            else:
-                submission.future.set_exception(error)
+        finally:
+            self._outage.ended_writing(is_outage=is_outage)
+            # Those who came meanwhile would each find out for themselves, one wait after the other.
+            for submission in [*group, *(self._take_all() if is_outage else ())]:
+                if error is None:
+                    submission.future.set_result(None)
+                else:
+                    submission.future.set_exception(error)
 
 
 _committer: Committer | None = None
@@ -281,6 +310,17 @@ def committer() -> Committer:
                     timeout_seconds=settings.ETALAGE_INGEST_TIMEOUT_SECONDS,
                 )
     return _committer
+
+
+def check() -> None:
+    """Raises Unavailable where a request had better not wait; see `Committer.check`."""
+    if not connection.in_atomic_block:
+        committer().check()
+
+
+def failed() -> None:
+    """Somebody else in this process found the database out of reach."""
+    committer().failed()
 
 
 def submit(drafts: Sequence[Draft]) -> None:

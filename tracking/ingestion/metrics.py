@@ -25,7 +25,11 @@ COMMIT_SECONDS: Final = Histogram(
     "Duration of a group commit.",
     buckets=(0.002, 0.005, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
 )
-PENDING: Final = Gauge("etalage_pending_events", "Events that wait for the database in this process.")
+PENDING: Final = Gauge(
+    "etalage_pending_events",
+    "Events that wait for the database, in all web processes that are alive.",
+    multiprocess_mode="livesum",
+)
 
 
 @lru_cache(maxsize=64)
