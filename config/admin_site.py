@@ -93,13 +93,16 @@ class EtalageAdminSite(UnfoldAdminSite):
 
     def get_urls(self) -> list[URLPattern]:
         from recommendations.admin.experiments import experiments_view
-        from tracking.admin import debugger
+        from tracking.admin import debugger, sources, timeline, timeline_tail
 
         experiments = self.admin_view(experiments_view)
         return [
             path("store/", self.admin_view(self.switch_store), name="switch_store"),
             path("recommendations/experiments/", experiments, name="recommendations_experiments"),
             *debugger.urls(self),
+            *sources.urls(self),
+            *timeline.urls(self),
+            *timeline_tail.urls(self),
             *super().get_urls(),
         ]
 

@@ -1,3 +1,3 @@
-from recommendations.admin import event_weights, models, panels, placements, rules, training
+from recommendations.admin import event_weights, models, panels, placements, rules, timeline, training
 
-__all__ = ["event_weights", "models", "panels", "placements", "rules", "training"]
+__all__ = ["event_weights", "models", "panels", "placements", "rules", "timeline", "training"]

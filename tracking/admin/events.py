@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from unfold.contrib.filters.admin import (
@@ -104,6 +104,12 @@ class EventAdmin(ReadOnlyAdmin):
         "purposes": "purposes",
         "properties": "properties",
     }
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        links = [{"label": "Live tail", "url": reverse("admin:tracking_tail")}]
+        return super().changelist_view(request, {"list_links": links, **(extra_context or {})})
 
     def facts(self, request: HttpRequest, obj: Event) -> list[tuple[str, Any]]:
         return [

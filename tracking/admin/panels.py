@@ -40,7 +40,8 @@ def _timeline(request: HttpRequest, subject: Customer | Visitor) -> dict[str, An
                 "more": max(0, len(events) - EVENTS_PER_SESSION),
             }
         )
-    return {"visits": visits, "most": SESSIONS}
+    kind = "customer" if isinstance(subject, Customer) else "visitor"
+    return {"visits": visits, "most": SESSIONS, "subject": subject, "subject_kind": kind}
 
 
 def _events_of(store_id: int, sessions: list[Session]) -> list[list[Event]]:

@@ -7,7 +7,7 @@ const SLOWEST_MS = 10_000;
  * Asks `url()` again and again and hands each answer to `show`. Rests while the page is hidden, paused or the login is gone;
  * asks less often while the server cannot be reached. `status` is told in words how it stands.
  */
-export function poll({ url, show, status }) {
+function poll({ url, show, status }) {
   let isPaused = false;
   let isAsking = false;
   let failures = 0;
@@ -58,7 +58,7 @@ export function poll({ url, show, status }) {
 }
 
 /** The age of a moment in Unix seconds, in words short enough for a column. */
-export function since(moment) {
+function since(moment) {
   const seconds = Math.max(0, Date.now() / 1000 - moment);
   if (seconds < 1.5) return "now";
   if (seconds < 60) return `${Math.round(seconds)} s ago`;
@@ -66,9 +66,54 @@ export function since(moment) {
   return `${Math.floor(seconds / 3600)} h ago`;
 }
 
-export function everySecond(act) {
+function everySecond(act) {
   act();
   setInterval(() => document.visibilityState === "visible" && act(), 1000);
+}
+
+const MOST_ROWS = 300;
+
+/**
+ * A list whose newest rows come first, kept up to date from `url?after=<cursor>` with the page's own filters: rows are put on
+ * top, `prepared` gets each new one. Brings the pause and clear buttons, the notes and the ages of `root` to life.
+ */
+export function liveList(root, { list, url, cursor, prepared = () => {} }) {
+  const part = (name) => root.querySelector(`[data-${name}]`);
+  const asked = new URLSearchParams(location.search);
+
+  function show(answer) {
+    asked.set("after", answer.cursor);
+    if (answer.is_cut) part("cut").hidden = false;
+    if (!answer.count) return;
+    list.insertAdjacentHTML("afterbegin", answer.rows);
+    for (const row of [...list.children].slice(0, answer.count)) {
+      row.classList.add("call--new");
+      prepared(row);
+    }
+    while (list.children.length > MOST_ROWS) list.lastElementChild.remove();
+    part("waiting").hidden = true;
+  }
+
+  asked.set("after", cursor);
+  [...list.children].forEach(prepared);
+  const live = poll({ url: () => `${url}?${asked}`, show, status: part("status") });
+  const pause = part("pause");
+  const clear = part("clear");
+  pause.hidden = clear.hidden = false;
+  pause.addEventListener("click", () => {
+    const isPaused = pause.getAttribute("aria-pressed") !== "true";
+    pause.setAttribute("aria-pressed", String(isPaused));
+    live.pause(isPaused);
+  });
+  clear.addEventListener("click", () => {
+    list.replaceChildren();
+    part("waiting").hidden = false;
+  });
+  const filters = part("filters");
+  for (const choice of filters.querySelectorAll("select")) choice.addEventListener("change", () => filters.requestSubmit());
+  everySecond(() => {
+    for (const time of list.querySelectorAll("[data-since]")) time.textContent = since(Number(time.dataset.since));
+  });
 }
 
 /** Buttons beside a block of code: they copy it, and say so. */
