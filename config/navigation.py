@@ -140,6 +140,7 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
     ),
 ]
 
+            Entry("Data layers", "layers", "admin:tracking_eventmapping_changelist", Ability.MANAGE_STORE),
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Sections as django-unfold wants them; a section without a permitted entry is left out."""

@@ -61,6 +61,11 @@ def tracker_tag(source: str, write_key: str, endpoint: str) -> SafeString:
     )
 
 
+def data_layer_tag(source: str, write_key: str) -> SafeString:
+    """The one tag for a page that has a data layer already: it brings the tracker along."""
+    return format_html('<script async src="{}" data-write-key="{}"></script>', source, write_key)
+
+
 def _write_key(store: Store) -> str:
     if store.slug == settings.ETALAGE_STOREFRONT_STORE and settings.ETALAGE_STOREFRONT_WRITE_KEY:
         return str(settings.ETALAGE_STOREFRONT_WRITE_KEY)

@@ -28,6 +28,7 @@ from tests.factories import (
 from tracking.models import (
     DiscardCount,
     Event,
+    EventMapping,
     EventType,
     Finding,
     Order,
@@ -136,6 +137,9 @@ def _shopping(
         store=store, kind="payment_missing", key=f"order:{mark}", summary=f"Order {mark} has no payment.",
         evidence=[f"order:{mark}", f"product:{product_id}"], fingerprint="f",
     )  # fmt: skip
+    EventMapping.objects.create(
+        store=store, source_event=f"custom_{mark}", target_event="Product Viewed", properties={"product_id": "a.b"}
+    )
     DiscardCount.objects.create(
         store=store, day=date(2026, 1, 1), event_name=f"Event {mark}", reason="no_consent", count=3
     )

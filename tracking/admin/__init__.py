@@ -1,3 +1,3 @@
-from tracking.admin import events, findings, orders, panels, quality, sessions
+from tracking.admin import event_mappings, events, findings, orders, panels, quality, sessions
 
 __all__ = ["events", "findings", "orders", "panels", "quality", "sessions"]
