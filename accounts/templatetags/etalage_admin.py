@@ -30,6 +30,12 @@ def money(minor_units: int | None, currency: str) -> str:
     return money_text(minor_units, currency)
 
 
+@register.filter
+def number(value: int | None) -> str:
+    """12345 as `12,345`; None as a dash."""
+    return columns.DASH if value is None else f"{value:,}"
+
+
 register.filter("ago", columns.ago)
 register.filter("when", columns.when)
 register.filter("duration", columns.duration)

@@ -256,18 +256,25 @@ class DiscardCountAdmin(ReadOnlyAdmin):
     )
     empty_title = "Nothing was discarded"
     empty_text = "Every event that came was permitted, or none came."
-    list_display = ("day", "event_name", "reason_label", "number")
+    list_display = ("day", "event_name", "reason_label", "number", "source")
     list_display_links = None
     list_filter = (
         ("day", RangeDateFilter),
         value_filter("event_name", "event"),
         value_filter("reason", "reason"),
+        ("api_key", InStoreFilter),
     )
     search_fields = ("event_name__icontains",)
     search_help_text = "Event"
     ordering = ("-day", "event_name")
-    list_select_related = ()
-    export_columns = {"day": "day", "event": "event_name", "reason": "reason", "count": "count"}
+    list_select_related = ("api_key",)
+    export_columns = {
+        "day": "day",
+        "event": "event_name",
+        "reason": "reason",
+        "count": "count",
+        "key": "api_key__name",
+    }
 
     @display(description="Why", ordering="reason")
     def reason_label(self, row: DiscardCount) -> str:
@@ -276,3 +283,7 @@ class DiscardCountAdmin(ReadOnlyAdmin):
     @display(description="Events", ordering="count")
     def number(self, row: DiscardCount) -> str:
         return f"{row.count:,}"
+
+    @display(description="Sent with")
+    def source(self, row: DiscardCount) -> str:
+        return row.api_key.name if row.api_key else "–"

@@ -1,0 +1,134 @@
+"""Counts a source, day and kind of event, brought up to date with the log inside of the database.
+
+The position in the log moves in the transaction that adds the counts, so that each event counts exactly once.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+from django.db import connection, transaction
+
+from accounts.models import Store
+from consent.purposes import Purpose
+from tracking.models import LogPosition, SourceDay
+from tracking.models.event import EventType
+from tracking.vocabulary import KNOWN_EVENTS, OTHER_EVENT
+
+READER: Final = "source_rollup"
+CHUNK_EVENTS: Final = 100_000
+
+_HORIZON: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_CHUNK_END: Final = """
+SELECT xact_id FROM tracking_event
+ WHERE store_id = %s AND xact_id >= %s AND xact_id < %s
+ ORDER BY xact_id OFFSET %s LIMIT 1
+"""
+_HAS_LINES: Final = "jsonb_typeof(properties -> 'products') = 'array' AND properties -> 'products' <> '[]'"
+# The first 48 bits of a UUIDv7 are the milliseconds at which the row was made.
+_ADD: Final = f"""
+WITH counted AS (
+    SELECT api_key_id, (occurred_at AT TIME ZONE 'UTC')::date AS day,
+           CASE WHEN type <> %(track)s THEN (%(types)s::text[])[type]
+                WHEN name = ANY(%(names)s) THEN name ELSE %(other)s END AS event_name,
+           count(*) AS events,
+           count(*) FILTER (WHERE is_bot) AS bots,
+           count(visitor_id) AS with_visitor,
+           count(customer_id) AS with_customer,
+           count(coalesce(visitor_id, customer_id)) AS with_person,
+           count(*) FILTER (WHERE product_id <> '' OR ({_HAS_LINES}
+               AND NOT properties @? '$.products[*] ? (!exists(@.product_id) && !exists(@.sku))')) AS with_product,
+           count(*) FILTER (WHERE properties ->> 'price' IS NOT NULL OR ({_HAS_LINES}
+               AND NOT properties @? '$.products[*] ? (!exists(@.price))')) AS with_price,
+           count(*) FILTER (WHERE properties ->> 'currency' IS NOT NULL) AS with_currency,
+           count(*) FILTER (WHERE purposes & {int(Purpose.ANALYTICS)} <> 0) AS for_analytics,
+           count(*) FILTER (WHERE purposes & {int(Purpose.PERSONALISATION)} <> 0) AS for_personalisation,
+           count(*) FILTER (WHERE purposes & {int(Purpose.MARKETING)} <> 0) AS for_marketing,
+           max(occurred_at) AS last_occurred_at,
+           max(left(replace(id::text, '-', ''), 12)) AS last_stored
+      FROM tracking_event
+     WHERE store_id = %(store)s AND xact_id >= %(start)s AND xact_id < %(end)s
+     GROUP BY 1, 2, 3
+)
+INSERT INTO tracking_sourceday AS known
+       (store_id, api_key_id, day, event_name, events, bots, with_visitor, with_customer, with_person, with_product, with_price,
+        with_currency, for_analytics, for_personalisation, for_marketing, last_occurred_at, last_stored_at)
+SELECT %(store)s, api_key_id, day, event_name, events, bots, with_visitor, with_customer, with_person, with_product, with_price,
+       with_currency, for_analytics, for_personalisation, for_marketing, last_occurred_at,
+       to_timestamp(('x' || last_stored)::bit(48)::bigint / 1000.0)
+  FROM counted ORDER BY api_key_id, day, event_name
+ON CONFLICT (store_id, api_key_id, day, event_name) DO UPDATE SET
+    events = known.events + excluded.events,
+    bots = known.bots + excluded.bots,
+    with_visitor = known.with_visitor + excluded.with_visitor,
+    with_customer = known.with_customer + excluded.with_customer,
+    with_person = known.with_person + excluded.with_person,
+    with_product = known.with_product + excluded.with_product,
+    with_price = known.with_price + excluded.with_price,
+    with_currency = known.with_currency + excluded.with_currency,
+    for_analytics = known.for_analytics + excluded.for_analytics,
+    for_personalisation = known.for_personalisation + excluded.for_personalisation,
+    for_marketing = known.for_marketing + excluded.for_marketing,
+    last_occurred_at = greatest(known.last_occurred_at, excluded.last_occurred_at),
+    last_stored_at = greatest(known.last_stored_at, excluded.last_stored_at)
+"""
+
+
+def sources_roll_up(store: Store | int, *, budget_seconds: float | None = None) -> bool:
+    """Count what has been committed since the last run, for as long as the budget lasts (None: to the end).
+
+    Gives whether all of it is counted now. Position 0, as after a restore, means from the start.
+    """
+    store_id = store if isinstance(store, int) else store.pk
+    deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
+    while _step(store_id):
+        if deadline is not None and time.monotonic() >= deadline:
+            return False
+    return True
+
+
+def sources_rebuild(store: Store | int) -> None:
+    """Count the whole log anew."""
+    store_id = store if isinstance(store, int) else store.pk
+    LogPosition.objects.for_store(store_id).filter(reader=READER).update(xact_id=0)
+    sources_roll_up(store_id)
+
+
+@transaction.atomic
+def _step(store_id: int) -> bool:
+    """One chunk; whether there is more."""
+    LogPosition.all_stores.bulk_create([LogPosition(store_id=store_id, reader=READER)], ignore_conflicts=True)
+    position = LogPosition.objects.for_store(store_id).select_for_update().get(reader=READER)
+    if position.xact_id == 0:
+        SourceDay.objects.for_store(store_id).delete()
+    with connection.cursor() as cursor:
+        end, has_more = _chunk_end(cursor, store_id, position.xact_id)
+        if end == position.xact_id:
+            return False
+        cursor.execute(
+            _ADD,
+            {
+                "store": store_id,
+                "start": position.xact_id,
+                "end": end,
+                "track": EventType.TRACK.value,
+                "types": [kind.label for kind in sorted(EventType)],
+                "names": sorted(KNOWN_EVENTS),
+                "other": OTHER_EVENT,
+            },
+        )
+    position.xact_id = end
+    position.save(update_fields=["xact_id", "updated_at"])
+    return has_more
+
+
+def _chunk_end(cursor: Any, store_id: int, start: int) -> tuple[int, bool]:
+    """Where a chunk of about CHUNK_EVENTS ends: never within a transaction, and never beyond those that have ended."""
+    cursor.execute(_HORIZON)
+    horizon = cursor.fetchone()[0]
+    cursor.execute(_CHUNK_END, [store_id, start, horizon, CHUNK_EVENTS])
+    row = cursor.fetchone()
+    if row is None:
+        return max(start, horizon), False
+    return row[0] + (row[0] == start), True
