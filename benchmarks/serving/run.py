@@ -1,0 +1,346 @@
+"""The whole measurement: a shop with a trained model, an empty view and shelves on the same server, freshness, a swap under load."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from benchmarks.ingestion.load import Load, Target, run_load
+from benchmarks.ingestion.scratch import CannotMeasure, scratch_database, web_server
+from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, product_id, visitor_id
+
+CONNECTIONS = (1, 16, 64)
+PLACEMENTS = ("home", "product", "cart")
+VISITS_PER_PRODUCT = {10_000: 40_000, 100_000: 260_000}
+"""About 216,000 and 1.4 million views."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`seconds` of each measurement, after a warm-up of a third of it; `products` one shop after the other."""
+
+    products: tuple[int, ...] = (10_000, 100_000)
+    seconds: float = 8.0
+    processes: int = field(default_factory=lambda: os.cpu_count() or 1)
+    threads: int = 16
+    has_freshness: bool = False
+    freshness_events: int = 400
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`share` of the requests/s of the empty view at the same number of connections. Times in ms."""
+
+    placement: str
+    connections: int
+    requests_per_second: float
+    share: float
+    p50_ms: float
+    p99_ms: float
+    refused: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class Freshness:
+    """From the acknowledged event to the first answer of another process that it changed. Times in ms.
+
+    `asked_twice` of `events` were not in the first answer.
+    """
+
+    events: int
+    asked_twice: int
+    p50_ms: float
+    p99_ms: float
+    worst_ms: float
+    load_requests_per_second: float
+
+
+@dataclass(frozen=True)
+class Swap:
+    """Shelves under the same load without and with versions going live meanwhile. Times in ms."""
+
+    swaps: int
+    requests: int
+    dropped: int
+    p99_before_ms: float
+    p99_during_ms: float
+
+
+@dataclass(frozen=True)
+class ShopReport:
+    products: int
+    visits: int
+    prepare_seconds: float
+    personal_share: float
+    empty_view: dict[int, float]
+    measurements: list[Measurement]
+    freshness: Freshness | None = None
+    swap: Swap | None = None
+
+    def of(self, placement: str, connections: int) -> Measurement:
+        return next(m for m in self.measurements if (m.placement, m.connections) == (placement, connections))
+
+
+@dataclass(frozen=True)
+class Report:
+    plan: Plan
+    cores: int
+    shops: list[ShopReport]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Shop:
+    products: int
+    store_id: int
+    key: str
+    version: int
+
+    @property
+    def headers(self) -> str:
+        return f"Authorization: Bearer {self.key}\r\n"
+
+    def paths(self, placement: str) -> tuple[str, ...]:
+        """One for each shopper; product and cart pages of products that sell."""
+        found = []
+        for number in range(SHOPPERS):
+            product = product_id((number * 131) % min(self.products, 40 * PER_CATEGORY))
+            about = {"product": f"&product_id={product}", "cart": f"&cart={product}"}.get(placement, "")
+            found.append(f"/api/v1/recommendations/{placement}/?visitor_id={visitor_id(number)}{about}")
+        return tuple(found)
+
+
+def measure(runtime_url: str, plan: Plan, say: Callable[[str], None]) -> Report:
+    """Raises CannotMeasure where something is missing."""
+    return Report(
+        plan, os.cpu_count() or 1, [_measure_shop(runtime_url, plan, n, say) for n in plan.products]
+    )
+
+
+def _measure_shop(runtime_url: str, plan: Plan, products: int, say: Callable[[str], None]) -> ShopReport:
+    visits = VISITS_PER_PRODUCT.get(products, 4 * products)
+    with (
+        tempfile.TemporaryDirectory(prefix="etalage-bench-") as home,
+        scratch_database(runtime_url) as scratch,
+    ):
+        environment = {
+            **scratch,
+            "DJANGO_SETTINGS_MODULE": "benchmarks.serving.settings",
+            "ETALAGE_MODEL_DIR": f"{home}/models",
+            "ETALAGE_ANCHOR_DIR": f"{home}/anchors",
+            # The throttle is asked, as for any client, and never refuses.
+            "SECRET_CALLS_PER_MINUTE": "100000000",
+        }
+        say(f"{products:,} products: a shop, {visits:,} visits, a model")
+        started = time.perf_counter()
+        shop = _prepare(environment, products, visits)
+        seconds = time.perf_counter() - started
+        say(f"  ready after {seconds:.0f} s, version {shop.version} is live")
+        with web_server(environment, plan.processes, plan.threads) as (host, port, _):
+            personal = _warm_profiles(host, port, shop)
+            say(f"  {personal:.0%} of the shoppers get personal shelves")
+            empty = {
+                n: _run(Target(host, port, "", 0, "/bench/empty/"), n, plan.seconds) for n in CONNECTIONS
+            }
+            rates = {n: load.requests_per_second for n, load in empty.items()}
+            for n, rate in rates.items():
+                say(f"  empty REST view, {n:2} connections: {rate:,.0f} requests/s")
+            measurements = []
+            for placement in PLACEMENTS:
+                for connections in CONNECTIONS:
+                    target = Target(host, port, "", 0, paths=shop.paths(placement), headers=shop.headers)
+                    measurements.append(_measurement(placement, connections, target, plan.seconds, rates))
+                    say(f"  {_told(measurements[-1])}")
+            swap = _measure_swap(environment, host, port, shop, plan)
+            say(f"  {swap.swaps} swaps under load: {swap.dropped} of {swap.requests:,} requests dropped")
+        freshness = _measure_freshness(environment, shop, plan, say) if plan.has_freshness else None
+    return ShopReport(products, visits, seconds, personal, rates, measurements, freshness, swap)
+
+
+def _prepare(environment: dict[str, str], products: int, visits: int) -> Shop:
+    command = [sys.executable, "-m", "benchmarks.serving.shop", str(products), str(visits)]
+    answer = subprocess.run(
+        command, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        raise CannotMeasure(f"The shop could not be made:\n{answer.stderr[-3000:]}")
+    store_id, key, version, state = answer.stdout.split()[-4:]
+    if state != "live":
+        raise CannotMeasure(f"The trained version is {state}, not live: without a model nothing is measured.")
+    return Shop(products, int(store_id), key, int(version))
+
+
+def _get(host: str, port: int, path: str, key: str) -> dict[str, Any]:
+    request = urllib.request.Request(
+        f"http://{host}:{port}{path}", headers={"Authorization": f"Bearer {key}"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer: dict[str, Any] = json.load(response)
+        return answer
+
+
+def _warm_profiles(host: str, port: int, shop: Shop) -> float:
+    """Every shopper asks once, which brings their profile into Valkey; gives the share of personal shelves at the second time."""
+    with ThreadPoolExecutor(8) as pool:
+        for path in shop.paths("home"):
+            pool.submit(_get, host, port, path, shop.key)
+    answers = [_get(host, port, path, shop.key) for path in shop.paths("home")[::20]]
+    return sum(answer["personalised"] and not answer["fallback"] for answer in answers) / len(answers)
+
+
+def _run(target: Target, connections: int, seconds: float) -> Load:
+    run_load(target, connections, seconds / 3)
+    return run_load(target, connections, seconds)
+
+
+def _measurement(
+    placement: str, connections: int, target: Target, seconds: float, empty: dict[int, float]
+) -> Measurement:
+    load = _run(target, connections, seconds)
+    return Measurement(
+        placement=placement,
+        connections=connections,
+        requests_per_second=load.requests_per_second,
+        share=load.requests_per_second / empty[connections] if empty[connections] else 0.0,
+        p50_ms=load.percentile(0.5) * 1000,
+        p99_ms=load.percentile(0.99) * 1000,
+        refused=load.refused,
+        failed=load.failed,
+    )
+
+
+def _told(m: Measurement) -> str:
+    return (
+        f"{m.placement:8} {m.connections:2} connections: {m.requests_per_second:7,.0f} requests/s ({m.share:.2f} of the empty view), "
+        f"p50 {m.p50_ms:.1f} ms, p99 {m.p99_ms:.1f} ms"
+    )
+
+
+def _measure_swap(environment: dict[str, str], host: str, port: int, shop: Shop, plan: Plan) -> Swap:
+    """The live version is written anew and taken up by every process, again and again, while shelves are asked for."""
+    target = Target(
+        host,
+        port,
+        "",
+        0,
+        paths=shop.paths("home"),
+        headers=shop.headers,
+        interval=_half_pace(host, port, shop),
+    )
+    before = _run(target, 16, plan.seconds)
+    command = [sys.executable, "-m", "benchmarks.serving.swapping", str(shop.store_id), str(plan.seconds)]
+    swapping = subprocess.Popen(
+        command,
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    during = run_load(target, 16, plan.seconds)
+    output, errors = swapping.communicate()
+    if swapping.returncode:
+        raise CannotMeasure(f"The version could not be swapped:\n{errors[-3000:]}")
+    return Swap(
+        swaps=int(output.split()[-1]),
+        requests=during.requests,
+        dropped=during.refused + during.failed,
+        p99_before_ms=before.percentile(0.99) * 1000,
+        p99_during_ms=during.percentile(0.99) * 1000,
+    )
+
+
+def _half_pace(host: str, port: int, shop: Shop, connections: int = 16) -> float:
+    """Seconds between two requests of each of 16 connections that make half of what the server can give."""
+    target = Target(host, port, "", 0, paths=shop.paths("home"), headers=shop.headers)
+    most = run_load(target, connections, 2.0).requests_per_second
+    return connections / max(most / 2, 1.0)
+
+
+def _measure_freshness(
+    environment: dict[str, str], shop: Shop, plan: Plan, say: Callable[[str], None]
+) -> Freshness:
+    """Two servers of one process each: one takes the events, the other, at half load, gives the shelves."""
+    with (
+        web_server(environment, 1, plan.threads) as (host, writing, _),
+        web_server(environment, 1, plan.threads) as (_host, reading, _),
+    ):
+        pace = _half_pace(host, reading, shop)
+        target = Target(host, reading, "", 0, paths=shop.paths("home"), headers=shop.headers, interval=pace)
+        with _background(target) as load:
+            times, twice = [], 0
+            for number in range(plan.freshness_events):
+                seconds, asked = _until_seen(host, writing, reading, shop, number)
+                times.append(seconds * 1000)
+                twice += asked > 1
+        times.sort()
+        found = Freshness(
+            events=len(times),
+            asked_twice=twice,
+            p50_ms=times[len(times) // 2],
+            p99_ms=times[min(len(times) - 1, int(len(times) * 0.99))],
+            worst_ms=times[-1],
+            load_requests_per_second=load.requests_per_second,
+        )
+    say(f"  from an event to the shelf it changed: p50 {found.p50_ms:.1f} ms, p99 {found.p99_ms:.1f} ms")
+    return found
+
+
+@contextmanager
+def _background(target: Target) -> Iterator[Load]:
+    """Load until the block ends, in stretches of two seconds; the figures are of the last whole one."""
+    over, load = threading.Event(), Load()
+
+    def drive() -> None:
+        while not over.is_set():
+            part = run_load(target, 16, 2.0, processes=1)
+            load.seconds, load.requests = part.seconds, part.requests
+
+    thread = threading.Thread(target=drive)
+    thread.start()
+    try:
+        yield load
+    finally:
+        over.set()
+        thread.join()
+
+
+def _until_seen(host: str, writing: int, reading: int, shop: Shop, number: int) -> tuple[float, int]:
+    """Seconds from the acknowledgement of a view to the end of the first answer that shows it, and how often was asked."""
+    shopper = visitor_id(number % SHOPPERS)
+    product = product_id((number * 977 + 13) % (40 * PER_CATEGORY) // 50 * 50)
+    event = {
+        "type": "track",
+        "event": "Product Viewed",
+        "anonymousId": shopper,
+        "properties": {"product_id": product},
+    }
+    body = json.dumps({"writeKey": shop.key, "batch": [event]}).encode()
+    request = urllib.request.Request(
+        f"http://{host}:{writing}/v1/batch", body, {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        response.read()
+    acknowledged = time.perf_counter()
+    path = f"/api/v1/recommendations/recently-viewed/?visitor_id={shopper}&limit=1"
+    for asked in range(1, 200):
+        items = _get(host, reading, path, shop.key)["items"]
+        if items and items[0]["product_id"] == product:
+            return time.perf_counter() - acknowledged, asked
+    raise CannotMeasure(f"{shopper} looked at {product}, and after 199 answers it was not on their shelf.")

@@ -1,0 +1,88 @@
+"""The benchmark of serving: the history that it makes, what it asks for, and what it says."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+
+from benchmarks.ingestion.load import Target, run_load
+from benchmarks.serving.report import as_markdown
+from benchmarks.serving.run import PLACEMENTS, Freshness, Measurement, Plan, Report, Shop, ShopReport, Swap
+from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, STAYS_IN_CATEGORY, VIEWS_A_VISIT, make_visits
+
+
+def test_visits_behave_like_those_of_shops() -> None:
+    visits = make_visits(10_000, 20_000, 6_000, now=1_790_000_000.0)
+    lengths = np.diff(visits.offsets)
+    assert abs(lengths.mean() - VIEWS_A_VISIT) < 0.15
+    assert 0 <= visits.product.min() <= visits.product.max() < 10_000
+    assert set(range(SHOPPERS)) <= set(visits.visitor.tolist()), "each shopper who asks has a history"
+    category = visits.product // PER_CATEGORY
+    within = np.ones(len(category), bool)
+    within[visits.offsets[1:-1]] = False
+    stays = (category[1:] == category[:-1])[within[1:]].mean()
+    assert STAYS_IN_CATEGORY - 0.01 < stays < 0.95, "a new beginning may fall into the same category"
+    views = np.sort(np.bincount(visits.product, minlength=10_000))[::-1]
+    assert views[:1000].sum() > 0.4 * views.sum(), "few products are wanted by most"
+    again = make_visits(10_000, 20_000, 6_000, now=1_790_000_000.0)
+    assert np.array_equal(visits.product, again.product)
+
+
+def test_each_shopper_asks_for_every_placement() -> None:
+    shop = Shop(10_000, 1, "key", 1)
+    for placement in PLACEMENTS:
+        paths = shop.paths(placement)
+        assert len(set(paths)) == SHOPPERS
+        assert all(path.startswith(f"/api/v1/recommendations/{placement}/?visitor_id=") for path in paths)
+    assert all("&product_id=p" in path for path in shop.paths("product"))
+    assert all("&cart=p" in path for path in shop.paths("cart"))
+
+
+def test_the_load_asks_for_pages_in_turn_and_at_its_pace() -> None:
+    asked: list[str] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked.append(f"{self.path} {self.headers['X-Key']}")
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        host, port = str(server.server_address[0]), int(server.server_address[1])
+        paths = tuple(f"/{n}" for n in range(5))
+        target = Target(host, port, "", 0, paths=paths, headers="X-Key: 7\r\n", interval=0.05)
+        load = run_load(target, 2, 1.0, processes=1)
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert not load.failed
+    assert load.requests <= 2 * 21, "two connections, twenty requests a second each at most"
+    assert set(asked) == {f"{path} 7" for path in paths}
+
+
+def test_the_report_states_each_figure() -> None:
+    shop = ShopReport(
+        products=10_000,
+        visits=40_000,
+        prepare_seconds=60.0,
+        personal_share=1.0,
+        empty_view={16: 2_000.0},
+        measurements=[Measurement("home", 16, 900.0, 0.45, 10.0, 25.0, 0, 0)],
+        freshness=Freshness(400, 3, 6.0, 21.5, 40.0, 450.0),
+        swap=Swap(4, 3_600, 0, 25.0, 31.0),
+    )
+    text = as_markdown(Report(Plan(products=(10_000,)), 2, [shop]))
+    assert "| home | 16 | 900 | 0.45 | 10.0 ms | 25.0 ms | 2.5 | 0 |" in text
+    assert "swapped 4 times under half load: 0 of 3,600 requests dropped" in text
+    assert "p99 21.5 ms, worst 40.0 ms; 3 of 400 events were not in the first answer." in text
