@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import structlog
 from django.db import Error
-from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import condition, require_GET, require_safe
@@ -28,9 +28,9 @@ from accounts.models import ApiKey, Scope
 from accounts.throttling import admit_request
 from tracking.debugging import answers, reporting
 from tracking.ingestion import committer, metrics
-from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, read_single, too_large
+from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, read_single
 from tracking.ingestion.drafts import Arrival, Source
-from tracking.ingestion.limits import MAX_BODY_BYTES
+from tracking.ingestion.receiving import read_body
 from tracking.ingestion.validation import draft_of_bytes
 from tracking.services.event_mappings import event_mappings_delivered
 from tracking.vocabulary import EVENT_TYPES, SHORT_FORMS
@@ -59,7 +59,7 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     received_at = timezone.now()
     body = b""
     try:
-        body = inflate(_read(request))
+        body = inflate(read_body(request))
         batch = read_batch(body) if kind == "batch" else read_single(body)
         committer.check()
         key = authenticate_write_key(request, {"writeKey": batch.write_key})
@@ -93,27 +93,6 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     if answers.is_wanted(request):
         return answers.with_outcomes(request, key, drafts)
     return HttpResponse(_SUCCESS, content_type="application/json")
-
-
-def _read(request: HttpRequest) -> bytes:
-    """The body, never more than MAX_BODY_BYTES of it, and only if it is whole."""
-    try:
-        announced = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        announced = 0
-    if announced > MAX_BODY_BYTES:
-        raise too_large()
-    incomplete = RefusedRequest(408, "incomplete_body", "The body ended before its announced length.")
-    try:
-        # Not `request.body`: Django answers what is beyond its own limit with an error page.
-        body: bytes = request.read(MAX_BODY_BYTES + 1)
-    except (UnreadablePostError, OSError) as error:
-        raise incomplete from error
-    if len(body) > MAX_BODY_BYTES:
-        raise too_large()
-    if len(body) < announced:
-        raise incomplete
-    return body
 
 
 def _unavailable(message: str, retry_after_seconds: float) -> HttpResponse:

@@ -195,6 +195,17 @@ def test_an_empty_batch_is_fine(sender, store):
     assert nothing_was_stored(store)
 
 
+def test_a_body_without_length_that_the_server_cannot_see_the_end_of_is_411(client, secret_key, store):
+    body = json.dumps({"writeKey": secret_key, "batch": [viewed()]})
+    in_chunks = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+    response = client.post("/v1/batch", body, content_type="application/json", **in_chunks)
+    assert (response.status_code, set(response.json())) == (411, {"code", "message"})
+    assert nothing_was_stored(store)
+    ended = {**in_chunks, "wsgi.input_terminated": True}
+    assert client.post("/v1/batch", body, content_type="application/json", **ended).status_code == 200
+    assert len(stored(store)) == 1
+
+
 def test_get_is_405_and_says_what_to_do(client):
     response = client.get("/v1/track")
     assert (response.status_code, response["Allow"]) == (405, "POST, OPTIONS")
