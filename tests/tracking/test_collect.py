@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import io
 import json
 from io import BytesIO
 
@@ -201,7 +202,7 @@ def test_a_body_without_length_that_the_server_cannot_see_the_end_of_is_411(clie
     response = client.post("/v1/batch", body, content_type="application/json", **in_chunks)
     assert (response.status_code, set(response.json())) == (411, {"code", "message"})
     assert nothing_was_stored(store)
-    ended = {**in_chunks, "wsgi.input_terminated": True}
+    ended = {**in_chunks, "wsgi.input_terminated": True, "wsgi.input": io.BytesIO(body.encode())}
     assert client.post("/v1/batch", body, content_type="application/json", **ended).status_code == 200
     assert len(stored(store)) == 1
 
