@@ -90,6 +90,7 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
     (
         "Data quality",
         [
+            Entry("Data sources", "input", "admin:tracking_sources", Ability.READ_DATA_QUALITY),
             Entry("Debugger", "sensors", "admin:tracking_debugger", Ability.READ_DATA_QUALITY),
             Entry(
                 "Review list",
@@ -105,8 +106,13 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
                 Ability.READ_DATA_QUALITY,
                 "quarantine_open",
             ),
+            Entry("Imports", "upload_file", "admin:tracking_importrun_changelist", Ability.READ_DATA_QUALITY),
             Entry("Not stored", "block", "admin:tracking_discardcount_changelist", Ability.READ_DATA_QUALITY),
             Entry("Identity links", "link", "admin:accounts_identitylink_changelist", Ability.READ_SHOPPERS),
+            Entry("Merges", "merge", "admin:accounts_customermerge_changelist", Ability.READ_SHOPPERS),
+            Entry(
+                "Kept apart", "call_split", "admin:accounts_customersapart_changelist", Ability.READ_SHOPPERS
+            ),
         ],
     ),
     (
@@ -136,11 +142,11 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
             Entry("Store", "storefront", "admin:accounts_store_changelist", Ability.MANAGE_STORE),
             Entry("Team", "badge", "admin:accounts_storemembership_changelist", Ability.MANAGE_STORE),
             Entry("API keys", "key", "admin:accounts_apikey_changelist", Ability.MANAGE_STORE),
+            Entry("Data layers", "layers", "admin:tracking_eventmapping_changelist", Ability.MANAGE_STORE),
         ],
     ),
 ]
 
-            Entry("Data layers", "layers", "admin:tracking_eventmapping_changelist", Ability.MANAGE_STORE),
 
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """Sections as django-unfold wants them; a section without a permitted entry is left out."""

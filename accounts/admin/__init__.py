@@ -1,3 +1,3 @@
-from accounts.admin import api_keys, shoppers, staff
+from accounts.admin import api_keys, links, merges, shoppers, staff
 
-__all__ = ["api_keys", "shoppers", "staff"]
+__all__ = ["api_keys", "links", "merges", "shoppers", "staff"]

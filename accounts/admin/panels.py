@@ -5,7 +5,7 @@ Tracking brings the timeline, segments the memberships, consent the permissions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,11 +36,13 @@ def register(panel: Panel) -> None:
     _panels[panel.name] = panel
 
 
-def rendered(request: HttpRequest, subject: Customer | Visitor) -> list[SafeString]:
-    """The panels that the viewer may see, in order."""
+def rendered(
+    request: HttpRequest, subject: Customer | Visitor, only: Collection[str] | None = None
+) -> list[SafeString]:
+    """The panels that the viewer may see, in order; of those named in `only`, where it is given."""
     pieces = []
     for panel in sorted(_panels.values(), key=lambda panel: panel.rank):
-        if may(request, panel.ability):
+        if (only is None or panel.name in only) and may(request, panel.ability):
             context = panel.context(request, subject)
             if context is not None:
                 pieces.append(render_to_string(panel.template, context, request=request))

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.dateparse import parse_datetime
 from unfold.contrib.filters.admin import BooleanRadioFilter, RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts import auditing, vault
 from accounts.admin import panels
-from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
+from accounts.admin.confirmation import Confirmation, ReasonForm, confirm_page
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require_store, staff_user
 from accounts.display.columns import ago, when
-from accounts.models import Customer, IdentityLink, ProfileSource, Visitor
+from accounts.models import Customer, IdentityLink, Visitor
+from accounts.models.customer import PROFILE_FIELDS
 from accounts.permissions import Ability
-from accounts.services.identity import identity_unlink
-
-# Field → label, in the order of the page.
-_PROFILE = {
-    "account_created_at": "Account created",
-    "birth_year": "Birth year",
-    "gender": "Gender",
-    "country": "Country",
-    "region": "Region",
-    "city": "City",
-    "device": "Device used most",
-    "language": "Language",
-    "loyalty_status": "Loyalty status",
-    "interests": "Stated interests",
-}
+from accounts.selectors.origins import Word, field_origins
+from accounts.selectors.persons import merges_of, records_of
 
 
 @admin.register(Customer)
@@ -149,10 +139,13 @@ class CustomerAdmin(ReadOnlyAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         customer = self.object_for(request, object_id or "", Ability.READ_SHOPPERS)
+        records = records_of(customer)
         context = {
-            "profile": _profile(customer),
+            "profile": _profile(records),
+            "records": records if len(records) > 1 else [],
+            "merges": merges_of(customer.store_id, [record.pk for record in records]),
             "links": IdentityLink.objects.for_store(customer.store_id)
-            .filter(customer=customer)
+            .filter(customer__in=records)
             .select_related("visitor")
             .order_by("-valid_from"),
             "panels": panels.rendered(request, customer),
@@ -184,27 +177,33 @@ class CustomerAdmin(ReadOnlyAdmin):
         return when(customer.created_at)
 
 
-def _profile(customer: Customer) -> list[dict[str, Any]]:
-    """Each known field with its value and where it came from."""
-    rows = []
-    for field, label in _PROFILE.items():
-        value = getattr(customer, field)
-        if value in (None, "", []):
-            continue
-        told = customer.field_sources.get(field, {})
-        source = told.get("source", "") if isinstance(told, dict) else str(told)
-        if field == "interests":
-            value = ", ".join(
-                str(interest.get("value", "")) for interest in value if isinstance(interest, dict)
-            )
-        rows.append(
-            {
-                "label": label,
-                "value": when(value) if field == "account_created_at" else value,
-                "source": dict(ProfileSource.choices).get(source, source),
-            }
-        )
-    return rows
+def _profile(records: Sequence[Customer]) -> list[dict[str, Any]]:
+    """Each field with the value that counts, where it came from, and what other sources said."""
+    return [
+        {
+            "label": origin.label,
+            "value": _shown(origin.field, origin.word),
+            "word": origin.word,
+            "others": [(_shown(origin.field, word), word) for word in origin.others],
+            "is_identifier": origin.is_identifier,
+        }
+        for origin in field_origins(records)
+    ]
+
+
+def _shown(field: str, word: Word) -> str:
+    """A value as people read it. Direct identifiers are not shown here."""
+    value = word.value
+    if field not in PROFILE_FIELDS:
+        return "in the vault"
+    if value in (None, "", []):
+        return "left empty"
+    if field == "interests":
+        return ", ".join(str(entry.get("value", "")) for entry in value if isinstance(entry, dict))
+    if field == "account_created_at":
+        moment = parse_datetime(value) if isinstance(value, str) else value
+        return when(moment) if moment else str(value)
+    return str(value)
 
 
 @admin.register(Visitor)
@@ -251,7 +250,7 @@ class VisitorAdmin(ReadOnlyAdmin):
         ]
         links = IdentityLink.objects.for_store(visitor.store_id).filter(visitor=visitor)
         context = {
-            "profile": [{"label": label, "value": value, "source": ""} for label, value in profile if value],
+            "profile": [{"label": label, "value": value} for label, value in profile if value],
             "links": links.select_related("customer").order_by("-valid_from"),
             "panels": panels.rendered(request, visitor),
             "may_edit": may(request, Ability.EDIT_SHOPPERS),
@@ -271,89 +270,3 @@ class VisitorAdmin(ReadOnlyAdmin):
     @display(description="Last seen", ordering="last_seen_at")
     def last_seen(self, visitor: Visitor) -> str:
         return ago(visitor.last_seen_at)
-
-
-@admin.register(IdentityLink)
-class IdentityLinkAdmin(ReadOnlyAdmin):
-    view_ability = Ability.READ_SHOPPERS
-    exports_people = True
-    intro = "Which browser was which customer, and when. A link is read when it is needed: undoing one re-keys nothing."
-    empty_title = "No links yet"
-    empty_text = "A link appears when a visitor logs in or identifies, on any device."
-    list_display = ("visitor", "customer", "origin", "start", "end", "state")
-    list_display_links = None
-    list_filter = (
-        value_filter("source", "source", IdentityLink.Source.choices),
-        ("valid_from", RangeDateTimeFilter),
-    )
-    search_fields = ("visitor__anonymous_id__startswith", "customer__external_id__istartswith")
-    search_help_text = "Anonymous id or customer id"
-    ordering = ("-valid_from",)
-    list_select_related = ("visitor", "customer")
-    export_columns = {
-        "anonymous_id": "visitor__anonymous_id",
-        "customer_id": "customer__external_id",
-        "source": "source",
-        "valid_from": "valid_from",
-        "valid_until": "valid_until",
-        "undone_at": "undone_at",
-    }
-
-    def get_urls(self) -> list[URLPattern]:
-        undo = self.admin_site.admin_view(self.undo_view)
-        return [path("<path:object_id>/undo/", undo, name="accounts_identitylink_undo"), *super().get_urls()]
-
-    def undo_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        link = self.object_for(request, object_id, Ability.EDIT_SHOPPERS)
-        back = reverse("admin:accounts_customer_change", args=[link.customer_id])
-        form = OptionalReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            with transaction.atomic():
-                identity_unlink(link=link)
-                auditing.record(
-                    store=link.store,
-                    actor=staff_user(request),
-                    action="identity_link.undone",
-                    target=f"identity_link:{link.pk}",
-                    reason=form.cleaned_data["reason"],
-                )
-            messages.success(
-                request,
-                "The link is undone: what happened on that browser no longer counts as this customer's.",
-            )
-            return HttpResponseRedirect(back)
-        return confirm_page(
-            request,
-            self,
-            Confirmation(
-                title="Undo this link?",
-                consequences=[
-                    f"Events of visitor {link.visitor} no longer count as those of customer {link.customer}.",
-                    "Shelves follow at once; segments and models with their next computation.",
-                    "No event is changed or deleted.",
-                ],
-                undo="A new identify call on that browser makes a new link. This one stays undone, as a record.",
-                button="Undo the link",
-                back_url=back,
-                is_dangerous=True,
-            ),
-            form,
-        )
-
-    @display(description="Source")
-    def origin(self, link: IdentityLink) -> str:
-        return link.source
-
-    @display(description="From", ordering="valid_from")
-    def start(self, link: IdentityLink) -> str:
-        return when(link.valid_from)
-
-    @display(description="Until", ordering="valid_until")
-    def end(self, link: IdentityLink) -> str:
-        return when(link.valid_until) if link.valid_until else "now"
-
-    @display(description="State", label={"Undone": "warning", "In force": "success", "Ended": "info"})
-    def state(self, link: IdentityLink) -> str:
-        if link.undone_at:
-            return "Undone"
-        return "Ended" if link.valid_until else "In force"

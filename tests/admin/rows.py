@@ -8,8 +8,9 @@ from datetime import date, timedelta
 from django.utils import timezone
 
 from accounts import auditing
-from accounts.models import IdentityLink, Store
+from accounts.models import Customer, IdentityLink, Store
 from accounts.services.api_keys import api_key_create
+from accounts.services.merges import customers_keep_apart, customers_merge
 from consent.models import DataSubjectRequest, RequestPart, Suppression
 from consent.purposes import Purpose
 from consent.services.decisions import Decision, decision_record
@@ -23,6 +24,7 @@ from tests.factories import (
     CustomerFactory,
     MembershipFactory,
     ProductFactory,
+    UserFactory,
     VisitorFactory,
 )
 from tracking.models import (
@@ -70,6 +72,7 @@ def fill(store: Store, n: int) -> None:
         IdentityLink.objects.create(
             store=store, visitor=visitor, customer=customer, valid_from=now, source="identify"
         )
+        _judged(store, customer)
         _shopping(store, visitor, customer, product.external_id, key, mark)
         segment = Segment.objects.create(
             store=store,
@@ -108,6 +111,14 @@ def fill(store: Store, n: int) -> None:
         )
         _privacy(store, visitor, customer, mark)
         auditing.record(store=store, actor="user:1", action="test.row", target=f"row:{mark}")
+
+
+def _judged(store: Store, customer: Customer) -> None:
+    """A customer who was merged with another, and apart from a third."""
+    actor = UserFactory()
+    merged, other = CustomerFactory(store=store, city="Köln"), CustomerFactory(store=store, city="Köln")
+    customers_merge(kept=customer, merged=merged, actor=actor, reason="Same person")
+    customers_keep_apart(one=customer, other=other, actor=actor)
 
 
 def _shopping(

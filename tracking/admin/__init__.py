@@ -1,3 +1,25 @@
-from tracking.admin import event_mappings, events, findings, orders, panels, quality, sessions
+from tracking.admin import (
+    duplicates,
+    event_mappings,
+    events,
+    findings,
+    imports,
+    orders,
+    panels,
+    quality,
+    sessions,
+    timeline_own,
+)
 
-__all__ = ["events", "findings", "orders", "panels", "quality", "sessions"]
+__all__ = [
+    "duplicates",
+    "event_mappings",
+    "events",
+    "findings",
+    "imports",
+    "orders",
+    "panels",
+    "quality",
+    "sessions",
+    "timeline_own",
+]

@@ -21,7 +21,7 @@ from accounts.current_store import may, require_store, staff_user
 from accounts.display.columns import when
 from accounts.permissions import Ability
 from tracking.admin.evidence import MOST_SHOWN, exhibits
-from tracking.models import Finding
+from tracking.models import Finding, FindingKind
 from tracking.quality.remedies import WHAT_TO_DO
 from tracking.services.findings import CannotClose, finding_close, finding_reopen, findings_close
 
@@ -208,6 +208,7 @@ class FindingAdmin(ReadOnlyAdmin):
             "exhibits_left": max(0, len(obj.evidence) - MOST_SHOWN),
             "figures": [(_label(name), _shown(value)) for name, value in obj.details.items()],
             "may_mend": may(request, Ability.MEND_DATA),
+            "compare_url": _compare_url(obj),
         }
 
     @display(description="What", ordering="summary")
@@ -241,6 +242,16 @@ class FindingAdmin(ReadOnlyAdmin):
     )
     def status(self, finding: Finding) -> str:
         return finding.get_state_display()
+
+
+def _compare_url(finding: Finding) -> str:
+    """The review of two customers side by side, where they merge or stay two."""
+    if finding.kind != FindingKind.DUPLICATE_CUSTOMERS:
+        return ""
+    pair = [
+        reference.partition(":")[2] for reference in finding.evidence if reference.startswith("customer:")
+    ]
+    return reverse("admin:accounts_customermerge_review", args=pair) if len(pair) == 2 else ""
 
 
 def _label(name: str) -> str:

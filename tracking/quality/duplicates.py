@@ -18,7 +18,7 @@ from django.db import connection
 
 from accounts import vault
 from accounts.matching import canonical_name
-from accounts.models import Customer, CustomersApart, Store, User
+from accounts.models import Customer, CustomersApart, IdentityLink, Store, User, VaultEntry
 from accounts.selectors.persons import persons
 from tracking.models import Finding, FindingKind
 from tracking.services.findings import (
@@ -59,11 +59,6 @@ WORDS: Final[Mapping[str, str]] = {
     "another_birth_year": "years of birth differ",
     "another_gender": "genders differ",
 }
-# What may begin a suspicion; the rest only adds to one.
-_LEADS: Final = frozenset(
-    ("same_email", "email_of_one_mailbox", "same_phone", "same_address", "same_browser")
-)
-
 Pair = tuple[int, int]
 
 _SHARED_ENTRIES: Final = """
@@ -138,6 +133,27 @@ def find_duplicates(store: Store) -> DuplicateReport:
             report.candidates.append(Candidate(*pair, round(likely, 3), evidence))
     report.candidates.sort(key=lambda found: (-found.score, found.first, found.second))
     return report
+
+
+def compare(first: Customer, second: Customer) -> Candidate:
+    """What speaks for and against these two being one person, whatever staff decided before."""
+    ids = [first.pk, second.pk]
+    entries: dict[str, dict[int, tuple[str, str]]] = defaultdict(dict)
+    rows = VaultEntry.objects.for_store(first.store_id).filter(customer__in=ids)
+    for customer, entry, match, blind in rows.values_list("customer", "field", "match_index", "blind_index"):
+        entries[entry][customer] = (match, blind)
+    leads: set[str] = set()
+    for entry, lead in _LEAD_OF.items():
+        theirs = list(entries.get(entry, {}).values())
+        if len(theirs) == 2 and theirs[0][0] == theirs[1][0] and theirs[0][0] not in ("", vault.NO_MATCH):
+            leads.add("same_email" if entry == "email" and theirs[0][1] == theirs[1][1] else lead)
+    browsers = IdentityLink.objects.for_store(first.store_id).filter(undone_at=None, visitor__is_bot=False)
+    if browsers.filter(
+        customer=first, visitor__in=browsers.filter(customer=second).values("visitor")
+    ).exists():
+        leads.add("same_browser")
+    evidence = _completed(leads, first, second, _names(first.store, ids))
+    return Candidate(min(ids), max(ids), round(score(evidence), 3), evidence)
 
 
 def _leads(store: Store, report: DuplicateReport) -> dict[Pair, set[str]]:
