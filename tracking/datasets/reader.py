@@ -37,6 +37,7 @@ class RowReason(StrEnum):
     BAD_DEBT_ADJUSTMENT = "row_bad_debt_adjustment"
     REFUND_WITHOUT_PURCHASE = "row_refund_without_purchase"
     UNKNOWN_PRODUCT = "row_unknown_product"
+    ORDER_WITHOUT_ITEMS = "row_order_without_items"
 
 
 @dataclass(frozen=True)
