@@ -20,6 +20,7 @@ from django_prometheus.exports import ExportToDjangoView
 
 from accounts import valkey
 from accounts.client_address import client_address
+from config.metrics import live_metrics
 
 logger = structlog.get_logger(__name__)
 
@@ -60,7 +61,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
         return HttpResponse(
             "Set METRICS_TOKEN and send it as a bearer token.\n", status=403, content_type="text/plain"
         )
-    return ExportToDjangoView(request)
+    response = ExportToDjangoView(request)
+    response.content += live_metrics()
+    return response
 
 
 def _may_read_metrics(request: HttpRequest) -> bool:

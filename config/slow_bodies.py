@@ -2,7 +2,8 @@
 
 Granian hands a request to one of its few threads as soon as the headers are there, and reading the body then waits
 for the client, for ever if need be. Some threads may wait so. When all of those do, further bodies are read by
-threads of their own, and a request whose body is not there in time is given up, which frees its thread.
+threads of their own, and a request whose body is not there in a moment is given up, which frees its thread: most
+bodies arrive with their headers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 # Of the threads of a process, by default 8, that may wait for clients without a limit of time.
 DIRECT_READS: Final = 4
 # How long the others wait for a whole body, and how many bodies may be waited for at once.
-BODY_SECONDS: Final = 10.0
+BODY_SECONDS: Final = 0.5
 SIDE_READS: Final = 256
 
 
@@ -65,11 +66,13 @@ class SlowBodies:
     def _read_beside(self, future: Future[bytes], read: Callable[..., bytes], size: tuple[int, ...]) -> None:
         """Ends when the body is there or the client hangs up."""
         try:
-            future.set_result(read(*size))
+            body = read(*size)
         except BaseException as error:
-            future.set_exception(error)
-        finally:
             self._side.release()
+            future.set_exception(error)
+        else:
+            self._side.release()
+            future.set_result(body)
 
 
 class _Input:

@@ -13,7 +13,7 @@ import structlog
 from django.core.wsgi import get_wsgi_application
 from django.db import DatabaseError
 
-application = get_wsgi_application()
+_django = get_wsgi_application()
 
 from accounts.models import Store
 from config import multiprocess_metrics
@@ -35,7 +35,7 @@ end_with_main_process()
 require_keys()
 multiprocess_metrics.forget_the_dead()
 _warm_up()
-application = SlowBodies(application)
+application = SlowBodies(_django)
 
 # What is loaded by now stays. Walking it again for every few thousand objects of a batch of events took a third
 # of the time of taking them.

@@ -1,15 +1,21 @@
 """What load balancers, supervisors and Prometheus are told."""
 
 import json
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
 from django.db import connection
 from django.test import Client, override_settings
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
 
 from accounts import valkey as shop_valkey
 from config import health
+from tests.factories import StoreFactory
+from tracking.models import Event, LogPosition
 
 pytestmark = pytest.mark.django_db
 
@@ -101,3 +107,37 @@ def test_metrics_for_this_machine_or_with_the_token(client: Client) -> None:
 def test_a_forwarded_address_is_believed_only_behind_a_proxy(client: Client) -> None:
     forged = {"X-Forwarded-For": "127.0.0.1"}
     assert client.get("/metrics", REMOTE_ADDR="203.0.113.9", headers=forged).status_code == 403
+
+
+def test_metrics_say_how_far_the_readers_of_the_log_are_behind(client: Client) -> None:
+    store = StoreFactory(slug="shop")
+    received_at = timezone.now() - timedelta(minutes=5)
+    for number, xact_id in enumerate([10, 20]):
+        Event.objects.create(
+            store=store,
+            id=uuid.uuid4(),
+            message_id=f"m{number}",
+            type=1,
+            occurred_at=received_at,
+            received_at=received_at + timedelta(minutes=number),
+            purposes=2,
+            xact_id=xact_id,
+        )
+    for reader, xact_id in (("sessions", 0), ("orders", 11), ("profiles", 21)):
+        LogPosition.objects.create(store=store, reader=reader, xact_id=xact_id)
+    lags = {
+        sample.labels["reader"]: sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").content.decode())
+        for sample in family.samples
+        if sample.name == "etalage_reader_lag_seconds" and sample.labels["store"] == "shop"
+    }
+    # The oldest event is five minutes old and the next four; who has read both is not behind.
+    assert lags == {"sessions": pytest.approx(300, abs=60), "orders": pytest.approx(240, abs=59), "profiles": 0}
+
+
+def test_metrics_are_there_without_the_database(client: Client) -> None:
+    assert b"\netalage_database_up 1.0\n" in client.get("/metrics").content
+    with connection.execute_wrapper(_nobody_answers):
+        content = client.get("/metrics").content
+    assert b"\netalage_database_up 0.0\n" in content
+    assert b"etalage_events_total" in content
