@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from accounts import keys, valkey
 from accounts.models import Scope, Store
@@ -273,6 +274,18 @@ class TestRefusals:
         for _ in range(60):
             sender.post("/v1/batch", b"nothing", x_api_key=sender.key)
         assert 10 <= len(calls(store)) < 60
+
+    def test_an_outage_is_told_without_asking_the_database(
+        self, store: Store, sender: Sender, django_assert_num_queries: Any
+    ) -> None:
+        feed.watch(store.pk)
+        sender.batch(viewed(messageId="m1"))
+        request = RequestFactory().post("/v1/batch", headers={"x-api-key": sender.key})
+        stranger = RequestFactory().post("/v1/batch", headers={"x-api-key": "sk_unknown"})
+        with django_assert_num_queries(0):
+            reporting.refused(request, 503, "unavailable", "The database does not answer.")
+            reporting.refused(stranger, 503, "unavailable", "The database does not answer.")
+        assert [(call.outcome, call.status) for call in calls(store)] == [("stored", 0), ("refused", 503)]
 
     def test_keys_of_other_stores_are_not_looked_at(
         self, store: Store, client: Client, secret_key: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
+from django.db import Error
 from django.http import HttpRequest
 
 from accounts import keys
@@ -23,6 +24,7 @@ log = structlog.get_logger(__name__)
 
 # A client that repeats a fault a thousand times a second must not wash the other calls away.
 REFUSALS_PER_SECOND: Final = 10
+UNAVAILABLE: Final = 503
 _WRITE_KEY: Final = re.compile(rb'"(?:writeKey|api_key)"\s*:\s*"([^"\\]{1,200})"')
 _SEARCHED_BYTES: Final = 65_536
 
@@ -59,7 +61,7 @@ def refused(request: HttpRequest, status: int, code: str, message: str, body: by
         if not watched or not _admit():
             return
         entries = {}
-        for key in _meant_for(request, body, watched):
+        for key in _told_to(request, status, _secret(request, body), watched):
             call = Call(
                 at=time.time(),
                 outcome=Outcome.REFUSED.value,
@@ -73,6 +75,8 @@ def refused(request: HttpRequest, status: int, code: str, message: str, body: by
             entries[key.store_id] = Entry([call])
         if entries:
             feed.publish(entries)
+    except Error as error:
+        log.warning("debugging.refusal_not_shown", error=str(error).strip())
     except Exception:
         log.exception("debugging.refusal_not_shown")
 
@@ -88,13 +92,18 @@ def _admit() -> bool:
     return _refusals <= REFUSALS_PER_SECOND
 
 
-def _meant_for(request: HttpRequest, body: bytes, watched: frozenset[int]) -> Iterable[ApiKey]:
-    """The key that was sent; else revoked or misspelt ones, of watched stores alone: same digest, same beginning, or
-    same page."""
-    secret = _secret(request, body)
-    key = keys.key_of(secret) if secret else None
+def _told_to(request: HttpRequest, status: int, secret: str, watched: frozenset[int]) -> list[ApiKey]:
+    """The key that was sent, if its store is watched; where it is nobody's, those that it may have been meant to be."""
+    # Whoever is told that the database does not answer must not wait for it once more.
+    is_outage = status == UNAVAILABLE
+    key = keys.remembered_key(secret) if is_outage else keys.key_of(secret)
     if key is not None:
         return [key] if key.store_id in watched else []
+    return [] if is_outage else _meant_for(request, secret, watched)
+
+
+def _meant_for(request: HttpRequest, secret: str, watched: frozenset[int]) -> list[ApiKey]:
+    """Revoked or misspelt keys of watched stores alone: of the same digest, with the same beginning, or for the same page."""
     candidates = ApiKey.all_stores.filter(store_id__in=watched)
     if secret and (known := candidates.filter(digest=keys.digest_of(secret)).first()):
         return [known]
@@ -102,7 +111,7 @@ def _meant_for(request: HttpRequest, body: bytes, watched: frozenset[int]) -> It
         return [near]
     origin = request.headers.get("Origin", "").rstrip("/")
     by_page = candidates.filter(allowed_origins__contains=[origin]) if origin else candidates.none()
-    return {key.store_id: key for key in by_page.order_by("pk")}.values()
+    return list({key.store_id: key for key in by_page.order_by("pk")}.values())
 
 
 def _secret(request: HttpRequest, body: bytes) -> str:
