@@ -20,6 +20,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from algorithms.interactions import History, history_of, recency_weighted
+from algorithms.needs import Need
 from algorithms.scoring import opinions, strongest
 from algorithms.types import JSON, Array, Bool, Float32, Float64, Query, Strategy, TrainingData, Trigger
 
@@ -37,6 +38,7 @@ class ALSParameters:
 
 class ALS(Strategy):
     name: ClassVar[str] = "als"
+    needs: ClassVar[tuple[Need, ...]] = (Need("people_of_several", 10, 500), Need("items_of_several", 2, 50))
 
     factors_: Float32  # (n_items, factors)
 

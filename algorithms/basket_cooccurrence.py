@@ -20,6 +20,7 @@ import numba
 import numpy as np
 
 from algorithms.cooccurrence import PairCounts, count_pairs
+from algorithms.needs import Need
 from algorithms.scoring import strongest
 from algorithms.types import (
     JSON,
@@ -46,6 +47,7 @@ class BasketParameters:
 
 class BasketCooccurrence(Strategy):
     name: ClassVar[str] = "bought_together"
+    needs: ClassVar[tuple[Need, ...]] = (Need("baskets_of_several", 1, 200),)
 
     counts_: PairCounts
     n_baskets_: int

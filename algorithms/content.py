@@ -19,6 +19,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from algorithms.interactions import history_of
+from algorithms.needs import Need
 from algorithms.scoring import strongest
 from algorithms.types import JSON, Array, Float32, Query, Strategy, TrainingData, Trigger
 
@@ -35,6 +36,7 @@ class ContentParameters:
 
 class ContentTFIDF(Strategy):
     name: ClassVar[str] = "content"
+    needs: ClassVar[tuple[Need, ...]] = (Need("items_with_text", 2, 20),)
 
     vectors_: csr_matrix  # (n_items, d) rows of length 1 or 0
 

@@ -21,6 +21,7 @@ from scipy.linalg import lapack
 from scipy.sparse import csr_matrix, vstack
 
 from algorithms.interactions import history_of, user_histories
+from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable
 from algorithms.ranking import insert
 from algorithms.scoring import strongest
@@ -41,6 +42,7 @@ class EASEParameters:
 
 class EASE(Strategy):
     name: ClassVar[str] = "ease"
+    needs: ClassVar[tuple[Need, ...]] = (Need("people_of_several", 2, 300), Need("items_of_several", 2, 50))
 
     weights_: Float32 | None = None  # (n_items, n_items) B, in the dense form
     diagonal_: Float32  # (n_items,) P_jj: with it P can be had from B, and people taken out of it

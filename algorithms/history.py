@@ -14,6 +14,7 @@ from typing import ClassVar, Self
 import numba
 import numpy as np
 
+from algorithms.needs import Need
 from algorithms.types import (
     JSON,
     Array,
@@ -53,6 +54,7 @@ class RecentlyViewed(OwnHistory):
     """What was looked at and not bought, newest first: 1 for the newest, then decay, decay², …"""
 
     name: ClassVar[str] = "recently_viewed"
+    needs: ClassVar[tuple[Need, ...]] = (Need("interactions", 1, 1),)
 
     def __init__(self, decay: float = 0.9) -> None:
         self.decay = decay
@@ -96,6 +98,7 @@ class Reminder(OwnHistory):
     """
 
     name: ClassVar[str] = "reminder"
+    needs: ClassVar[tuple[Need, ...]] = (Need("repeats", 1, 200),)
 
     table_: Float64  # (AGES, COUNTS, REPEATS, 2); last axis: seen before the open session, in it
 
@@ -199,6 +202,7 @@ class Repurchase(OwnHistory):
     """
 
     name: ClassVar[str] = "repurchase"
+    needs: ClassVar[tuple[Need, ...]] = (Need("repurchases", 1, 100),)
 
     rate_: Float64  # (n_items,) 0..1
 

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from algorithms.interactions import history_of, recency_weighted
+from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable, most_similar
 from algorithms.scoring import strongest
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
@@ -43,6 +44,7 @@ class ItemKNNParameters:
 
 class ItemKNN(Strategy):
     name: ClassVar[str] = "item_knn"
+    needs: ClassVar[tuple[Need, ...]] = (Need("people_of_several", 1, 200),)
 
     table_: NeighbourTable
 

@@ -22,6 +22,7 @@ from lightfm import LightFM
 from scipy.sparse import coo_matrix, csr_matrix, hstack, identity
 
 from algorithms.interactions import history_of
+from algorithms.needs import Need
 from algorithms.scoring import strongest
 from algorithms.types import (
     JSON,
@@ -55,6 +56,10 @@ class LightFMParameters:
 
 class LightFMHybrid(Strategy):
     name: ClassVar[str] = "lightfm"
+    needs: ClassVar[tuple[Need, ...]] = (
+        Need("people_of_several", 10, 500),
+        Need("items_with_features", 2, 20),
+    )
 
     items_: Float32  # (n_items, d) sums of the embeddings of each item's features
     attributes_: Float32  # (n_items, d) the same without the item's own embedding

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from algorithms.needs import Need
 from algorithms.scoring import known_items
 from algorithms.types import JSON, Array, Bool, Float32, Float64, Int32, Query, Strategy, TrainingData
 
@@ -21,6 +22,7 @@ class Popularity(Strategy):
     """All time. On a category page only that category's items score; elsewhere everyone sees the same."""
 
     name: ClassVar[str] = "popular"
+    needs: ClassVar[tuple[Need, ...]] = (Need("interactions", 1, 100),)
 
     mass_: Float64  # (n_items,) decayed sum of weights as of reference_time_
     category_: Int32  # (n_items,) -1 = unknown
@@ -104,6 +106,7 @@ class Trending(Popularity):
     """What is wanted of late."""
 
     name: ClassVar[str] = "trending"
+    needs: ClassVar[tuple[Need, ...]] = (Need("recent_interactions", 1, 100),)
 
     def __init__(self, half_life_days: float | None = 7.0) -> None:
         super().__init__(half_life_days)
@@ -116,6 +119,7 @@ class PopularInCategory(Popularity):
     """
 
     name: ClassVar[str] = "popular_in_category"
+    needs: ClassVar[tuple[Need, ...]] = (Need("interactions", 1, 100), Need("items_with_category", 1, 10))
 
     def __init__(
         self, half_life_days: float | None = 30.0, query_decay: float = 0.8, query_length: int = 20

@@ -17,6 +17,7 @@ import numpy as np
 
 from algorithms.cooccurrence import PairCounts, add_rows, count_pairs
 from algorithms.inverted_index import Unit, sequences
+from algorithms.needs import Need
 from algorithms.scoring import known_items, strongest
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
 
@@ -34,6 +35,7 @@ class SequentialParameters:
 
 class SequentialCooccurrence(Strategy):
     name: ClassVar[str] = "viewed_next"
+    needs: ClassVar[tuple[Need, ...]] = (Need("sessions_of_several", 1, 500),)
 
     counts_: PairCounts
 

@@ -21,6 +21,7 @@ import numba
 import numpy as np
 
 from algorithms.inverted_index import SequenceIndex, Unit
+from algorithms.needs import Need
 from algorithms.ranking import strongest_places
 from algorithms.scoring import known_items
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
@@ -46,6 +47,7 @@ class SessionKNN(Strategy):
     """Neighbours are sessions. An appended session is known at once, and gives what a full training would give."""
 
     name: ClassVar[str] = "session_knn"
+    needs: ClassVar[tuple[Need, ...]] = (Need("sessions_of_several", 1, 500),)
 
     index_: SequenceIndex
 

@@ -20,6 +20,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from algorithms.cooccurrence import count_pairs
 from algorithms.inverted_index import Unit, sequences
+from algorithms.needs import Need
 from algorithms.scoring import known_items, opinions, strongest, unit_rows
 from algorithms.types import JSON, Array, Bool, Float32, Query, Strategy, TrainingData, Trigger
 
@@ -39,6 +40,7 @@ class VectorParameters:
 
 class ItemVectors(Strategy):
     name: ClassVar[str] = "item_vectors"
+    needs: ClassVar[tuple[Need, ...]] = (Need("sessions_of_several", 1, 500), Need("items_of_several", 1, 20))
 
     vectors_: Float32  # (n_items, d), length 1 or, for an item never seen beside another, 0
 

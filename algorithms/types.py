@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from algorithms.needs import Need
+
 JSON: TypeAlias = Any
 """What `json.dumps` takes: str, int, float, bool, None, lists and dicts of them."""
 
@@ -165,6 +167,7 @@ class Strategy(ABC):
     """
 
     name: ClassVar[str]
+    needs: ClassVar[tuple[Need, ...]]
 
     @abstractmethod
     def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:

@@ -21,6 +21,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from algorithms.interactions import history_of, user_histories
+from algorithms.needs import Need
 from algorithms.ranking import strongest_places
 from algorithms.scoring import strongest
 from algorithms.types import (
@@ -49,6 +50,7 @@ class UserKNNParameters:
 
 class UserKNN(Strategy):
     name: ClassVar[str] = "user_knn"
+    needs: ClassVar[tuple[Need, ...]] = (Need("people_of_several", 2, 200), Need("items_of_several", 1, 20))
 
     offsets_: Int64  # (n + 1,) neighbour v chose items_[offsets_[v]:offsets_[v + 1]]
     items_: Int32

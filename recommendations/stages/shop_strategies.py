@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from algorithms.needs import Need
 from algorithms.types import Bool, Float32
 from recommendations.stages.context import Context
 
@@ -59,6 +60,9 @@ def interest_matches(context: Context) -> Bool:
     return matches
 
 
+SHOP_NEEDS: Final[Mapping[str, tuple[Need, ...]]] = MappingProxyType(
+    {"new": (Need("new_items", 1, 8),), "interests": (Need("stated_interests", 1, 1),)}
+)
 SHOP_STRATEGIES: Final[Mapping[str, Callable[[Context], Float32]]] = MappingProxyType(
     {"new": new_arrivals, "interests": stated_interests}
 )

@@ -22,6 +22,8 @@ from tracking.vocabulary import EVENT_TYPES, RULES
 # An event may have 500 lines and 32 KiB: a longer order becomes several, "536365", "536365/2", …
 MAX_ORDER_LINES: Final = 200
 _NOTHING: Final = frozenset({"", "\\N", "NULL", "null", "NaN", "nan", "None"})
+_EMPTY: Final = ("", None)
+_IDS: Final = frozenset({"user_id", "anonymous_id", "previous_id"})
 _NUMBERS: Final = frozenset(
     {
         "price", "quantity", "total", "revenue", "value", "subtotal", "shipping", "tax", "discount", "position", "rank", "dwell_seconds",
@@ -158,7 +160,8 @@ class MessageMaker:
         assert isinstance(record.values, Mapping)
         for column, value in record.values.items():
             target = self.targets[column]
-            if target == LEFT_OUT or _is_nothing(value):
+            # An id that says "null" is for the validation to refuse: it names nobody, and is no empty cell.
+            if target == LEFT_OUT or (value in _EMPTY if target in _IDS else _is_nothing(value)):
                 continue
             if target in trees:
                 trees[target].update(_json(value, column, dict))
