@@ -11,7 +11,9 @@ from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
 from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget
@@ -46,13 +48,27 @@ PROPERTIES: Final = (
     "order_id", "total", "revenue", "subtotal", "shipping", "tax", "discount", "coupon", "payment_method", "value", "url", "image_url",
     "products", "products.product_id", "products.name", "products.price", "products.quantity",
 )  # fmt: skip
-EXAMPLE: Final = """dataLayer.push({
-  event: "add_to_cart",
+EXAMPLES: Final = {
+    EventMapping.Layer.GOOGLE: """dataLayer.push({
+  event: "%s",
   ecommerce: {
     currency: "EUR",
-    items: [{ item_id: "tent-1", item_name: "Tent", price: 199.5, quantity: 1 }]
+    items: [{
+      item_id: "tent-1", item_name: "Tent",
+      price: 199.5, quantity: 1
+    }]
   }
-});"""
+});""",
+    EventMapping.Layer.ADOBE: """adobeDataLayer.push({
+  event: "%s",
+  eventInfo: {
+    productContext: {
+      sku: "tent-1", name: "Tent",
+      pricing: { regularPrice: 199.5, currencyCode: "EUR" }
+    }
+  }
+});""",
+}
 _TARGET_CHOICES: Final = [
     ("", "What it is anyway"),
     (IGNORED, "Nothing: leave it out"),
@@ -72,6 +88,10 @@ class PropertyRows(forms.Widget):
         rows = [*pairs, *[("", "")] * EMPTY_ROWS]
         context["widget"] |= {"rows": rows, "known": PROPERTIES, "original": self.original}
         return context
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        # Not by the forms' own renderer, which knows only the templates of apps.
+        return render_to_string(self.template_name, self.get_context(name, value, attrs))
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[tuple[str, str]]:
         names, paths = data.getlist(f"{name}-name"), data.getlist(f"{name}-path")
@@ -103,7 +123,7 @@ class PropertyRowsField(forms.Field):
 
 class EventMappingForm(ScopedModelForm):
     target_event = forms.ChoiceField(
-        label="becomes",
+        label="Becomes",
         choices=_TARGET_CHOICES,
         required=False,
         widget=UnfoldAdminSelectWidget,
@@ -111,14 +131,17 @@ class EventMappingForm(ScopedModelForm):
     )
     properties = PropertyRowsField(
         required=False,
-        help_text="A variable is a path in the push, else in what the layer was told before: `customVar.sku`, `cart.lines[0].id`. "
-        'A constant stands in double quotes: `"EUR"`. For own lists, fill `products` with the path of the lines, and '
-        "`products.product_id` with a path within each line.",
+        help_text="A variable is a path in the push, else in what the layer was told before: customVar.sku, cart.lines[0].id. "
+        'A constant stands in double quotes: "EUR". For lists of your own, fill products with the path of the lines, and '
+        "products.product_id with a path within each line.",
     )
 
     class Meta:
         model = EventMapping
         fields = ("layer", "source_event", "target_event", "properties", "is_active", "note")
+        help_texts = {
+            "source_event": "As it is pushed, such as productDetail. A star (*) stands for every event of the layer."
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -166,8 +189,7 @@ class EventMappingAdmin(ScopedAdmin):
     list_select_related = ()
     fieldsets = (
         (None, {"fields": (("layer", "source_event", "target_event"),)}),
-        ("Properties", {"fields": ("properties",)}),
-        (None, {"fields": (("is_active", "note"),)}),
+        (None, {"fields": ("properties", ("is_active", "note"))}),
     )
     export_columns = {
         "layer": "layer",
@@ -205,11 +227,11 @@ class EventMappingAdmin(ScopedAdmin):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        return super().changeform_view(
-            request, object_id, form_url, {**self._shown(request), **(extra_context or {})}
-        )
+        mapping = self.get_object(request, object_id) if object_id else None
+        shown = self._shown(request, mapping)
+        return super().changeform_view(request, object_id, form_url, {**shown, **(extra_context or {})})
 
-    def _shown(self, request: HttpRequest) -> dict[str, Any]:
+    def _shown(self, request: HttpRequest, mapping: EventMapping | None = None) -> dict[str, Any]:
         """For the tag and the test field: nothing for who may not see it."""
         store = current_store(request)
         if store is None or not self.has_view_permission(request):
@@ -219,7 +241,7 @@ class EventMappingAdmin(ScopedAdmin):
         return {
             "tag": data_layer_tag(source, key) if key else "",
             "mappings": event_mappings_delivered(store),
-            "example": EXAMPLE,
+            "example": _example(mapping),
         }
 
     def check_view(self, request: HttpRequest) -> JsonResponse:
@@ -283,6 +305,16 @@ class EventMappingAdmin(ScopedAdmin):
     @display(description="Layer", ordering="layer")
     def layer_name(self, mapping: EventMapping) -> str:
         return "dataLayer" if mapping.layer == EventMapping.Layer.GOOGLE else "adobeDataLayer"
+
+
+def _example(mapping: EventMapping | None) -> str:
+    if mapping is None or mapping.source_event == ANY_EVENT:
+        return EXAMPLES[EventMapping.Layer.GOOGLE] % "add_to_cart"
+    # A name may hold quotes: JSON writes it as a script does.
+    return (
+        EXAMPLES[EventMapping.Layer(mapping.layer)]
+        % json.dumps(mapping.source_event, ensure_ascii=False)[1:-1]
+    )
 
 
 def _verdict(event: str, properties: dict[str, Any]) -> dict[str, str]:
