@@ -152,6 +152,17 @@ def test_counts_of_discarded_events_are_kept_and_get_sources(migrate: Migrate) -
         )
 
 
+def test_quarantined_events_are_kept_and_may_be_chosen_together(migrate: Migrate) -> None:
+    before = migrate("tracking", "0006_sources")
+    event = before.get_model("tracking", "QuarantinedEvent")._base_manager.create(
+        store_id=StoreFactory().pk, raw=b"{}", digest="a", reason="unreadable"
+    )
+    after = migrate("tracking", "0007_quarantine_job")
+    kept = after.get_model("tracking", "QuarantinedEvent")._base_manager.get(pk=event.pk)
+    assert (bytes(kept.raw), kept.state, kept.job_id) == (b"{}", "open", None)
+    assert not after.get_model("tracking", "QuarantineJob")._base_manager.exists()
+
+
 def test_every_migration_after_the_first_has_a_test_here() -> None:
     """Fails for a new migration until its upgrade has been tried above."""
     graph = MigrationExecutor(connection).loader.graph
@@ -167,6 +178,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "tracking.0004_event_mapping",
         "tracking.0005_payments_and_rollups",
         "tracking.0006_sources",
+        "tracking.0007_quarantine_job",
     }
 
 

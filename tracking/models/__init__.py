@@ -4,6 +4,7 @@ from tracking.models.finding import Finding, FindingKind
 from tracking.models.import_run import ImportRun
 from tracking.models.order import Order, OrderLine
 from tracking.models.payment import OrderPayment, SettledPayment
+from tracking.models.quarantine_job import QuarantineJob
 from tracking.models.rollup import ClockSkew, HourlyCount, ObservedPrice
 from tracking.models.session import LogPosition, Session
 from tracking.models.source_day import SourceDay
@@ -23,6 +24,7 @@ __all__ = [
     "Order",
     "OrderLine",
     "OrderPayment",
+    "QuarantineJob",
     "QuarantinedEvent",
     "Session",
     "SettledPayment",

@@ -127,10 +127,20 @@ class QuarantinedEvent(StoreScoped):
     state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
     api_key = models.ForeignKey("accounts.ApiKey", null=True, on_delete=models.SET_NULL, related_name="+")
     received_at = models.DateTimeField(default=timezone.now)
+    job = models.ForeignKey(
+        "tracking.QuarantineJob",
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        db_index=False,
+        related_name="waiting",
+        help_text="What is about to be done to it, with many others.",
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["store", "digest"], name="quarantine_once")]
         indexes = [
+            models.Index(fields=["job"], name="quarantine_by_job", condition=models.Q(job__isnull=False)),
             models.Index(fields=["store", "state", "-received_at"]),
             GinIndex(fields=["subject_pseudonyms"], name="quarantine_by_subject"),
         ]
