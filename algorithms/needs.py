@@ -16,7 +16,7 @@ FACTS: Final[Mapping[str, str]] = {
     "baskets_of_several": "orders of two products or more",
     "repurchases": "products that a person bought again in a later order",
     "repeats": "products that a person came back to",
-    "items_with_text": "products with a description",
+    "items_with_text": "products described in words",
     "items_with_category": "products with a category",
     "items_with_features": "products that share an attribute, a brand or a category with another",
     "new_items": "products that came into the shop in the last 45 days",
@@ -57,7 +57,7 @@ def judge(needs: Sequence[Need], facts: Mapping[str, int]) -> tuple[Readiness, l
             continue
         if found < need.least:
             verdict = Readiness.IMPOSSIBLE
-            lacks.append(f"{found:,} {FACTS[need.fact]}; {need.least:,} are the least")
+            lacks.append(f"{found:,} {FACTS[need.fact]}; needs {need.least:,}")
         else:
             verdict = verdict if verdict is Readiness.IMPOSSIBLE else Readiness.THIN
             lacks.append(f"{found:,} {FACTS[need.fact]}; {need.enough:,} would be enough")

@@ -80,6 +80,9 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
                 "failed_runs",
             ),
             Entry(
+                "What data carry", "fact_check", "admin:recommendations_data_audit", Ability.READ_MODELS
+            ),
+            Entry(
                 "Event weights",
                 "balance",
                 "admin:recommendations_eventweight_changelist",
