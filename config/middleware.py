@@ -62,4 +62,4 @@ class CollectDirectly:
 def _collect(request: HttpRequest) -> HttpResponse:
     path = views.COLLECTING.fullmatch(request.path_info)
     assert path is not None, "asked before"
-    return views.collect(request, path["kind"])
+    return views.collect(request, path["kind"] or views.POSTHOG)

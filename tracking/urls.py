@@ -7,6 +7,7 @@ app_name = "tracking"
 urlpatterns = [
     # `config.middleware.CollectDirectly` answers these before any address is looked up; this names them.
     re_path(rf"^v1/(?P<kind>{views.KINDS})/?$", views.collect, name="collect"),
+    re_path(r"^batch/?$", views.collect, {"kind": views.POSTHOG}, name="collect_posthog"),
     path("etalage/tracker.js", views.tracker_script, name="tracker"),
     re_path(
         r"^etalage/(?P<name>datalayer\.js|tracking/[a-z-]+\.js)$",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +28,8 @@ from accounts.keys import key_of
 from accounts.models import ApiKey, Scope
 from accounts.throttling import admit_request
 from tracking.debugging import answers, reporting
-from tracking.ingestion import committer, metrics
-from tracking.ingestion.decoding import RefusedRequest, inflate, read_batch, read_single
+from tracking.ingestion import committer, metrics, posthog
+from tracking.ingestion.decoding import Batch, RefusedRequest, inflate, read_batch, read_single
 from tracking.ingestion.drafts import Arrival, Source
 from tracking.ingestion.receiving import read_body
 from tracking.ingestion.validation import draft_of_bytes
@@ -39,7 +40,9 @@ log = structlog.get_logger(__name__)
 
 KINDS: Final = "|".join(("batch", *EVENT_TYPES, *SHORT_FORMS))
 # With and without a slash, never a redirect: clients lose the body on one, or take it for success.
-COLLECTING: Final = re.compile(rf"/v1/(?P<kind>{KINDS})/?")
+COLLECTING: Final = re.compile(rf"/(?:v1/(?P<kind>{KINDS})|batch)/?")
+# The one address outside of /v1/: that of PostHog's libraries.
+POSTHOG: Final = "posthog"
 
 _SUCCESS: Final = b'{"success":true}'
 # How long browsers keep the settings: a page asks once for each visit, not for each of its pages.
@@ -48,7 +51,7 @@ SETTINGS_SECONDS: Final = 300
 
 @csrf_exempt
 def collect(request: HttpRequest, kind: str) -> HttpResponse:
-    """`POST /v1/{batch,track,page,identify,alias,group,screen}` and their short forms."""
+    """`POST /v1/{batch,track,page,identify,alias,group,screen}`, their short forms, and `/batch/`."""
     if request.method == "OPTIONS":
         return HttpResponse(status=204, headers={"Allow": "POST, OPTIONS"})
     if request.method != "POST":
@@ -60,7 +63,7 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     body = b""
     try:
         body = inflate(read_body(request))
-        batch = read_batch(body) if kind == "batch" else read_single(body)
+        batch = _READERS.get(kind, read_single)(body)
         committer.check()
         key = authenticate_write_key(request, {"writeKey": batch.write_key})
         _throttle(request, key)
@@ -68,12 +71,12 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
             source=Source.of(key),
             received_at=received_at,
             sent_at=batch.sent_at,
-            default_type="" if kind == "batch" else kind,
+            default_type="" if kind in _READERS else kind,
             user_agent=request.headers.get("User-Agent", ""),
             address=client_address(request),
             gpc=request.headers.get("Sec-GPC") == "1",
         )
-        drafts = [draft_of_bytes(bytes(event), arrival) for event in batch.events]
+        drafts = [draft_of_bytes(event, arrival) for event in _messages(kind, batch, key)]
         committer.submit(drafts)
     except RefusedRequest as refusal:
         reporting.refused(request, refusal.status, refusal.code, refusal.message, body)
@@ -93,6 +96,15 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     if answers.is_wanted(request):
         return answers.with_outcomes(request, key, drafts)
     return HttpResponse(_SUCCESS, content_type="application/json")
+
+
+def _messages(kind: str, batch: Batch, key: ApiKey) -> Iterator[bytes]:
+    if kind == POSTHOG:
+        return (posthog.message_of(bytes(event), is_trusted=key.is_secret) for event in batch.events)
+    return map(bytes, batch.events)
+
+
+_READERS: Final = {"batch": read_batch, POSTHOG: posthog.read_posthog_batch}
 
 
 def _unavailable(message: str, retry_after_seconds: float) -> HttpResponse:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Any, Final
 
 import msgspec
@@ -86,13 +86,18 @@ def read_batch(body: bytes) -> Batch:
         ) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         batch = _read_leniently(body, error)
-    if len(batch.events) > MAX_EVENTS_PER_BATCH:
+    check_length(batch.events)
+    return batch
+
+
+def check_length(events: Sized) -> None:
+    """Raises RefusedRequest (413) for more events than a request may hold."""
+    if len(events) > MAX_EVENTS_PER_BATCH:
         raise RefusedRequest(
             413,
             "too_many_events",
-            f"A batch may hold {MAX_EVENTS_PER_BATCH:,} events; this one has {len(batch.events):,}.",
+            f"A batch may hold {MAX_EVENTS_PER_BATCH:,} events; this one has {len(events):,}.",
         )
-    return batch
 
 
 def read_single(body: bytes) -> Batch:
