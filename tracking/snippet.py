@@ -34,9 +34,8 @@ def render_tracker(request: HttpRequest, store: Store | None = None) -> SafeStri
         key = _write_key(store)
     except Http404:
         return SafeString("")
-    if not key:
-        return SafeString("")
-    return panel_tag(request, store) + tracker_tag(static("etalage/tracker.js"), key, "/v1/")
+    tag = tracker_tag(static("etalage/tracker.js"), key, "/v1/") if key else SafeString("")
+    return panel_tag(request, store) + tag
 
 
 def panel_tag(request: HttpRequest, store: Store) -> SafeString:

@@ -55,9 +55,9 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
     if request.method == "OPTIONS":
         return HttpResponse(status=204, headers={"Allow": "POST, OPTIONS"})
     if request.method != "POST":
-        return _refuse(
-            RefusedRequest(405, "method_not_allowed", "Send events with POST."), {"Allow": "POST, OPTIONS"}
-        )
+        wrong_method = RefusedRequest(405, "method_not_allowed", "Send events with POST.")
+        reporting.refused(request, wrong_method.status, wrong_method.code, wrong_method.message)
+        return _refuse(wrong_method, {"Allow": "POST, OPTIONS"})
     kind = SHORT_FORMS.get(kind, kind)
     received_at = timezone.now()
     body = b""

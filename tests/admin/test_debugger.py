@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.test import Client
+from django.contrib.auth.models import AnonymousUser
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
@@ -20,6 +21,7 @@ from tests.factories import StoreFactory
 from tests.tracking.conftest import Sender, make_key, order_completed, stored, viewed
 from tracking.debugging import feed, passes
 from tracking.models import Event, QuarantinedEvent
+from tracking.snippet import render_tracker
 
 PAGE = "admin:tracking_debugger"
 CALLS = "admin:tracking_debugger_calls"
@@ -247,3 +249,40 @@ class TestOutcomesInTheAnswer:
         for given in (token, "nonsense", ""):
             assert self._send(secret, given, viewed(messageId=given[:20] or "none")) == {"success": True}
         assert Event.objects.for_store(elsewhere).count() == 3
+
+
+class TestPanelTag:
+    def _tag(self, store: Store, user: object, query: str = "?etalage_debug") -> str:
+        request = RequestFactory().get(f"/{query}")
+        request.user = user  # type: ignore[assignment]
+        return str(render_tracker(request, store))
+
+    def test_stands_before_the_tracker_for_staff_of_the_store(
+        self, merchandiser: Staff, store: Store
+    ) -> None:
+        make_key(store, Scope.WRITE_PUBLIC)
+        tag = self._tag(store, merchandiser.user)
+        assert 0 < tag.index("data-etalage-debug") < tag.index("data-etalage-tracker")
+        assert 'data-store="here"' in tag
+
+    def test_also_where_a_key_is_missing_so_that_it_can_say_so(
+        self, merchandiser: Staff, store: Store
+    ) -> None:
+        assert "data-etalage-debug" in self._tag(store, merchandiser.user)
+
+    def test_is_for_nobody_else(
+        self, merchandiser: Staff, at_work: Callable[..., Staff], store: Store
+    ) -> None:
+        make_key(store, Scope.WRITE_PUBLIC)
+        stranger = at_work(StoreFactory(), Role.ADMINISTRATOR)
+        former = at_work(store, Role.ADMINISTRATOR)
+        former.user.is_staff = False
+        for user in (AnonymousUser(), stranger.user, former.user):
+            assert "debug" not in self._tag(store, user)
+        assert "debug" not in self._tag(store, merchandiser.user, "")
+
+    def test_costs_shoppers_no_question(self, store: Store, django_assert_num_queries: Any) -> None:
+        self._tag(store, AnonymousUser(), "")
+        with django_assert_num_queries(0):
+            self._tag(store, AnonymousUser(), "")
+            self._tag(store, AnonymousUser())

@@ -141,6 +141,26 @@ def test_pausing_holds_calls_back_and_shows_them_after(shop: Shop) -> None:
     assert page.locator(".call").count() == 0
 
 
+def test_a_hidden_tab_does_not_ask_and_catches_up(shop: Shop) -> None:
+    shop.log_in()
+    page = shop.page
+    page.goto(shop.origin + reverse("admin:tracking_debugger"))
+    page.wait_for_selector(".live[data-state=live]")
+    page.evaluate("""() => {
+        window.isHidden = true;
+        Object.defineProperty(document, "visibilityState", {get: () => (window.isHidden ? "hidden" : "visible")});
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    page.wait_for_load_state("networkidle")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    shop.send(viewed(messageId="m1"))
+    page.wait_for_timeout(1500)
+    assert asked == []
+    page.evaluate("window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_selector(".call")
+
+
 def test_the_panel_shows_what_the_page_sent_and_what_became_of_it(shop: Shop) -> None:
     shop.log_in()
     shop.consent()

@@ -66,9 +66,10 @@ class EventAdmin(ReadOnlyAdmin):
     intro = "What shoppers did, as it was told and permitted. The log is never changed: rows leave it by erasure and retention."
     empty_title = "No events yet"
     empty_text = (
-        "Put the tracker on a page of the shop, or send the first event with a key: it appears here at once."
+        "Put the tracker on a page of the shop, or send the first event with a key: it appears here at once. "
+        "The debugger shows how, and what became of it."
     )
-    empty_link = ("API keys", "admin:accounts_apikey_changelist")
+    empty_link = ("Open the debugger", "admin:tracking_debugger")
     # At 100 million rows a count takes minutes and says nothing: the paginator walks.
     paginator = InfinitePaginator
     list_display = ("happened", "event", "product_id", "shopper", "permitted_for", "source", "bot")
