@@ -37,12 +37,13 @@ DENSITIES = ("0", "1", "2-4", "5+")
 
 @dataclass(frozen=True)
 class TestCase:
-    """A shopper as they were known, and what they then chose (at least one item)."""
+    """A shopper as they were known, and what they then chose (at least one item). `user` is their number, -1 where none is known."""
 
     __test__ = False  # not a test of pytest's
 
     query: Query
     targets: Int32
+    user: int = -1
 
 
 @dataclass(frozen=True)

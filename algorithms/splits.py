@@ -97,6 +97,7 @@ def next_choices(
         TestCase(
             timeline.query(int(user[starts[p]]), int(starts[p]), float(moment[starts[p]])),
             np.unique(data.item[timeline.order[starts[p] : ends[p]]]),
+            int(user[starts[p]]),
         )
         for p in picked
     ]

@@ -96,6 +96,7 @@ class PlacementAdmin(TuningPage):
         views = {
             "settings": self.settings_view,
             "preview": self.preview_view,
+            "measure": self.measure_view,
             "publish": self.publish_view,
             "undo": self.undo_view,
             "discard": self.discard_view,

@@ -15,10 +15,16 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from accounts import auditing
-from accounts.admin.scoped import ScopedAdmin
 from accounts.current_store import may, require, require_store, staff_user
 from accounts.models import Customer
 from accounts.permissions import Ability
+from recommendations.admin.measuring import (
+    MeasuringPage,
+    measured_context,
+    proposal_for,
+    settings_of_draft,
+    with_proposal,
+)
 from recommendations.admin.preview import Comparison, NotReady, compare_customer, compare_personas
 from recommendations.admin.strategies import STRATEGY_TEXTS, text_of
 from recommendations.admin.tuning_form import (
@@ -37,7 +43,7 @@ from recommendations.services.blends import (
     blend_draft_save,
     draft_of,
 )
-from recommendations.serving.configuration import BlendSettings, method_named
+from recommendations.serving.configuration import BlendSettings
 from recommendations.shelf import RequestError
 from segments.models import Segment
 
@@ -48,24 +54,7 @@ NORMALISATION_LABELS = (
 )
 
 
-def settings_of(draft: BlendDraft, segments: dict[int, str]) -> BlendSettings:
-    """The draft as serving would read it, were it published."""
-    rows: dict[tuple[int | None, str], dict[str, float]] = {
-        (segment, Density(density)): {name: weight for name, weight in weights.items() if weight > 0}
-        for (segment, density), weights in draft.rows.items()
-    }
-    return BlendSettings(
-        number=0,
-        normalisation=method_named(draft.normalisation),
-        max_per_brand=draft.max_per_brand,
-        max_per_category=draft.max_per_category,
-        diversity=draft.diversity,
-        rows=rows,
-        segment_names=segments,
-    )
-
-
-class TuningPage(ScopedAdmin):
+class TuningPage(MeasuringPage):
     """What the page shows and previews; what it saves is in `blends`, what it publishes in `placements`."""
 
     # The page
@@ -83,6 +72,8 @@ class TuningPage(ScopedAdmin):
             return self._posted(request, placement)
         loaded = _version_asked_for(request, placement)
         draft = draft_of(loaded) if loaded else BlendDraft({EVERYBODY: {}})
+        if "proposal" in request.GET and (proposal := proposal_for(placement)):
+            draft = with_proposal(draft, proposal)
         return self._page(request, placement, draft, loaded)
 
     def _posted(self, request: HttpRequest, placement: Placement) -> HttpResponse:
@@ -145,6 +136,9 @@ class TuningPage(ScopedAdmin):
             "weight_max": MAX_WEIGHT,
             "comparisons": comparisons,
             "trouble": trouble,
+            "measured": measured_context(placement, draft) if "measure" in request.POST else None,
+            "proposal": proposal_for(placement),
+            "is_proposed": "proposal" in request.GET,
             "history": placement.versions.select_related("created_by").order_by("-number")[:30],
             "rules": _rules_of(placement),
             "may_edit": may(request, Ability.EDIT_SHELVES),
@@ -193,7 +187,7 @@ class TuningPage(ScopedAdmin):
     ) -> tuple[list[Comparison], str]:
         """Personas' shelves, and a real customer's where one is asked for; with what went wrong, in words."""
         store = require_store(request)
-        settings = settings_of(draft, {segment.pk: segment.name for segment in segments})
+        settings = settings_of_draft(draft, {segment.pk: segment.name for segment in segments})
         audience = audience_of(request.POST.get("audience", "")) or EVERYBODY
         found: list[Comparison] = []
         trouble = ""

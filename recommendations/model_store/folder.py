@@ -6,6 +6,7 @@
         <strategy>/<array>.npy          what `Strategy.arrays()` gave
         sessions/ erasure/              what it was trained on, and what of it was forgotten (`sessions.py`)
         tail.npz                        what came since, for strategies that can append (`tail.py`)
+        measuring.npz                   opinions by which weights are measured (`measuring.py`)
 
 No pickles are written or read.
 """
@@ -26,6 +27,7 @@ from django.conf import settings
 import algorithms
 from algorithms import erasure
 from algorithms.types import Strategy, TrainingData
+from recommendations.model_store import measuring
 from recommendations.model_store import tail as model_tail
 from recommendations.model_store.manifest import Manifest, StrategyEntry, UnreadableModel
 from recommendations.model_store.sessions import SessionFiles
@@ -123,6 +125,7 @@ def forget(folder: Path, hashes: Sequence[int]) -> int:
     files = SessionFiles(folder)
     with files.locked():
         in_tail = model_tail.forget(folder, hashes)
+        measuring.forget(folder, hashes)
     return files.forget(hashes) + in_tail
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from recommendations.model_store import folder as model_folder
+from recommendations.model_store import measuring
 from recommendations.model_store import tail as model_tail
 from recommendations.model_store.sessions import SessionFiles
 
@@ -32,6 +33,8 @@ def revise(folder: Path) -> Path | None:
     with files.locked():
         if (tail := model_tail.read(folder)) is not None:
             model_tail.write(new, tail)
+        if sets := measuring.read(folder):
+            measuring.write(new, sets)
     return new
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,12 @@ from algorithms.blend import Method
 from algorithms.types import Float64, Strategy, TrainingData
 from recommendations.defaults import PLACEMENTS
 from recommendations.model_store.folder import StoredModel
+from recommendations.model_store.measuring import MeasuringSet, Page
 from recommendations.models import Density
 from recommendations.serving.configuration import BlendSettings
 from recommendations.training.figures import BLEND, POPULARITY, Measured, measure, split
 from recommendations.training.gate import Verdict, judge
+from recommendations.training.measuring import collect, propose
 from recommendations.training.preparation import Prepared
 from recommendations.training.recipe import Recipe, build
 from recommendations.training.reporting import Reporter, Silent
@@ -25,11 +28,12 @@ class Fitted:
     strategies: dict[str, Strategy]
     metrics: dict[str, Any]
     verdict: Verdict
+    measuring: dict[Page, MeasuringSet] = field(default_factory=dict)
 
 
 def steps_of(recipe: Recipe) -> int:
     """How many steps `fit_and_measure` reports."""
-    return 2 * len(recipe) + 1
+    return 2 * len(recipe) + 2
 
 
 def fit_all(
@@ -58,6 +62,7 @@ def fit_and_measure(
     halves = split(data, rng)
     weights, method = weights_of(blend)
     metrics: dict[str, Any] = {"cutoff": halves.cutoff}
+    sets: dict[Page, MeasuringSet] = {}
     if halves.cases and len(halves.train):
         trial = fit_all(recipe, halves.train, seed, reporter, "test")
         with reporter.step("measure"):
@@ -67,10 +72,22 @@ def fit_and_measure(
                 live, prepared, recipe, measured, halves.cutoff, weights, method, reporter
             )
             verdict = judge(measured.per_case(BLEND), measured.per_case(POPULARITY), against, rng)
+        with reporter.step("weights"):
+            sets = collect(trial, measured.cases, _owner_of(prepared))
+            if proposal := propose(sets["shopper"], weights, method, rng):
+                metrics["proposal"] = proposal.report()
     else:
         verdict = judge(np.empty(0), np.empty(0), None if live is None else np.empty(0), rng)
     strategies = fit_all(recipe, data, seed, reporter, "fit")
-    return Fitted(strategies, metrics, verdict)
+    return Fitted(strategies, metrics, verdict, sets)
+
+
+def _owner_of(prepared: Prepared) -> Callable[[int], int]:
+    """From a user's number to their `owner_hash`, by any of their sessions."""
+    sessions = np.full(prepared.data.n_users, -1, np.int64)
+    users = prepared.data.session_user
+    sessions[users[users >= 0]] = np.flatnonzero(users >= 0)
+    return lambda user: prepared.owners[sessions[user]] if user >= 0 and sessions[user] >= 0 else 0
 
 
 def weights_of(blend: BlendSettings | None) -> tuple[dict[str, float], Method]:

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from accounts.models import Store
 from recommendations.model_store import folder as model_folder
+from recommendations.model_store import measuring
 from recommendations.model_store.folder import StoredModel
 from recommendations.model_store.manifest import Manifest, UnreadableModel
 from recommendations.models import ModelVersion, TrainingRun
@@ -124,7 +125,9 @@ def _save(store: Store, prepared: Prepared, fitted: Fitted, recipe: Recipe, seed
         settings=settings,
         user_features=prepared.user_features.names,
     )
-    model_folder.save(manifest, prepared.item_ids, fitted.strategies, data, prepared.owners)
+    folder = model_folder.save(manifest, prepared.item_ids, fitted.strategies, data, prepared.owners)
+    if fitted.measuring:
+        measuring.write(folder, fitted.measuring)
     verdict = fitted.verdict
     version = ModelVersion.objects.create(
         store=store,

@@ -12,9 +12,9 @@ from django.urls import reverse
 from accounts.models import Role
 from consent.models import AuditEntry, AuditPayload
 from profiles.fold import EMPTY
+from recommendations.admin.measuring import settings_of_draft
 from recommendations.admin.personas import personas
 from recommendations.admin.preview import compare_personas, snapshot_of
-from recommendations.admin.tuning import settings_of
 from recommendations.admin.tuning_form import audience_key, audience_of, field_name, read_draft, tabs
 from recommendations.models import BlendVersion, Density, Placement
 from recommendations.services.blends import EVERYBODY, BlendDraft, draft_of
@@ -66,14 +66,14 @@ class TestPersonas:
 class TestPreview:
     def test_the_live_weights_change_nothing(self, home: Placement) -> None:
         live = draft_of(home.versions.get(state="published"))
-        for comparison in compare_personas(home.store, home, settings_of(live, {})):
+        for comparison in compare_personas(home.store, home, settings_of_draft(live, {})):
             assert comparison.is_same
             assert comparison.gone == 0
             assert all(card.move == 0 for card in comparison.after.cards)
 
     def test_a_draft_moves_the_shelf_and_says_how(self, home: Placement) -> None:
         draft = BlendDraft({EVERYBODY: {"popular": 1.0}})
-        found = {c.name: c for c in compare_personas(home.store, home, settings_of(draft, {}))}
+        found = {c.name: c for c in compare_personas(home.store, home, settings_of_draft(draft, {}))}
         looking = found["Just looking"]
         assert not looking.is_same
         ranks = {card.item.product.pk: card.item.rank for card in looking.before.cards}
@@ -84,7 +84,7 @@ class TestPreview:
 
     def test_contributions_add_up_to_the_blend(self, home: Placement) -> None:
         live = draft_of(home.versions.get(state="published"))
-        for comparison in compare_personas(home.store, home, settings_of(live, {})):
+        for comparison in compare_personas(home.store, home, settings_of_draft(live, {})):
             for card in comparison.after.cards:
                 assert sum(value for _, _, value, _ in card.parts) == pytest.approx(
                     card.item.blended, rel=1e-4
@@ -92,7 +92,9 @@ class TestPreview:
 
     def test_shoppers_of_other_weights_come_last(self, home: Placement) -> None:
         live = draft_of(home.versions.get(state="published"))
-        found = compare_personas(home.store, home, settings_of(live, {}), audience=(None, Density.NOTHING))
+        found = compare_personas(
+            home.store, home, settings_of_draft(live, {}), audience=(None, Density.NOTHING)
+        )
         assert [comparison.name for comparison in found if comparison.follows] == ["Somebody new"]
         assert found[0].name == "Somebody new"
 
@@ -100,7 +102,7 @@ class TestPreview:
         vip = Segment.objects.create(store=home.store, slug="vip", name="VIPs")
         draft = BlendDraft({EVERYBODY: {"popular": 1.0}, (vip.pk, ""): {"content": 1.0}})
         found = compare_personas(
-            home.store, home, settings_of(draft, {vip.pk: "VIPs"}), audience=(vip.pk, "")
+            home.store, home, settings_of_draft(draft, {vip.pk: "VIPs"}), audience=(vip.pk, "")
         )
         assert all(comparison.follows for comparison in found)
         assert {comparison.after.source for comparison in found} == {"segment VIPs"}
@@ -111,7 +113,7 @@ class TestPreview:
     def test_works_on_every_kind_of_placement(self, home: Placement, slug: str) -> None:
         placement = Placement.objects.for_store(home.store).get(slug=slug)
         live = draft_of(placement.versions.get(state="published"))
-        assert len(compare_personas(home.store, placement, settings_of(live, {}))) >= 4
+        assert len(compare_personas(home.store, placement, settings_of_draft(live, {}))) >= 4
 
     def test_saves_nothing(self, tuner: Staff, home: Placement) -> None:
         answer = tuner.client.post(_url("preview", home), POPULAR)

@@ -120,5 +120,37 @@ form.querySelectorAll("[data-preview-now]").forEach((button) =>
   }),
 );
 
+const measured = document.getElementById("measured");
+
+/** Figures of the draft; they are of the weights as they stood, so that moving on says that they are old. */
+async function measure() {
+  const button = form.querySelector("[data-measure-button]");
+  button.disabled = true;
+  measured.setAttribute("aria-busy", "true");
+  const started = performance.now();
+  status.textContent = "Measuring…";
+  try {
+    const body = new FormData(form);
+    body.delete("customer");
+    const answer = await fetch(form.dataset.measureUrl, { method: "POST", body, credentials: "same-origin" });
+    if (!answer.ok) throw new Error(`The server answered ${answer.status}.`);
+    measured.innerHTML = await answer.text();
+    measured.classList.remove("measured--old");
+    status.textContent = `Measured in ${((performance.now() - started) / 1000).toFixed(1)} s. Nothing is saved.`;
+  } catch (error) {
+    status.textContent = `The measurement failed: ${error.message} Your weights are still here.`;
+  }
+  measured.setAttribute("aria-busy", "false");
+  button.disabled = false;
+}
+
+form.querySelector("[data-measure-button]").addEventListener("click", (event) => {
+  event.preventDefault();
+  measure();
+});
+form.addEventListener("input", (event) => {
+  if (!["customer", "customer_reason", "note", "audience"].includes(event.target.name)) measured.classList.add("measured--old");
+});
+
 rememberSums();
 chooseAudience();
