@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from accounts.models import Store
 from tracking.models import Event
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Request
+    from playwright.sync_api import Page, Request, Route
 
 CSP = "default-src 'none'; script-src 'self' 'nonce-own'; connect-src 'self'; base-uri 'none'"
 ALL_GRANTED = {
@@ -51,12 +52,7 @@ class LayeredPage:
     ) -> None:
         loaded = ""
         for script in scripts:
-            self.page.route(
-                f"{self.origin}/vendor/{script.name}",
-                lambda route, script=script: route.fulfill(
-                    body=script.read_text(), content_type="text/javascript"
-                ),
-            )
+            self.page.route(f"{self.origin}/vendor/{script.name}", _serving(script))
             loaded += f'<script src="/vendor/{script.name}"></script>'
         listen = "window.outcomes = []; document.addEventListener('etalage:layer', (event) => outcomes.push(event.detail));"
         html = (
@@ -135,6 +131,10 @@ class LayeredPage:
                 return [row for row in rows if row not in (("Products Searched", ""), ("Page Left", ""))]
             self.page.wait_for_timeout(100)
         raise AssertionError(f"the last event did not come; the page says {self.page.evaluate('outcomes')}")
+
+
+def _serving(script: Path) -> Callable[[Route], None]:
+    return lambda route: route.fulfill(body=script.read_text(), content_type="text/javascript")
 
 
 def script(pushed: Any, layer: str = "dataLayer") -> str:
