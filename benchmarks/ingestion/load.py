@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import time
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -17,15 +19,17 @@ EVENT = (
     b'"context":{"library":{"name":"bench","version":"1"},"locale":"de-DE","page":{"path":"/p/tent","url":"https://shop.example/p/tent"}}}'
 )
 VISITORS = 5_000
+PATIENCE_SECONDS = 30.0
 SHARE_OF_CUSTOMERS = 5  # every fifth visitor names a customer
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where to send, and what: `batch_size` events a request; where it is 0, GET of `path`, or of `paths` in turn.
+    """Where to send, and what: `batch_size` events a request; where it is 0, `method` of `path`, or of `paths` in
+    turn.
 
-    `interval` is the least time in seconds between two requests of a connection, 0 for as fast as answers come;
-    `headers` are lines that each end with CR LF.
+    A batch size of 1 is a single message, without the envelope of a batch. `interval` is the least time in seconds
+    between two requests of a connection, 0 for as fast as answers come; `headers` are lines that each end with CR LF.
     """
 
     host: str
@@ -36,16 +40,24 @@ class Target:
     paths: tuple[str, ...] = ()
     headers: str = ""
     interval: float = 0.0
+    method: str = "GET"
 
 
 @dataclass
 class Load:
-    """What a run measured. Times in seconds."""
+    """What a run measured. Times in seconds.
+
+    `requests` were answered with success within the time, `late` after it; `refused` with anything else,
+    by status in `refusals`; `failed` not at all. `cpu_seconds` is what the load generator itself used.
+    """
 
     seconds: float = 0.0
     requests: int = 0
+    late: int = 0
     refused: int = 0
     failed: int = 0
+    cpu_seconds: float = 0.0
+    refusals: Counter[str] = field(default_factory=Counter)
     latencies: list[float] = field(default_factory=list)
 
     def percentile(self, share: float) -> float:
@@ -55,6 +67,15 @@ class Load:
     @property
     def requests_per_second(self) -> float:
         return self.requests / self.seconds if self.seconds else 0.0
+
+    def add(self, other: Load) -> None:
+        self.requests += other.requests
+        self.late += other.late
+        self.refused += other.refused
+        self.failed += other.failed
+        self.cpu_seconds += other.cpu_seconds
+        self.refusals += other.refusals
+        self.latencies += other.latencies
 
 
 def run_load(target: Target, connections: int, seconds: float, processes: int = 2) -> Load:
@@ -76,25 +97,42 @@ def run_load(target: Target, connections: int, seconds: float, processes: int = 
     total = Load(seconds=seconds)
     for worker, pipe in workers:
         part: Load = pipe.recv()
-        total.requests += part.requests
-        total.refused += part.refused
-        total.failed += part.failed
-        total.latencies += part.latencies
+        total.add(part)
         worker.join()
     return total
 
 
 def _work(pipe: Connection, target: Target, number: int, connections: int, seconds: float) -> None:
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, load_cores())
     pipe.send(True)
     pipe.recv()
-    pipe.send(asyncio.run(_drive(target, number, connections, seconds)))
+    started = time.process_time()
+    load = asyncio.run(_drive(target, number, connections, seconds))
+    load.cpu_seconds = time.process_time() - started
+    pipe.send(load)
+
+
+def load_cores() -> set[int]:
+    """The cores that load generators keep to: the upper half of the machine's, so that however fast they are,
+    the other half is left to what they measure. All where there is one, or the system does not say."""
+    if not hasattr(os, "sched_getaffinity"):
+        return set(range(os.cpu_count() or 1))
+    cores = sorted(os.sched_getaffinity(0))
+    return set(cores[len(cores) // 2 :])
 
 
 async def _drive(target: Target, number: int, connections: int, seconds: float) -> Load:
     load = Load()
     until = time.perf_counter() + seconds
     clients = [_Client(target, f"{number}-{n}-{time.time_ns()}", load, until) for n in range(connections)]
-    await asyncio.gather(*(client.run() for client in clients))
+    # Whoever has no answer long after the end will have none.
+    _, silent = await asyncio.wait(
+        [asyncio.create_task(client.run()) for client in clients], timeout=seconds + PATIENCE_SECONDS
+    )
+    load.failed += len(silent)
+    for task in silent:
+        task.cancel()
     return load
 
 
@@ -138,12 +176,15 @@ class _Client(asyncio.Protocol):
             return
         self.buffer = b""
         now = time.perf_counter()
-        if b" 200 " in head[:16]:
+        if head[9:10] == b"2":
             if now <= self.until:
                 self.load.requests += 1
                 self.load.latencies.append(now - self.started)
+            else:
+                self.load.late += 1
         else:
             self.load.refused += 1
+            self.load.refusals[head[9:12].decode("ascii", "replace")] += 1
         wait = self.target.interval - (now - self.started)
         if now + max(wait, 0.0) < self.until:
             if wait > 0:
@@ -166,13 +207,17 @@ class _Client(asyncio.Protocol):
         target = self.target
         if not target.batch_size:
             path = target.paths[self._next() % len(target.paths)] if target.paths else target.path
-            return f"GET {path} HTTP/1.1\r\nHost: {target.host}\r\n{target.headers}\r\n".encode()
+            return f"{target.method} {path} HTTP/1.1\r\nHost: {target.host}\r\n{target.headers}\r\n".encode()
         moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()).encode()
         first = self.sent
         self.sent += target.batch_size
         events = b",".join(_event(self.name, first + n, moment) for n in range(target.batch_size))
-        body = b'{"writeKey":"%s","batch":[%s]}' % (target.write_key.encode(), events)
-        head = f"POST {target.path} HTTP/1.1\r\nHost: {target.host}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
+        key = target.write_key.encode()
+        if target.batch_size == 1:
+            path, body = "/v1/track", b'{"writeKey":"%s",%s' % (key, events[1:])
+        else:
+            path, body = target.path, b'{"writeKey":"%s","batch":[%s]}' % (key, events)
+        head = f"POST {path} HTTP/1.1\r\nHost: {target.host}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
         return head.encode() + body
 
 

@@ -1,4 +1,5 @@
-"""A database of the benchmark's own on the installation's server, dropped afterwards, and a web server on it."""
+"""A database and a keyspace of the benchmark's own on the installation's servers, gone afterwards, and a web server
+on them."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+import redis
 from django.conf import settings
 from psycopg import sql
 
@@ -31,7 +33,8 @@ def _with_database(url: str, name: str) -> str:
 
 @contextmanager
 def scratch_database(runtime_url: str) -> Iterator[dict[str, str]]:
-    """A migrated, empty database beside the installation's. Gives the environment of processes that use it."""
+    """A migrated, empty database and an empty keyspace of Valkey, beside the installation's. Gives the environment of
+    processes that use them."""
     owner_url = settings.ETALAGE_DATABASE_OWNER_URL
     name = f"etalage_bench_{os.getpid()}"
     owner = urlsplit(owner_url).username or ""
@@ -49,6 +52,7 @@ def scratch_database(runtime_url: str) -> Iterator[dict[str, str]]:
         "DATABASE_URL": _with_database(runtime_url, name),
         "DATABASE_OWNER_URL": _with_database(owner_url, name),
         "LOG_LEVEL": "ERROR",
+        "PYTHONWARNINGS": "ignore",
     }
     try:
         subprocess.run(
@@ -57,7 +61,8 @@ def scratch_database(runtime_url: str) -> Iterator[dict[str, str]]:
             env=environment,
             check=True,
         )
-        yield environment
+        with _scratch_keyspace(settings.REDIS_URL) as environment["REDIS_URL"]:
+            yield environment
     finally:
         with psycopg.connect(owner_url, autocommit=True) as connection:
             connection.execute(
@@ -66,13 +71,37 @@ def scratch_database(runtime_url: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def web_server(environment: dict[str, str], processes: int, threads: int) -> Iterator[tuple[str, int, int]]:
+def _scratch_keyspace(url: str) -> Iterator[str]:
+    """A numbered database of Valkey in which nothing is, emptied afterwards: keys of stores are numbered by the scratch
+    database, and would meet the installation's."""
+    for number in range(15, 0, -1):
+        candidate = _with_database(url, str(number))
+        with redis.Redis.from_url(candidate, socket_timeout=30) as client:
+            try:
+                is_free = client.dbsize() == 0
+            except redis.ResponseError:  # Fewer databases than the usual sixteen.
+                continue
+            except redis.RedisError as error:
+                raise CannotMeasure(f"Valkey cannot be reached: {error}.") from error
+            if is_free:
+                try:
+                    yield candidate
+                finally:
+                    client.flushdb()
+                return
+    raise CannotMeasure("All numbered databases of Valkey hold something: the benchmark needs an empty one.")
+
+
+@contextmanager
+def web_server(
+    environment: dict[str, str], processes: int, threads: int, application: str = "config.wsgi:application"
+) -> Iterator[tuple[str, int, int]]:
     """Granian as `make demo` runs it. Gives host, port and process id."""
     port = free_port()
     command = [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
         "--workers", str(processes), "--blocking-threads", str(threads), "--no-ws", "--log-level", "error",
-        "--workers-kill-timeout", "10", "config.wsgi:application",
+        "--workers-kill-timeout", "10", application,
     ]  # fmt: skip
     server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, preexec_fn=end_with_parent())
     try:
