@@ -19,7 +19,9 @@ from consent.models import AuditEntry
 from tests.admin.conftest import Staff
 from tests.factories import StoreFactory
 from tests.tracking.conftest import Sender, make_key, order_completed, stored, viewed
+from tracking.admin.debugger_rows import MOST_ROWS
 from tracking.debugging import feed, passes
+from tracking.debugging.calls import Call
 from tracking.models import Event, QuarantinedEvent
 from tracking.snippet import render_tracker
 
@@ -170,6 +172,20 @@ def test_a_row_that_was_erased_is_said_to_be_gone(merchandiser: Staff, store: St
     html = _calls(merchandiser)["rows"]
     assert "Its row is not there any more." in html
     assert "Open the row" not in html
+
+
+def test_a_flood_is_cut_to_what_a_page_holds(merchandiser: Staff, store: Store) -> None:
+    names = [[f"Event {entry} {number}" for number in range(40)] for entry in range(10)]
+    for group in names:
+        calls = [Call(at=1.0, outcome="stored", name=name) for name in group]
+        feed.publish({store.pk: feed.Entry(calls)})
+    answer = _calls(merchandiser)
+    assert (answer["count"], answer["is_cut"]) == (MOST_ROWS, True)
+    assert names[-1][-1] in answer["rows"]
+    assert names[0][0] not in answer["rows"]
+    assert _calls(merchandiser, answer["cursor"])["count"] == 0
+    few = _calls(merchandiser, event="Event 0 ")
+    assert (few["count"], few["is_cut"]) == (40, False)
 
 
 def test_without_valkey_the_page_says_so(merchandiser: Staff, sender: Sender, settings: Any) -> None:

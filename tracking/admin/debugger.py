@@ -52,13 +52,14 @@ def debugger_view(request: HttpRequest) -> HttpResponse:
     page = feed.read(store.pk)
     while len(page.entries) == feed.READ_ENTRIES and (later := feed.read(store.pk, page.cursor)).entries:
         page = later
-    rows = live_rows(request, store, page, filters)
+    rows, is_cut = live_rows(request, store, page, filters)
     known = {row.pointer for row in rows}
     rows += [row for row in earlier_rows(request, store, filters) if row.pointer not in known]
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": "Debugger",
         "rows": rows,
+        "is_cut": is_cut,
         "cursor": page.cursor,
         "is_live": is_live and page.is_live,
         "filters": filters,
@@ -106,7 +107,7 @@ def calls_view(request: HttpRequest) -> JsonResponse:
         page = feed.read(store.pk, request.GET.get("after", feed.START))
     except ValueError as error:
         return JsonResponse({"code": "invalid_cursor", "message": str(error)}, status=400)
-    rows = live_rows(request, store, page, Filters.of(request))
+    rows, is_cut = live_rows(request, store, page, Filters.of(request))
     html = render_to_string("admin/tracking/debugger_rows.html", {"rows": rows}, request) if rows else ""
     return JsonResponse(
         {
@@ -114,7 +115,7 @@ def calls_view(request: HttpRequest) -> JsonResponse:
             "count": len(rows),
             "cursor": page.cursor,
             "has_more": len(page.entries) == feed.READ_ENTRIES,
-            "is_cut": page.is_cut,
+            "is_cut": is_cut,
             "is_live": is_live and page.is_live,
         }
     )

@@ -29,6 +29,8 @@ OUTCOMES: Final[Mapping[str, tuple[str, str]]] = {
     Outcome.QUARANTINED: ("Quarantined", "bad"),
     Outcome.REFUSED: ("Refused", "bad"),
 }
+# As many as the page holds; a busy shop would bring thousands at once.
+MOST_ROWS: Final = 300
 EARLIER: Final = timedelta(hours=1)
 EARLIER_ROWS: Final = 20
 
@@ -81,15 +83,16 @@ class Row:
         return self.call.pointer
 
 
-def live_rows(request: HttpRequest, store: Store, page: Page, filters: Filters) -> list[Row]:
-    """The calls of a page of the feed that pass the filters, newest first."""
+def live_rows(request: HttpRequest, store: Store, page: Page, filters: Filters) -> tuple[list[Row], bool]:
+    """The calls of a page of the feed that pass the filters, newest first, and whether some are left out."""
     calls = [
         (f"c-{number}-{position}", call)
         for number, entry in page.entries
         for position, call in enumerate(entry.calls)
         if filters.admit(call)
     ]
-    return _rows(request, store, reversed(calls))
+    is_cut = page.is_cut or len(calls) > MOST_ROWS or any(entry.left_out for _, entry in page.entries)
+    return _rows(request, store, reversed(calls[-MOST_ROWS:])), is_cut
 
 
 def earlier_rows(request: HttpRequest, store: Store, filters: Filters) -> list[Row]:
