@@ -1,4 +1,11 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from django.apps import AppConfig
+
+if TYPE_CHECKING:
+    from accounts.models import ApiKey
 
 
 class ConfigConfig(AppConfig):
@@ -7,3 +14,12 @@ class ConfigConfig(AppConfig):
 
     def ready(self) -> None:
         from config import checks  # noqa: F401  (registers them)
+        from tracking.inventory.kinds import SourceKind, register_kind
+
+        register_kind(SourceKind("simulator", "Simulated shoppers"), _is_simulators)
+
+
+def _is_simulators(key: ApiKey) -> bool:
+    from config.simulated_history import KEY_NAME
+
+    return key.name == KEY_NAME

@@ -7,6 +7,7 @@ from celery import shared_task
 
 from accounts.models import Store
 from tracking.folding import fold_new_events
+from tracking.inventory.rollup import sources_roll_up
 from tracking.quality.detection import detect_anomalies
 from tracking.quality.duplicates import report_duplicates
 
@@ -17,7 +18,11 @@ log = structlog.get_logger(__name__)
 def fold_all_stores() -> dict[str, dict[str, int]]:
     """Sessions, orders, profiles and whatever else follows the log, for every store. Events read, by store
     and fold."""
-    return {store.slug: fold_new_events(store) for store in Store.objects.all()}
+    folded = {}
+    for store in Store.objects.all():
+        folded[store.slug] = fold_new_events(store)
+        sources_roll_up(store)
+    return folded
 
 
 @shared_task(name="tracking.tasks.detect_anomalies_all_stores", ignore_result=True)

@@ -33,6 +33,7 @@ from tracking.models import (
     EventMapping,
     EventType,
     Finding,
+    ImportRun,
     Order,
     OrderLine,
     QuarantinedEvent,
@@ -152,8 +153,12 @@ def _shopping(
         store=store, source_event=f"custom_{mark}", target_event="Product Viewed", properties={"product_id": "a.b"}
     )
     DiscardCount.objects.create(
-        store=store, day=date(2026, 1, 1), event_name=f"Event {mark}", reason="no_consent", count=3
-    )
+        store=store, api_key=key, day=date(2026, 1, 1), event_name=f"Event {mark}", reason="no_consent", count=3
+    )  # fmt: skip
+    ImportRun.objects.create(
+        store=store, api_key=key, file_name=f"{mark}.csv", file_format="csv", content_digest=mark, options_digest=mark,
+        started_by="ada@shop.example", rows_read=5, stored=4, quarantined=1, faults={"unreadable": 1},
+    )  # fmt: skip
 
 
 def _privacy(store: Store, visitor: object, customer: object, mark: str) -> None:

@@ -14,14 +14,13 @@ from tracking.datasets import READERS
 class SourceKind:
     name: str
     label: str
-    icon: str
 
 
-SERVER: Final = SourceKind("server", "Shop's server", "dns")
-BROWSER: Final = SourceKind("browser", "Browsers", "web")
-FILE: Final = SourceKind("file", "Imported files", "upload_file")
-DATASET: Final = SourceKind("dataset", "Public data set", "dataset")
-UNKNOWN: Final = SourceKind("unknown", "Key that is gone", "help")
+SERVER: Final = SourceKind("server", "Shop's server")
+BROWSER: Final = SourceKind("browser", "Browsers")
+FILE: Final = SourceKind("file", "Imported files")
+DATASET: Final = SourceKind("dataset", "Public data set")
+UNKNOWN: Final = SourceKind("unknown", "Key that is gone")
 
 _kinds: list[tuple[SourceKind, Callable[[ApiKey], bool]]] = []
 
