@@ -86,6 +86,29 @@ class NewKeyForm(forms.Form):
         return data
 
 
+def _client_context(request: HttpRequest, key: ApiKey, secret: str) -> dict[str, Any]:
+    """What the lines for clients need, which `_clients.html` shows."""
+    return {
+        "key": key,
+        "secret": secret,
+        "address": request.build_absolute_uri("/").rstrip("/"),
+        "can_write": key.allows(Scope.WRITE_PUBLIC),
+        "expectation": _expectation(key),
+    }
+
+
+def _expectation(key: ApiKey) -> str:
+    """What becomes of a first event: with most keys it is not stored, and whoever tries should know why."""
+    if key.legal_basis == ApiKey.LegalBasis.CONTRACT:
+        return "This key stores only what is necessary, such as orders. A product view is answered with 200, counted and not kept."
+    match key.consent_source:
+        case ApiKey.ConsentSource.LEDGER:
+            return "Stored is what the visitor permitted in our banner. Anybody else’s event is answered with 200, counted and not kept."
+        case ApiKey.ConsentSource.CLIENT:
+            return "Each message says in context.consent what is permitted. One that does not is answered with 200, counted and not kept."
+    return ""
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     view_ability = Ability.MANAGE_STORE
@@ -134,12 +157,24 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         }
         if form.is_valid():
             key, secret = api_key_create(store=store, created_by=staff_user(request), **form.cleaned_data)
-            response = TemplateResponse(
-                request, "admin/accounts/apikey/created.html", {**context, "key": key, "secret": secret}
-            )
+            context.update(_client_context(request, key, secret))
+            response = TemplateResponse(request, "admin/accounts/apikey/created.html", context)
             response["Cache-Control"] = "private, no-store"
             return response
         return TemplateResponse(request, "admin/accounts/apikey/add.html", context)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        *args: Any,
+        obj: ApiKey | None = None,
+        **kwargs: Any,
+    ) -> HttpResponse:
+        """A public key is shown again, with the lines for the shop's pages; a secret one cannot be."""
+        if obj is not None and obj.public_value:
+            context.update(_client_context(request, obj, obj.public_value))
+        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
 
     def revoke_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         key = self.object_for(request, object_id, Ability.MANAGE_STORE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Callable
 
 import pytest
@@ -25,6 +27,12 @@ SECRET_KEY = {
 }
 
 
+def _clients(page: str) -> dict[str, str]:
+    """The lines that the page shows, by client."""
+    shown = re.findall(r'<code data-client="([^"]+)">(.*?)</code>', page, re.S)
+    return {client: html.unescape(lines) for client, lines in shown}
+
+
 class TestKeys:
     def test_a_secret_is_shown_once_and_only_its_hash_kept(self, administrator: Staff, store: Store) -> None:
         answer = administrator.client.post(reverse("admin:accounts_apikey_add"), SECRET_KEY)
@@ -38,6 +46,53 @@ class TestKeys:
             reverse("admin:accounts_apikey_changelist"),
         ):
             assert secret not in administrator.client.get(url).content.decode()
+
+    def test_a_new_secret_key_comes_with_the_lines_for_servers(
+        self, administrator: Staff, store: Store
+    ) -> None:
+        page = administrator.client.post(reverse("admin:accounts_apikey_add"), SECRET_KEY).content.decode()
+        secret = re.search(r"export WRITE_KEY=(sk_[\w-]{43})", page)
+        assert secret is not None
+        assert "export ETALAGE_URL=http://testserver" in page
+        assert {"curl", "segment-analytics-python", "@segment/analytics-node"} <= _clients(page).keys()
+        assert "tracker.js" not in _clients(page)
+        # In no line of a program: those are copied into repositories.
+        assert not any(secret[1] in lines for lines in _clients(page).values())
+
+    def test_a_public_key_comes_with_the_lines_for_pages_and_shows_them_again(
+        self, administrator: Staff, store: Store
+    ) -> None:
+        data = {**SECRET_KEY, "scopes": ["write:public"]}
+        made = administrator.client.post(reverse("admin:accounts_apikey_add"), data).content.decode()
+        key = ApiKey.objects.for_store(store).get()
+        again = administrator.client.get(
+            reverse("admin:accounts_apikey_change", args=[key.pk])
+        ).content.decode()
+        assert _clients(made) == _clients(again)
+        assert _clients(made).keys() == {"tracker.js", "datalayer.js", "@segment/analytics-next"}
+        assert all(key.public_value in lines for lines in _clients(made).values())
+
+    @pytest.mark.parametrize(
+        "basis, source, words",
+        [
+            ("contract", "ledger", "stores only what is necessary"),
+            ("consent", "ledger", "what the visitor permitted in our banner"),
+            ("consent", "client", "context.consent"),
+        ],
+    )
+    def test_it_says_what_becomes_of_a_first_event(
+        self, administrator: Staff, basis: str, source: str, words: str
+    ) -> None:
+        data = {**SECRET_KEY, "legal_basis": basis, "consent_source": source}
+        page = administrator.client.post(reverse("admin:accounts_apikey_add"), data).content.decode()
+        assert words in page
+        assert "counted and not kept" in page
+
+    def test_a_key_that_sends_nothing_has_no_lines_for_clients(self, administrator: Staff) -> None:
+        data = {**SECRET_KEY, "scopes": ["recommendations:read"]}
+        page = administrator.client.post(reverse("admin:accounts_apikey_add"), data).content.decode()
+        assert "/api/v1/recommendations/home/" in page
+        assert _clients(page) == {}
 
     def test_a_public_and_a_secret_scope_are_two_keys(self, administrator: Staff, store: Store) -> None:
         data = {**SECRET_KEY, "scopes": ["write:public", "write:secret"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -43,6 +44,15 @@ def test_the_lines_of_each_client_store_an_event(title: str, shop: Shop, line: L
     view = shop.event("track", "Product Viewed")
     assert view.properties == {"product_id": "tent-1", "price": 199.99, "currency": "EUR"}
     assert shop.nothing_was_left_out()
+
+
+def test_the_page_of_a_new_key_shows_the_same_lines() -> None:
+    template = (ROOT / "templates" / "admin" / "accounts" / "apikey" / "_clients.html").read_text()
+    shown = dict(re.findall(r'<code data-client="([^"]+)">(.*?)</code>', template, re.S))
+    assert len(shown) >= len(RUNNABLE)
+    for title in RUNNABLE:
+        client = title.removeprefix("Python: ").removeprefix("Node: ").split(" ")[0]
+        assert html.unescape(shown[client]) == _lines(title)[1]
 
 
 def test_the_lines_for_the_browser_are_those_that_its_test_runs() -> None:
