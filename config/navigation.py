@@ -79,9 +79,7 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
                 Ability.READ_MODELS,
                 "failed_runs",
             ),
-            Entry(
-                "What data carry", "fact_check", "admin:recommendations_data_audit", Ability.READ_MODELS
-            ),
+            Entry("What data carry", "fact_check", "admin:recommendations_data_audit", Ability.READ_MODELS),
             Entry(
                 "Event weights",
                 "balance",
@@ -110,6 +108,12 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
                 "quarantine_open",
             ),
             Entry("Imports", "upload_file", "admin:tracking_importrun_changelist", Ability.READ_DATA_QUALITY),
+            Entry(
+                "Bulk work",
+                "library_add_check",
+                "admin:tracking_quarantinejob_changelist",
+                Ability.READ_DATA_QUALITY,
+            ),
             Entry("Not stored", "block", "admin:tracking_discardcount_changelist", Ability.READ_DATA_QUALITY),
             Entry("Identity links", "link", "admin:accounts_identitylink_changelist", Ability.READ_SHOPPERS),
             Entry("Merges", "merge", "admin:accounts_customermerge_changelist", Ability.READ_SHOPPERS),

@@ -273,6 +273,7 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 _scheduled: dict[str, float | crontab] = {
     "tracking.tasks.fold_all_stores": 10.0,
     "storefront.tasks.send_outbox": 15.0,
+    "tracking.tasks.run_quarantine_jobs": 30.0,
     "recommendations.watch_training": 60.0,
     "recommendations.catch_up_models": 180.0,
     "consent.tasks.sweep_requests": 60.0,

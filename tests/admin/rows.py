@@ -37,6 +37,7 @@ from tracking.models import (
     Order,
     OrderLine,
     QuarantinedEvent,
+    QuarantineJob,
     Session,
 )
 
@@ -149,8 +150,12 @@ def _shopping(
         store=store, kind="payment_missing", key=f"order:{mark}", summary=f"Order {mark} has no payment.",
         evidence=[f"order:{mark}", f"product:{product_id}"], fingerprint="f",
     )  # fmt: skip
+    QuarantineJob.objects.create(store=store, deed="replay", total=2, stored=1, actor=UserFactory())
     EventMapping.objects.create(
-        store=store, source_event=f"custom_{mark}", target_event="Product Viewed", properties={"product_id": "a.b"}
+        store=store,
+        source_event=f"custom_{mark}",
+        target_event="Product Viewed",
+        properties={"product_id": "a.b"},
     )
     DiscardCount.objects.create(
         store=store, api_key=key, day=date(2026, 1, 1), event_name=f"Event {mark}", reason="no_consent", count=3

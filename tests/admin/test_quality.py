@@ -13,8 +13,9 @@ from accounts.services.api_keys import api_key_create
 from consent.models import AuditEntry, AuditPayload
 from tests.admin.conftest import Staff
 from tracking.ingestion.drafts import Reason
-from tracking.models import Event, QuarantinedEvent
+from tracking.models import Event, QuarantinedEvent, QuarantineJob
 from tracking.services.quarantine import CannotReplay, quarantine_discard, quarantine_replay
+from tracking.services.quarantine_jobs import quarantine_job_start
 
 State = QuarantinedEvent.State
 
@@ -145,12 +146,15 @@ def test_a_merchandiser_replays_and_discards_nothing(merchandiser: Staff, store:
 
 
 def test_many_are_replayed_at_once(administrator: Staff, store: Store, key: ApiKey) -> None:
-    event = _held(store, key, product_id="P1")
+    _held(store, key, product_id="P1")
+    event = QuarantinedEvent.objects.for_store(store).get()
     chosen = {"action": "replay_chosen", ACTION_CHECKBOX_NAME: [event.pk], "index": 0}
     answer = administrator.client.post(
         reverse("admin:tracking_quarantinedevent_changelist"), chosen, follow=True
     )
-    assert "1 stored" in answer.content.decode()
+    html = " ".join(answer.content.decode().split())
+    assert '<td class="number">1</td><td>stored in the log</td>' in html
+    assert Event.objects.for_store(store).count() == 1
 
 
 def test_many_are_discarded_after_asking(administrator: Staff, store: Store, key: ApiKey) -> None:
@@ -163,3 +167,96 @@ def test_many_are_discarded_after_asking(administrator: Staff, store: Store, key
     administrator.client.post(url, {**chosen, "confirmed": "1"})
     event.refresh_from_db()
     assert event.state == State.DISCARDED
+
+
+def _many(store: Store, key: ApiKey, count: int) -> list[QuarantinedEvent]:
+    return [
+        QuarantinedEvent.objects.create(
+            store=store,
+            raw=json.dumps(
+                {
+                    "type": "track",
+                    "event": "Product Viewed",
+                    "anonymousId": f"v{n}",
+                    "messageId": f"m{n}",
+                    "properties": {"id": f"P{n}"},
+                }
+            ).encode(),
+            digest=str(n),
+            event_name="Product Viewed" if n else "Product Added",
+            message_id=f"m{n}",
+            reason="missing_product_id",
+            api_key=key,
+        )
+        for n in range(count)
+    ]
+
+
+LIST = "admin:tracking_quarantinedevent_changelist"
+
+
+def test_one_mend_for_everything_that_a_filter_finds(administrator: Staff, store: Store, key: ApiKey) -> None:
+    """60 of 61, on two pages: looked at first, which changes nothing, then done."""
+    rows = _many(store, key, 61)
+    url = reverse(LIST) + "?event_name=Product+Viewed"
+    chosen = {"action": "mend_chosen", ACTION_CHECKBOX_NAME: [rows[1].pk], "index": 0, "select_across": 1}
+    html = administrator.client.post(url, chosen).content.decode()
+    assert "Mend and replay 60 events" in html
+    assert "<code>product_id</code> is taken from" in html
+    looked = administrator.client.post(
+        url, {**chosen, "operation": "rename", "path": "properties.id", "value": "product_id"}
+    )
+    html = " ".join(looked.content.decode().split())
+    assert '<td class="number">60</td><td>would be well formed' in html
+    assert html.count("&quot;product_id&quot;: &quot;P") == 5
+    assert not Event.objects.for_store(store).exists()
+    assert AuditEntry.objects.for_store(store).filter(action="quarantined_event.read").count() == 5
+    done = administrator.client.post(
+        url,
+        {**chosen, "operation": "rename", "path": "properties.id", "value": "product_id", "confirmed": "1"},
+        follow=True,
+    )
+    assert '<td class="number">60</td><td>stored in the log</td>' in " ".join(done.content.decode().split())
+    assert Event.objects.for_store(store).count() == 60
+    rows[0].refresh_from_db()
+    assert rows[0].state == State.OPEN
+
+
+def test_a_mend_that_makes_no_sense_is_told(administrator: Staff, store: Store, key: ApiKey) -> None:
+    [row] = _many(store, key, 1)
+    chosen = {
+        "action": "mend_chosen",
+        ACTION_CHECKBOX_NAME: [row.pk],
+        "index": 0,
+        "operation": "remove",
+        "path": "a b",
+    }
+    html = administrator.client.post(reverse(LIST), {**chosen, "confirmed": "1"}).content.decode()
+    assert "is no path" in html
+    assert not QuarantineJob.objects.for_store(store).exists()
+
+
+def test_a_job_goes_on_and_stops_on_its_page(
+    administrator: Staff, merchandiser: Staff, store: Store, key: ApiKey
+) -> None:
+    _many(store, key, 2)
+    chosen = QuarantinedEvent.objects.for_store(store)
+    job = quarantine_job_start(store=store, chosen=chosen, deed="discard", actor=administrator.user)
+    page = reverse("admin:tracking_quarantinejob_change", args=[job.pk])
+    assert "Do the next 2 now" in administrator.client.get(page).content.decode()
+    for verb in ("go_on", "stop"):
+        url = reverse(f"admin:tracking_quarantinejob_{verb}", args=[job.pk])
+        assert merchandiser.client.post(url).status_code == 403
+        assert administrator.client.get(url).status_code == 405
+    assert chosen.filter(state=State.OPEN, job=job).count() == 2
+    administrator.client.post(reverse("admin:tracking_quarantinejob_stop", args=[job.pk]))
+    assert chosen.filter(state=State.OPEN, job=None).count() == 2
+    job = quarantine_job_start(store=store, chosen=chosen, deed="discard", actor=administrator.user)
+    administrator.client.post(reverse("admin:tracking_quarantinejob_go_on", args=[job.pk]))
+    assert chosen.filter(state=State.DISCARDED).count() == 2
+    assert (
+        "Over"
+        in administrator.client.get(
+            reverse("admin:tracking_quarantinejob_change", args=[job.pk])
+        ).content.decode()
+    )

@@ -7,6 +7,7 @@ from tracking.admin import (
     orders,
     panels,
     quality,
+    quarantine_jobs,
     sessions,
     timeline_own,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "orders",
     "panels",
     "quality",
+    "quarantine_jobs",
     "sessions",
     "timeline_own",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any, Final
 
 from django.contrib import admin, messages
@@ -11,6 +10,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RangeDateTimeFilter
 from unfold.decorators import display
@@ -19,13 +19,23 @@ from accounts import auditing
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.filters import InStoreFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import may, staff_user
+from accounts.current_store import may, require_store, staff_user
 from accounts.display.columns import when
 from accounts.permissions import Ability
+from tracking.admin.mend_form import MendForm
 from tracking.debugging.mends import MENDS
 from tracking.ingestion.drafts import Reason
-from tracking.models import DiscardCount, QuarantinedEvent
+from tracking.models import DiscardCount, QuarantinedEvent, QuarantineJob
+from tracking.quality.mending import OBVIOUS_MENDS, Mend
 from tracking.services.quarantine import CannotReplay, quarantine_discard, quarantine_replay
+from tracking.services.quarantine_jobs import (
+    MendPreview,
+    quarantine_job_run,
+    quarantine_job_start,
+    quarantine_mend_preview,
+)
+
+Deed = QuarantineJob.Deed
 
 
 def readable(raw: bytes) -> str:
@@ -42,8 +52,10 @@ OUTCOMES: Final = {
     "duplicate": "An event with its message id is in the log already: nothing to store.",
     "not_permitted": "Its shopper has not permitted it: it was counted, and not stored.",
 }
-# One request answers for so many at most; the rest stay chosen for the next one.
-MOST_AT_ONCE: Final = 500
+
+
+def _reason_label(reason: str) -> str:
+    return reason.replace("_", " ").capitalize()
 
 
 def _page_of(event: QuarantinedEvent) -> str:
@@ -74,7 +86,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     ordering = ("-received_at",)
     list_select_related = ("api_key",)
     change_form_template = "admin/tracking/quarantined.html"
-    actions = ("replay_chosen", "discard_chosen")
+    actions = ("replay_chosen", "mend_chosen", "discard_chosen")
     export_columns = {
         "received_at": "received_at",
         "message_id": "message_id",
@@ -147,53 +159,106 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
         return confirm_page(request, self, confirmation, form)
 
     @admin.action(description="Replay: send them through validation and consent again", permissions=["mend"])
-    def replay_chosen(self, request: HttpRequest, queryset: QuerySet[QuarantinedEvent]) -> None:
-        counts: Counter[str] = Counter()
-        for event in queryset.select_related("api_key", "api_key__store", "store")[:MOST_AT_ONCE]:
-            try:
-                counts[quarantine_replay(event=event, actor=staff_user(request)).outcome] += 1
-            except CannotReplay:
-                counts["left alone"] += 1
-        self.message_user(
-            request,
-            ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-            or "Nothing chosen.",
+    def replay_chosen(self, request: HttpRequest, queryset: QuerySet[QuarantinedEvent]) -> HttpResponse:
+        return self._start(request, queryset, Deed.REPLAY)
+
+    @admin.action(description="Mend and replay…", permissions=["mend"])
+    def mend_chosen(self, request: HttpRequest, queryset: QuerySet[QuarantinedEvent]) -> HttpResponse:
+        """One change for all of them: written, looked at on a few, then done."""
+        form = MendForm(request.POST if "operation" in request.POST else None)
+        mend = form.mend() if form.is_bound and form.is_valid() else None
+        if mend is not None and "confirmed" in request.POST:
+            return self._start(request, queryset, Deed.MEND, mend=mend)
+        chosen = queryset.filter(state=QuarantinedEvent.State.OPEN)
+        reasons = list(chosen.order_by("reason").values_list("reason", flat=True).distinct())
+        preview = (
+            quarantine_mend_preview(store=require_store(request), chosen=chosen, mend=mend) if mend else None
         )
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Mend and replay",
+            "opts": self.opts,
+            "form": form,
+            "count": chosen.count(),
+            "obvious": [(_reason_label(reason), OBVIOUS_MENDS.get(reason, "")) for reason in reasons],
+            "preview": preview,
+            "trials": [
+                (trial, readable(bytes(trial.event.raw)), readable(trial.after))
+                for trial in (preview.trials if preview else ())
+            ],
+            "hidden": self._choice(request, "mend_chosen"),
+            "back_url": reverse("admin:tracking_quarantinedevent_changelist"),
+        }
+        if preview is not None:
+            self._record_preview(request, preview)
+        return TemplateResponse(request, "admin/tracking/mend.html", context)
 
     @admin.action(description="Discard (cannot be undone)", permissions=["mend"])
-    def discard_chosen(
-        self, request: HttpRequest, queryset: QuerySet[QuarantinedEvent]
-    ) -> HttpResponse | None:
+    def discard_chosen(self, request: HttpRequest, queryset: QuerySet[QuarantinedEvent]) -> HttpResponse:
         """The list's own confirmation: how many, and that there is no way back."""
-        chosen = list(queryset.select_related("store")[:MOST_AT_ONCE])
-        if "confirmed" not in request.POST:
-            return self._confirm_discard(request, chosen)
-        count = 0
-        for event in chosen:
-            if event.state == QuarantinedEvent.State.OPEN:
-                quarantine_discard(event=event, actor=staff_user(request))
-                count += 1
-        self.message_user(request, f"{count} events are discarded.")
-        return None
-
-    def _confirm_discard(self, request: HttpRequest, chosen: list[QuarantinedEvent]) -> HttpResponse:
+        if "confirmed" in request.POST:
+            return self._start(request, queryset, Deed.DISCARD, reason=request.POST.get("reason", ""))
+        count = queryset.filter(state=QuarantinedEvent.State.OPEN).count()
         confirmation = Confirmation(
-            title=f"Discard {len(chosen)} events?",
+            title=f"Discard {count:,} events?",
             consequences=[
                 "They are never stored in the log.",
                 "Their bytes stay, marked as discarded, until retention deletes them.",
             ],
             undo="No. Ask the sender to send them again.",
-            button=f"Discard {len(chosen)} events",
+            button=f"Discard {count:,} events",
             back_url=reverse("admin:tracking_quarantinedevent_changelist"),
             is_dangerous=True,
         )
-        hidden = [
-            ("action", "discard_chosen"),
-            ("confirmed", "1"),
-            *((ACTION_CHECKBOX_NAME, str(event.pk)) for event in chosen),
+        return confirm_page(
+            request,
+            self,
+            confirmation,
+            OptionalReasonForm(),
+            hidden=[*self._choice(request, "discard_chosen"), ("confirmed", "1")],
+        )
+
+    @staticmethod
+    def _choice(request: HttpRequest, action: str) -> list[tuple[str, str]]:
+        """What was chosen, for the next page: the rows, or everything that the filter of the address finds."""
+        rows = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        return [
+            ("action", action),
+            ("select_across", request.POST.get("select_across", "0")),
+            *((ACTION_CHECKBOX_NAME, row) for row in rows),
         ]
-        return confirm_page(request, self, confirmation, hidden=hidden)
+
+    def _start(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[QuarantinedEvent],
+        deed: str,
+        *,
+        mend: Mend | None = None,
+        reason: str = "",
+    ) -> HttpResponse:
+        """The first piece at once; what is left is gone on with by the worker, or on the job's page."""
+        job = quarantine_job_start(
+            store=require_store(request),
+            chosen=queryset,
+            deed=deed,
+            actor=staff_user(request),
+            mend=mend,
+            reason=reason,
+        )
+        quarantine_job_run(job=job)
+        return HttpResponseRedirect(reverse("admin:tracking_quarantinejob_change", args=[job.pk]))
+
+    def _record_preview(self, request: HttpRequest, preview: MendPreview) -> None:
+        """Bytes were shown, as on the page of one."""
+        with transaction.atomic():
+            for trial in preview.trials:
+                auditing.record(
+                    store=trial.event.store,
+                    actor=staff_user(request),
+                    action="quarantined_event.read",
+                    target=f"quarantined_event:{trial.event.pk}",
+                )
 
     def changeform_view(
         self,
