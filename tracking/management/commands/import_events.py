@@ -123,7 +123,7 @@ class Command(BaseCommand):
             )
 
     def _fold(self, store: Store, reports: list[FileReport]) -> dict[str, int]:
-        if not any(report.events.stored for report in reports):
+        if not any(report.events.stored and report.rows > report.skipped_rows for report in reports):
             return {}
         refresh_statistics()
         with tqdm(desc="Folding", unit=" events", file=self.stderr, disable=None) as bar:
