@@ -227,6 +227,13 @@ def test_a_page_asks_few_questions(
         merchandiser.client.get(reverse("admin:tracking_timeline", args=["visitor", visitor.pk]))
 
 
+def test_visits_and_events_lead_to_it(merchandiser: Staff, visitor: Visitor) -> None:
+    url = reverse("admin:tracking_timeline", args=["visitor", visitor.pk])
+    for name, row in (("session", session(visitor, 0, 10)), ("event", event(visitor, "Product Viewed", 1))):
+        page = merchandiser.client.get(reverse(f"admin:tracking_{name}_change", args=[row.pk]))
+        assert url in page.content.decode()
+
+
 def test_the_profile_leads_to_it(merchandiser: Staff, visitor: Visitor) -> None:
     session(visitor, 0, 10)
     html = merchandiser.client.get(

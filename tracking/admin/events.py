@@ -59,6 +59,16 @@ def shopper_link(row: Any) -> str:
     return DASH
 
 
+def timeline_link(row: Any) -> str:
+    """To everything that the row's customer, else its visitor, did; a dash for rows of nobody."""
+    kind, pk = ("customer", row.customer_id) if row.customer_id else ("visitor", row.visitor_id)
+    if not pk:
+        return DASH
+    return format_html(
+        '<a href="{}">What else they did</a>', reverse("admin:tracking_timeline", args=[kind, pk])
+    )
+
+
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
@@ -118,6 +128,7 @@ class EventAdmin(ReadOnlyAdmin):
             ("Happened", when(obj.occurred_at)),
             ("Received", when(obj.received_at)),
             ("Shopper", shopper_link(obj)),
+            ("Timeline", timeline_link(obj)),
             ("Product", obj.product_id or DASH),
             ("May be used for", self.permitted_for(obj)),
             ("Sent with", self.source(obj)),

@@ -16,7 +16,7 @@ from accounts.current_store import current_store
 from accounts.display.columns import duration, when
 from accounts.display.money import money
 from accounts.permissions import Ability
-from tracking.admin.events import shopper_link
+from tracking.admin.events import shopper_link, timeline_link
 from tracking.models import Event, Session
 
 # A visit of more events is a robot or a mistake; the first ones show which.
@@ -109,6 +109,7 @@ class SessionAdmin(ReadOnlyAdmin):
             "events": events.order_by("occurred_at", "id")[:MOST_EVENTS],
             "facts": [
                 ("Shopper", shopper_link(session)),
+                ("Timeline", timeline_link(session)),
                 ("Began", when(session.started_at)),
                 ("Lasted", duration((session.ended_at - session.started_at).total_seconds())),
                 ("Looked at the page for", duration(session.dwell_seconds)),
