@@ -55,6 +55,8 @@ class CollectDirectly:
         is_page = "HTTP_ORIGIN" in request.META or request.method == "OPTIONS"
         response = (self._answer_to_page if is_page else self._answer)(request)
         response.headers["X-Content-Type-Options"] = "nosniff"
+        # Without it the answer would be sent in chunks.
+        response.headers["Content-Length"] = str(len(response.content))
         metrics.observe_request(response.status_code, time.perf_counter() - started)
         return response
 

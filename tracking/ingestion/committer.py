@@ -11,10 +11,9 @@ from __future__ import annotations
 import atexit
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Final
 
 import structlog
@@ -33,11 +32,14 @@ from tracking.debugging import reporting
 from tracking.ingestion import after_commit, metrics
 from tracking.ingestion.drafts import Draft, Reason, Tally
 from tracking.ingestion.outage import Outage
+from tracking.ingestion.submission import Submission
 from tracking.ingestion.writing import prepare, write
 
 log = structlog.get_logger(__name__)
 
 MAX_GROUP_EVENTS: Final = 5_000
+MAX_GATHER_SECONDS: Final = 0.002
+GATHER_SHARE: Final = 0.25  # of the time that the last commit took
 _RETRIED_STATES: Final = frozenset({"40001", "40P01"})  # serialization failure, deadlock
 
 
@@ -157,14 +159,6 @@ def _is_lost(before: object) -> bool:
     return connection.connection is not before
 
 
-class _Submission:
-    __slots__ = ("drafts", "future")
-
-    def __init__(self, drafts: Sequence[Draft]) -> None:
-        self.drafts = drafts
-        self.future: Future[None] = Future()
-
-
 class Committer:
     """One thread and one connection of its own. `submit` may be called from any thread."""
 
@@ -174,10 +168,13 @@ class Committer:
         self.max_pending_events = max_pending_events
         self.timeout_seconds = timeout_seconds
         self.max_group_events = max_group_events
-        self._queue: deque[_Submission] = deque()
+        self._queue: deque[Submission] = deque()
         self._pending_events = 0
         self._is_closing = False
         self._changed = threading.Condition()
+        self._wanted_requests = 1
+        self._last_requests = 1
+        self._last_seconds = 0.0
         self._outage = Outage(stall_seconds=timeout_seconds)
         self._thread: threading.Thread | None = None
 
@@ -199,7 +196,7 @@ class Committer:
 
     def submit(self, drafts: Sequence[Draft]) -> None:
         """Return when the drafts are committed. Raises Unavailable when they are not, within the timeout."""
-        submission = _Submission(drafts)
+        submission = Submission(drafts)
         with self._changed:
             if self._is_closing:
                 raise Unavailable("The server is shutting down.")
@@ -209,12 +206,13 @@ class Committer:
             metrics.PENDING.set(self._pending_events)
             self._queue.append(submission)
             self._start()
-            self._changed.notify()
+            if len(self._queue) >= self._wanted_requests:
+                self._changed.notify()
         try:
-            submission.future.result(self.timeout_seconds)
-        except FutureTimeout:
+            submission.wait(self.timeout_seconds)
+        except TimeoutError:
             # Cancelled in time, it is never written; otherwise the client's second try finds it stored.
-            submission.future.cancel()
+            submission.cancel()
             raise Unavailable("The database did not answer in time.", retry_after_seconds=5.0) from None
 
     def close(self, timeout_seconds: float | None = None) -> None:
@@ -237,40 +235,55 @@ class Committer:
         finally:
             connection.close()
 
-    def _take(self) -> list[_Submission]:
+    def _take(self) -> list[Submission]:
         """Everything that waits, up to `max_group_events` (but at least one request); empty when closing."""
         with self._changed:
             while not self._queue and not self._is_closing:
                 self._changed.wait()
-            group: list[_Submission] = []
+            self._gather()
+            group: list[Submission] = []
             size = 0
             while self._queue and (not group or size + len(self._queue[0].drafts) <= self.max_group_events):
                 submission = self._queue.popleft()
                 self._pending_events -= len(submission.drafts)
-                if submission.future.set_running_or_notify_cancel():
+                if submission.start():
                     group.append(submission)
                     size += len(submission.drafts)
                 elif not self._queue and not self._is_closing:
                     self._changed.wait_for(lambda: self._queue or self._is_closing)
             return group
 
-    def _take_all(self) -> list[_Submission]:
+    def _gather(self) -> None:
+        """Wait a moment for as many requests as came together the last time.
+
+        Clients that were answered together send again together, a little apart: without the moment, the first of them
+        gets a commit of its own, and all others wait for it. Alone, nobody waits.
+        """
+        self._wanted_requests = self._last_requests
+        try:
+            pause = min(MAX_GATHER_SECONDS, self._last_seconds * GATHER_SHARE)
+            self._changed.wait_for(
+                lambda: len(self._queue) >= self._wanted_requests or self._is_closing, pause
+            )
+        finally:
+            self._wanted_requests = 1
+
+    def _take_all(self) -> list[Submission]:
         with self._changed:
-            waiting = [
-                submission for submission in self._queue if submission.future.set_running_or_notify_cancel()
-            ]
+            waiting = [submission for submission in self._queue if submission.start()]
             self._queue.clear()
             self._pending_events = 0
             metrics.PENDING.set(0)
         return waiting
 
-    def _commit(self, group: Sequence[_Submission]) -> None:
+    def _commit(self, group: Sequence[Submission]) -> None:
         error: BaseException | None = Unavailable("The events could not be stored.", retry_after_seconds=5.0)
         is_outage = False
         events = sum(len(submission.drafts) for submission in group)
         metrics.GROUP_EVENTS.observe(events)
         metrics.PENDING.set(self._pending_events)
         self._outage.began_writing()
+        started = time.monotonic()
         try:
             with metrics.COMMIT_SECONDS.time():
                 commit([submission.drafts for submission in group])
@@ -287,12 +300,10 @@ class Committer:
             connection.close()
         finally:
             self._outage.ended_writing(is_outage=is_outage)
+            self._last_requests, self._last_seconds = len(group), time.monotonic() - started
             # Those who came meanwhile would each find out for themselves, one wait after the other.
             for submission in [*group, *(self._take_all() if is_outage else ())]:
-                if error is None:
-                    submission.future.set_result(None)
-                else:
-                    submission.future.set_exception(error)
+                submission.finish(error)
 
 
 _committer: Committer | None = None
