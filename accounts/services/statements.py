@@ -148,11 +148,12 @@ def identifiers_put(
     store: Store,
     values: Mapping[int, Mapping[str, str]],
     source: ProfileSource,
-    at: datetime,
+    at: datetime | Mapping[int, datetime],
     origin: str = "",
 ) -> int:
     """Put direct identifiers into the vault, {customer id: {field: value}}, where no better source has spoken of the field; an
-    empty value deletes it. Gives the number of customers of whom something was put. Runs in the caller's transaction.
+    empty value deletes it. `at`: one moment, or one for each customer. Gives the number of customers of whom something was
+    put. Runs in the caller's transaction.
 
     Of what is outranked only the fact is kept, not the value: an address is kept once.
     """
@@ -161,7 +162,8 @@ def identifiers_put(
     beside: list[ProfileStatement] = []
     customers = list(rows.select_for_update(no_key=True))
     for customer in customers:
-        told = Told(values[customer.pk], source, at, origin)
+        moment = at if isinstance(at, datetime) else at[customer.pk]
+        told = Told(values[customer.pk], source, moment, origin)
         if taken := _take_identifiers(customer, told, beside):
             accepted[customer.pk] = {name: values[customer.pk][name] for name in taken}
     Customer.all_stores.bulk_update(

@@ -146,6 +146,7 @@ def _apply_traits(store: Store, drafts: Sequence[Draft]) -> None:
     ids = [draft.customer_id for draft in drafts if draft.customer_id is not None]
     known = Customer.objects.for_store(store).in_bulk(ids)
     identifiers: dict[int, dict[str, str]] = {}
+    told_at: dict[int, datetime] = {}
     for draft in sorted(drafts, key=lambda draft: draft.occurred_at):
         customer = known[draft.customer_id]
         is_trusted = draft.arrival.source.is_trusted
@@ -153,6 +154,7 @@ def _apply_traits(store: Store, drafts: Sequence[Draft]) -> None:
         traits = sort_traits(draft.traits or {})
         if is_trusted and traits.identifiers:
             identifiers.setdefault(customer.pk, {}).update(traits.identifiers)
+            told_at[customer.pk] = draft.occurred_at
         if any(is_news(customer, field, value, source) for field, value in traits.profile.items()):
             try:
                 known[customer.pk] = customer_upsert(
@@ -165,10 +167,12 @@ def _apply_traits(store: Store, drafts: Sequence[Draft]) -> None:
                 )
             except ValidationError as error:
                 log.info("identify.traits_ignored", fields=sorted(error.message_dict))
-    _put_identifiers(store, identifiers, max(draft.occurred_at for draft in drafts))
+    _put_identifiers(store, identifiers, told_at)
 
 
-def _put_identifiers(store: Store, identifiers: dict[int, dict[str, str]], at: datetime) -> None:
+def _put_identifiers(
+    store: Store, identifiers: dict[int, dict[str, str]], told_at: dict[int, datetime]
+) -> None:
     if not identifiers:
         return
     stored = vault.get_many(store, identifiers)
@@ -179,4 +183,4 @@ def _put_identifiers(store: Store, identifiers: dict[int, dict[str, str]], at: d
         for customer_id, fields in identifiers.items()
     }
     if changed := {customer_id: fields for customer_id, fields in changed.items() if fields}:
-        identifiers_put(store=store, values=changed, source=ProfileSource.CRM, at=at, origin=FROM_SERVER)
+        identifiers_put(store=store, values=changed, source=ProfileSource.CRM, at=told_at, origin=FROM_SERVER)
