@@ -20,12 +20,11 @@ from environ import Env
 from config import demo_state
 from config.processes import ServiceError, port_is_free
 from config.services import Services
-from config.serving import web_command
+from config.serving import THREADS, web_command
 from config.supervisor import Interrupted, Server, Supervisor
 
 PLACES = {"Shop": "/", "Admin": "/admin/", "Privacy centre": "/privacy/", "API documentation": "/api/docs/"}
 READY_SECONDS = 120.0
-THREADS_PER_PROCESS = 8
 TASKS_AT_ONCE = 2
 
 
@@ -161,7 +160,7 @@ class Demo:
             host=self.host,
             port=self.port,
             processes=int(os.environ.get("WEB_PROCESSES") or os.cpu_count() or 1),
-            threads=int(os.environ.get("WEB_THREADS") or THREADS_PER_PROCESS),
+            threads=int(os.environ.get("WEB_THREADS") or THREADS),
         )
         tasks = os.environ.get("WORKER_PROCESSES") or TASKS_AT_ONCE
         celery = [sys.executable, "-m", "celery", "-A", "config"]

@@ -7,11 +7,16 @@ from typing import Final
 
 # Longer than a request may wait for its events (INGEST_TIMEOUT_SECONDS), shorter than the supervisor's patience.
 DRAIN_SECONDS: Final = 15
+THREADS: Final = 8
+# Threads of a process beside those that work: they wait for bodies of slow clients (`config.slow_bodies`).
+WAITING_THREADS: Final = 24
 
 
-def web_command(*, host: str, port: int, processes: int, threads: int) -> list[str]:
+def web_command(*, host: str, port: int, processes: int, threads: int = THREADS) -> list[str]:
     """Granian over `config.wsgi`. On SIGTERM it takes no more connections, answers what it has begun and ends,
     after DRAIN_SECONDS at the latest; a worker process that dies is replaced.
+
+    `threads` of each process may work at once; the processes read it from WEB_THREADS.
     """
     return [
         sys.executable,
@@ -21,7 +26,7 @@ def web_command(*, host: str, port: int, processes: int, threads: int) -> list[s
         f"--host={host}",
         f"--port={port}",
         f"--workers={processes}",
-        f"--blocking-threads={threads}",
+        f"--blocking-threads={threads + WAITING_THREADS}",
         "--respawn-failed-workers",
         "--no-ws",
         f"--workers-kill-timeout={DRAIN_SECONDS}",

@@ -1,94 +1,95 @@
 """Clients that announce a body and do not send it: they may not hold the threads that everybody shares.
 
-Granian hands a request to one of its few threads as soon as the headers are there, and reading the body then waits
-for the client, for ever if need be. Some threads may wait so. When all of those do, further bodies are read by
-threads of their own, and a request whose body is not there in a moment is given up, which frees its thread: most
-bodies arrive with their headers.
+Granian hands a request to one of its threads as soon as the headers are there, and reading the body then waits for
+the client, for ever if need be; a read cannot be given up. So the server has more threads than may work at once: a
+body is read first, and only a request that is whole takes one of the places of those who work. Where too many wait
+for their clients, further bodies are refused unread, and requests without a body are served all the same.
 """
 
 from __future__ import annotations
 
-import threading
+import json
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
+from io import BytesIO
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-# Of the threads of a process, by default 8, that may wait for clients without a limit of time.
-DIRECT_READS: Final = 4
-# How long the others wait for a whole body, and how many bodies may be waited for at once.
-BODY_SECONDS: Final = 0.5
-SIDE_READS: Final = 256
+from config.serving import WAITING_THREADS
 
+# As much as a batch of events may have. What is longer (uploads of people who are logged in) is read as it comes.
+FIRST_BYTES: Final = 4 * 1024 * 1024 + 1
+_BUSY: Final = json.dumps(
+    {"code": "unavailable", "message": "Too many clients are sending their requests slowly. Try again."}
+).encode()
 
-class BodyTooSlow(OSError):
-    """The client did not send its body in time. Django makes an UnreadablePostError of it, as of one that hung up."""
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class SlowBodies:
-    """WSGI middleware that gives applications a `wsgi.input` whose reads end."""
+    """WSGI middleware. `threads` requests are worked on at once, bodies of `waiting` more may be waited for."""
 
-    def __init__(
-        self,
-        application: Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]],
-        *,
-        direct_reads: int = DIRECT_READS,
-        side_reads: int = SIDE_READS,
-        body_seconds: float = BODY_SECONDS,
-    ) -> None:
+    def __init__(self, application: Application, *, threads: int, waiting: int = WAITING_THREADS) -> None:
         self.application = application
-        self.body_seconds = body_seconds
-        self._direct = threading.BoundedSemaphore(direct_reads)
-        self._side = threading.BoundedSemaphore(side_reads)
+        # Queues of tokens: semaphores made in C.
+        self._working: SimpleQueue[None] = SimpleQueue()
+        self._reading: SimpleQueue[None] = SimpleQueue()
+        for _ in range(threads):
+            self._working.put(None)
+        for _ in range(waiting):
+            self._reading.put(None)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        environ["wsgi.input"] = _Input(environ["wsgi.input"], self)
-        return self.application(environ, start_response)
-
-    def read(self, read: Callable[..., bytes], *size: int) -> bytes:
-        """`read(*size)`, here or beside. Raises BodyTooSlow."""
-        if self._direct.acquire(blocking=False):
+        length = environ.get("CONTENT_LENGTH") or ""
+        if length != "0" and (length or "HTTP_TRANSFER_ENCODING" in environ):
             try:
-                return read(*size)
+                self._reading.get_nowait()
+            except Empty:
+                return _refuse(start_response)
+            try:
+                environ["wsgi.input"] = _Input(environ["wsgi.input"], length)
             finally:
-                self._direct.release()
-        if not self._side.acquire(blocking=False):
-            raise BodyTooSlow("Too many clients are sending their bodies slowly.")
-        future: Future[bytes] = Future()
-        threading.Thread(
-            target=self._read_beside, args=(future, read, size), name="slow-body", daemon=True
-        ).start()
+                self._reading.put(None)
+        self._working.get()
         try:
-            return future.result(self.body_seconds)
-        except FutureTimeout:
-            raise BodyTooSlow(f"The body was not there after {self.body_seconds:g} seconds.") from None
+            return self.application(environ, start_response)
+        finally:
+            self._working.put(None)
 
-    def _read_beside(self, future: Future[bytes], read: Callable[..., bytes], size: tuple[int, ...]) -> None:
-        """Ends when the body is there or the client hangs up."""
-        try:
-            body = read(*size)
-        except BaseException as error:
-            self._side.release()
-            future.set_exception(error)
-        else:
-            self._side.release()
-            future.set_result(body)
+
+def _refuse(start_response: Callable[..., Any]) -> list[bytes]:
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(_BUSY))),
+        ("Retry-After", "2"),
+    ]
+    start_response("503 Service Unavailable", headers)
+    return [_BUSY]
 
 
 class _Input:
-    """`wsgi.input` of one request."""
+    """`wsgi.input` whose first FIRST_BYTES have been waited for, often all there is."""
 
-    def __init__(self, stream: Any, bodies: SlowBodies) -> None:
-        self._stream = stream
-        self._bodies = bodies
+    def __init__(self, stream: Any, length: str) -> None:
+        wanted = min(int(length), FIRST_BYTES) if length.isdecimal() else FIRST_BYTES
+        pieces = []
+        while wanted and (piece := stream.read(wanted)):
+            pieces.append(piece)
+            wanted -= len(piece)
+        self._first = BytesIO(b"".join(pieces))
+        self._rest = stream
 
-    def read(self, *size: int) -> bytes:
-        return self._bodies.read(self._stream.read, *size)
+    def read(self, size: int = -1) -> bytes:
+        if size is None or size < 0:
+            return self._first.read() + self._rest.read()
+        return self._first.read(size) or (self._rest.read(size) if size else b"")
 
-    def readline(self, *size: int) -> bytes:
-        return self._bodies.read(self._stream.readline, *size)
+    def readline(self, size: int = -1) -> bytes:
+        line = self._first.readline(size)
+        if line.endswith(b"\n") or 0 <= size <= len(line):
+            return line
+        return line + self._rest.readline(*([size - len(line)] if size >= 0 else []))
 
-    def readlines(self, *hint: int) -> list[bytes]:
+    def readlines(self, hint: int = -1) -> list[bytes]:
         return list(self)
 
     def __iter__(self) -> Iterator[bytes]:

@@ -19,6 +19,7 @@ from accounts.models import Store
 from config import multiprocess_metrics
 from config.checks import require_keys
 from config.processes import end_with_main_process
+from config.serving import THREADS
 from config.slow_bodies import SlowBodies
 from recommendations.serving.store_state import warm_up
 
@@ -35,7 +36,7 @@ end_with_main_process()
 require_keys()
 multiprocess_metrics.forget_the_dead()
 _warm_up()
-application = SlowBodies(_django)
+application = SlowBodies(_django, threads=int(os.environ.get("WEB_THREADS") or THREADS))
 
 # What is loaded by now stays. Walking it again for every few thousand objects of a batch of events took a third
 # of the time of taking them.

@@ -2,86 +2,128 @@
 
 from __future__ import annotations
 
+import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from typing import Any
 
 import pytest
 
-from config.slow_bodies import BodyTooSlow, SlowBodies
+from config import slow_bodies
+from config.slow_bodies import SlowBodies
 
 
-class Body:
+class Body(BytesIO):
     """A body that is there once it is let go."""
 
-    def __init__(self) -> None:
+    def __init__(self, content: bytes = b"body") -> None:
+        super().__init__(content)
         self.may_go = threading.Event()
         self.is_read = threading.Event()
 
-    def read(self, *size: int) -> bytes:
+    def read(self, size: int | None = -1) -> bytes:
         self.is_read.set()
         assert self.may_go.wait(30)
-        return b"body"
+        return super().read(size)
 
 
 @pytest.fixture
 def bodies() -> Iterator[list[Body]]:
-    made = [Body() for _ in range(4)]
+    made = [Body() for _ in range(3)]
     yield made
     for body in made:
         body.may_go.set()
 
 
-def _reads(environ: dict[str, Any], start_response: object) -> list[bytes]:
+def _echo(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+    start_response("200 OK", [])
     return [environ["wsgi.input"].read(100)]
 
 
-def _ask(application: SlowBodies, body: Body) -> list[bytes]:
-    return list(application({"wsgi.input": body}, lambda *_: None))
+def _ask(application: SlowBodies, body: BytesIO, length: str = "4", **environ: str) -> tuple[str, bytes]:
+    statuses: list[str] = []
+    answer = application(
+        {"wsgi.input": body, "CONTENT_LENGTH": length, **environ}, lambda status, _: statuses.append(status)
+    )
+    return statuses[0], b"".join(answer)
 
 
-def test_when_all_direct_reads_are_taken_a_body_is_waited_for_beside_and_then_given_up(
-    bodies: list[Body],
-) -> None:
-    application = SlowBodies(_reads, direct_reads=2, side_reads=1, body_seconds=0.2)
+def test_whoever_waits_for_a_body_takes_no_place_of_those_who_work(bodies: list[Body]) -> None:
+    application = SlowBodies(_echo, threads=1, waiting=2)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(_ask, application, bodies[0])
+        assert bodies[0].is_read.wait(10)
+        for _ in range(3):
+            assert _ask(application, BytesIO(b"fast")) == ("200 OK", b"fast")
+        bodies[0].may_go.set()
+        assert slow.result(10) == ("200 OK", b"body")
+
+
+def test_where_too_many_wait_bodies_are_refused_unread_and_the_rest_is_served(bodies: list[Body]) -> None:
+    application = SlowBodies(_echo, threads=1, waiting=2)
     with ThreadPoolExecutor(2) as pool:
         slow = [pool.submit(_ask, application, body) for body in bodies[:2]]
         assert all(body.is_read.wait(10) for body in bodies[:2])
-        with pytest.raises(BodyTooSlow, match=r"not there after 0\.2 seconds"):
-            _ask(application, bodies[2])
-        # Its reader still waits for the client, and there may be no second one.
-        with pytest.raises(BodyTooSlow, match="Too many"):
-            _ask(application, bodies[3])
+        status, answer = _ask(application, bodies[2])
+        assert (status, json.loads(answer)["code"]) == ("503 Service Unavailable", "unavailable")
+        assert not bodies[2].is_read.is_set()
+        assert _ask(application, BytesIO(), length="")[0] == "200 OK"
+        assert _ask(application, BytesIO(), length="0")[0] == "200 OK"
         for body in bodies[:2]:
             body.may_go.set()
-        assert [future.result(10) for future in slow] == [[b"body"]] * 2
+        assert [future.result(10)[0] for future in slow] == ["200 OK"] * 2
+    assert _ask(application, BytesIO(b"fast"))[0] == "200 OK"
 
 
-def test_a_body_that_comes_in_time_is_read_beside_all_the_same(bodies: list[Body]) -> None:
-    application = SlowBodies(_reads, direct_reads=1, side_reads=1, body_seconds=20)
-    bodies[1].may_go.set()
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(_ask, application, bodies[0])
-        assert bodies[0].is_read.wait(10)
-        for _ in range(3):  # the place beside is given back each time
-            assert _ask(application, bodies[1]) == [b"body"]
-        bodies[0].may_go.set()
-        assert slow.result(10) == [b"body"]
+def test_no_more_than_its_threads_work_at_once() -> None:
+    at_once, most, lock, both = 0, 0, threading.Lock(), threading.Barrier(2)
+
+    def work(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        both.wait(10)
+        with lock:
+            at_once -= 1
+        return []
+
+    application = SlowBodies(work, threads=2, waiting=8)
+    with ThreadPoolExecutor(6) as pool:
+        for future in [pool.submit(application, {"CONTENT_LENGTH": ""}, lambda *_: None) for _ in range(6)]:
+            future.result(20)
+    assert most == 2
 
 
-def test_what_the_server_raises_reaches_the_application_from_beside_too(bodies: list[Body]) -> None:
-    class Broken(Body):
-        def read(self, *size: int) -> bytes:
-            raise ConnectionResetError("the client hung up")
+@pytest.mark.parametrize("length", ["25", ""])
+def test_what_is_longer_than_the_first_bytes_is_read_as_it_comes(
+    monkeypatch: pytest.MonkeyPatch, length: str
+) -> None:
+    monkeypatch.setattr(slow_bodies, "FIRST_BYTES", 10)
+    content = b"first line\nsecond\nand last"[:25]
 
-    application = SlowBodies(_reads, direct_reads=1, side_reads=1, body_seconds=20)
-    with pytest.raises(ConnectionResetError):
-        _ask(application, Broken())
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(_ask, application, bodies[0])
-        assert bodies[0].is_read.wait(10)
-        with pytest.raises(ConnectionResetError):
-            _ask(application, Broken())
-        bodies[0].may_go.set()
-        slow.result(10)
+    def ask(use: Callable[[Any], Any]) -> Any:
+        found: list[Any] = []
+
+        def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+            found.append(use(environ["wsgi.input"]))
+            return []
+
+        environ = {
+            "wsgi.input": BytesIO(content),
+            "CONTENT_LENGTH": length,
+            "HTTP_TRANSFER_ENCODING": "chunked",
+        }
+        SlowBodies(application, threads=1)(environ, lambda *_: None)
+        return found[0]
+
+    assert ask(lambda stream: stream.read()) == content
+    assert ask(lambda stream: list(iter(lambda: stream.read(4), b""))) == [
+        content[0:4], content[4:8], content[8:10], content[10:14], content[14:18], content[18:22], content[22:25],
+    ]  # fmt: skip
+    assert ask(list) == content.splitlines(keepends=True)
+    assert ask(lambda stream: [stream.readline(4), stream.readline(), stream.read(0), stream.read(3)]) == [
+        b"firs", b"t line\n", b"", b"sec",
+    ]  # fmt: skip

@@ -27,8 +27,18 @@ _TRACK: Final = EventType.TRACK.value
 
 
 def announce(drafts: Sequence[Draft]) -> None:
-    """Put into the profiles what was stored for personalisation, and note how far the senders' clocks are off."""
-    clocks.note(drafts)
+    """Put into the profiles what was stored for personalisation, and note how far the senders' clocks are off.
+
+    Never raises: the events are committed, and whoever sent them must not be told otherwise.
+    """
+    try:
+        clocks.note(drafts)
+        _remember(drafts)
+    except Exception:
+        log.exception("ingestion.announce_failed")
+
+
+def _remember(drafts: Sequence[Draft]) -> None:
     stores: dict[int, dict[str, list[RecentEvent]]] = {}
     for draft in drafts:
         if not _concerns_profiles(draft):

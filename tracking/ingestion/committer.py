@@ -289,7 +289,9 @@ class Committer:
                 commit([submission.drafts for submission in group])
             error = None
         except Error as cause:
-            is_outage = isinstance(cause, OperationalError | InterfaceError)
+            is_outage = isinstance(cause, OperationalError | InterfaceError) and (
+                getattr(cause.__cause__, "sqlstate", None) not in _RETRIED_STATES
+            )
             log.warning("ingestion.unavailable", error=str(cause).strip(), events=events)
             error = Unavailable(
                 "The database cannot be reached or does not accept writes.", retry_after_seconds=2.0
