@@ -64,6 +64,29 @@ _BATCH: Final = {
         "writeKey": {"type": "string"},
     },
 }
+_POSTHOG_BATCH: Final = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "api_key": {"type": "string", "description": "The write key."},
+        "sent_at": _MOMENT,
+        "batch": {
+            "type": "array",
+            "maxItems": 2500,
+            "items": {
+                "type": "object",
+                "required": ["event", "distinct_id"],
+                "properties": {
+                    "event": {"type": "string"},
+                    "distinct_id": {"type": "string"},
+                    "uuid": {"type": "string", "description": "Makes a second sending harmless."},
+                    "timestamp": _MOMENT,
+                    "properties": {"type": "object", "additionalProperties": True},
+                },
+            },
+        },
+    },
+}
 _VIEWED: Final = {
     "type": "track",
     "event": "Product Viewed",
@@ -85,11 +108,24 @@ _EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "group": {"type": "group", "groupId": "climbing-club", "userId": "customer-1"},
     "screen": {"type": "screen", "name": "Cart", "anonymousId": "b7c1d7f0"},
 }
+_POSTHOG_EXAMPLE: Final = {
+    "sent_at": "2026-05-04T10:00:01Z",
+    "batch": [
+        {
+            "event": "Product Viewed",
+            "distinct_id": "customer-1",
+            "uuid": "8971ac3c-b351-43a6-8107-014fb8fb3bc3",
+            "timestamp": "2026-05-04T10:00:00Z",
+            "properties": {"product_id": "tent-1", "price": 199.99, "currency": "EUR"},
+        }
+    ],
+}
 _REFUSALS: Final = {
     "400": "No readable JSON, or no batch.",
     "401": "The write key is missing, unknown or revoked.",
     "403": "The key may not send events, or not from this origin.",
     "408": "The body ended before its announced length. Send it again.",
+    "411": "A body in chunks, behind a server that does not see its end. Send a Content-Length.",
     "413": "More than 4 MiB, also unpacked, or more than 2,500 events.",
     "429": "Too many requests from this address. Send it again after Retry-After.",
     "503": "The database does not keep up. Send it again after Retry-After.",
@@ -100,7 +136,11 @@ def add_collecting_endpoints(result: dict[str, Any], **_: Any) -> dict[str, Any]
     """A postprocessing hook of drf-spectacular."""
     components = result.setdefault("components", {})
     components.setdefault("schemas", {}).update(
-        TrackingMessage=_MESSAGE, TrackingBatch=_BATCH, TrackingSuccess=_SUCCESS, TrackingError=_ERROR
+        TrackingMessage=_MESSAGE,
+        TrackingBatch=_BATCH,
+        PostHogBatch=_POSTHOG_BATCH,
+        TrackingSuccess=_SUCCESS,
+        TrackingError=_ERROR,
     )
     components.setdefault("securitySchemes", {})["writeKey"] = {
         "type": "http",
@@ -113,6 +153,9 @@ def add_collecting_endpoints(result: dict[str, Any], **_: Any) -> dict[str, Any]
     }
     for kind, example in _EXAMPLES.items():
         paths[f"/v1/{kind}"] = {"post": _operation(kind, f"One {kind} message", "TrackingMessage", example)}
+    paths["/batch/"] = {
+        "post": _operation("posthog_batch", "Several events of PostHog's", "PostHogBatch", _POSTHOG_EXAMPLE)
+    }
     result["paths"] = dict(sorted(paths.items()))
     return result
 
