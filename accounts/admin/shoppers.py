@@ -184,7 +184,12 @@ def _profile(records: Sequence[Customer]) -> list[dict[str, Any]]:
             "label": origin.label,
             "value": _shown(origin.field, origin.word),
             "word": origin.word,
-            "others": [(_shown(origin.field, word), word) for word in origin.others],
+            # Who says the same is not outranked.
+            "others": [
+                (_shown(origin.field, word), word)
+                for word in origin.others
+                if origin.is_identifier or word.value != origin.word.value
+            ],
             "is_identifier": origin.is_identifier,
         }
         for origin in field_origins(records)
