@@ -3,7 +3,8 @@
 Granian hands a request to one of its threads as soon as the headers are there, and reading the body then waits for
 the client, for ever if need be; a read cannot be given up. So the server has more threads than may work at once: a
 body is read first, and only a request that is whole takes one of the places of those who work. Where too many wait
-for their clients, further bodies are refused unread, and requests without a body are served all the same.
+for their clients, further bodies are refused unread, and requests without a body are served all the same. Clients that
+are gone are found out by the kernel (`config.dead_peers`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from io import BytesIO
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from config.dead_peers import notice_dead_peers
 from config.serving import WAITING_THREADS
 
 # As much as a batch of events may have. What is longer (uploads of people who are logged in) is read as it comes.
@@ -30,6 +32,7 @@ class SlowBodies:
 
     def __init__(self, application: Application, *, threads: int, waiting: int = WAITING_THREADS) -> None:
         self.application = application
+        self._has_begun = False
         # Queues of tokens: semaphores made in C.
         self._working: SimpleQueue[None] = SimpleQueue()
         self._reading: SimpleQueue[None] = SimpleQueue()
@@ -39,6 +42,10 @@ class SlowBodies:
             self._reading.put(None)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not self._has_begun:
+            # Not earlier: the server listens only once it has loaded the application.
+            self._has_begun = True
+            notice_dead_peers()
         length = environ.get("CONTENT_LENGTH") or ""
         if length != "0" and (length or "HTTP_TRANSFER_ENCODING" in environ):
             try:

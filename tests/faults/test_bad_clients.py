@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,27 @@ def _slow_clients(web: Web, shop: Shop, body: bytes) -> Iterator[list[socket.soc
     finally:
         for connection in connections:
             connection.close()
+
+
+def test_the_kernel_asks_whether_a_silent_client_is_still_there(web: Web) -> None:
+    """Else a phone that lost its network would hold its thread for ever."""
+
+    def is_asked() -> bool:
+        web.get("/healthz")  # a process sees to it with its first request
+        with _socket(web) as connection:
+            client_port = connection.getsockname()[1]
+            return wait_until(lambda: _timer(web.port, client_port), 5, "its side of the connection") == "02"
+
+    wait_until(is_asked, 10, "a keep-alive timer")
+
+
+def _timer(local_port: int, remote_port: int) -> str | None:
+    """Which timer runs on the server's side of a connection, as in proc_net_tcp(5): 02 is that of keep-alive."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, remote, _, _, timer, *_ = line.split()
+        if (int(local.split(":")[1], 16), int(remote.split(":")[1], 16)) == (local_port, remote_port):
+            return timer[:2]
+    return None
 
 
 def test_slow_bodies_do_not_hold_up_anybody_else(installation: Installation, shop: Shop, web: Web) -> None:
