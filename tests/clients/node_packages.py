@@ -32,11 +32,11 @@ def node_path() -> str:
     return found
 
 
-def run_script(name: str, **payload: Any) -> Any:
+def run_script(name: str, *, clock_ahead_seconds: float = 0, **payload: Any) -> Any:
     """The JSON that a script prints, given the payload as JSON."""
     require_packages()
     done = subprocess.run(
-        [node_path(), name],
+        [node_path(), "--require", "./clock.cjs", name],
         cwd=FOLDER,
         input=json.dumps(payload),
         capture_output=True,
@@ -44,7 +44,12 @@ def run_script(name: str, **payload: Any) -> Any:
         timeout=TIMEOUT_SECONDS,
         check=False,
         # Whoever runs the tests behind a proxy: these packages talk to this machine alone.
-        env={**os.environ, "NO_PROXY": "*", "no_proxy": "*"},
+        env={
+            **os.environ,
+            "NO_PROXY": "*",
+            "no_proxy": "*",
+            "CLOCK_AHEAD_SECONDS": str(clock_ahead_seconds),
+        },
     )
     assert done.returncode == 0, f"{name} failed: {done.stderr}"
     return json.loads(done.stdout)

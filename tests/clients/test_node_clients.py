@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,22 +18,34 @@ from tests.clients.shop import (
     Shop,
     assert_the_whole_walk_was_stored,
     expected_messages,
+    happened_at,
 )
 
 Calls = list[tuple[str, dict[str, Any]]]
 Outcomes = list[dict[str, Any]]
 
 
-def _segment(key: str, line: Line, calls: Calls, **options: Any) -> Outcomes:
+def _segment(
+    key: str, line: Line, calls: Calls, *, clock_ahead_seconds: float = 0, **options: Any
+) -> Outcomes:
     return run_script(
         "segment.mjs",
+        clock_ahead_seconds=clock_ahead_seconds,
         options={"writeKey": key, "host": line.url, "path": "/v1/batch", **options},
         calls=calls,
     )
 
 
-def _rudder(key: str, line: Line, calls: Calls, **options: Any) -> Outcomes:
-    return run_script("rudder.mjs", writeKey=key, options={"dataPlaneUrl": line.url, **options}, calls=calls)
+def _rudder(
+    key: str, line: Line, calls: Calls, *, clock_ahead_seconds: float = 0, **options: Any
+) -> Outcomes:
+    return run_script(
+        "rudder.mjs",
+        clock_ahead_seconds=clock_ahead_seconds,
+        writeKey=key,
+        options={"dataPlaneUrl": line.url, **options},
+        calls=calls,
+    )
 
 
 PACKAGES: dict[str, Callable[..., Outcomes]] = {"segment": _segment, "rudder": _rudder}
@@ -156,3 +169,30 @@ def test_a_large_event_is_kept_apart(package: str, shop: Shop, line: Line) -> No
     assert _errors(PACKAGES[package](shop.server_key, line, calls)) == []
     assert sorted(event.product_id for event in shop.events()) == ["p1", "p3"]
     assert shop.quarantined() == ["too_large"]
+
+
+@pytest.mark.parametrize(
+    "note, reason", [("\ud83d", "unreadable"), ("\0", "nul_character")], ids=["surrogate", "nul"]
+)
+@every_package
+def test_a_text_that_nobody_can_store_spoils_only_its_event(
+    package: str, note: str, reason: str, shop: Shop, line: Line
+) -> None:
+    calls = [
+        _view({"product_id": "p1"}),
+        _view({"product_id": "p2", "note": note}),
+        _view({"product_id": "p3"}),
+    ]
+    assert _errors(PACKAGES[package](shop.server_key, line, calls)) == []
+    assert sorted(event.product_id for event in shop.events()) == ["p1", "p3"]
+    assert shop.quarantined() == [reason]
+
+
+@every_package
+def test_what_a_wrong_clock_says_is_put_right(package: str, shop: Shop, line: Line) -> None:
+    """The computer is two hours and a half fast: all that it says is, the moment of sending too."""
+    outcomes = PACKAGES[package](shop.server_key, line, [_view(PRODUCT)], clock_ahead_seconds=9000)
+    assert _errors(outcomes) == []
+    said = datetime.fromisoformat(line.posts[0].body["sentAt"])
+    assert said - datetime.now(UTC) > timedelta(hours=2)
+    assert happened_at(shop.event("track"), datetime.now(UTC))

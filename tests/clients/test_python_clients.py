@@ -20,6 +20,8 @@ from tests.clients.shop import (
     Shop,
     assert_the_whole_walk_was_stored,
     expected_messages,
+    happened_at,
+    who,
 )
 from tests.tracking.conftest import make_key
 
@@ -167,3 +169,40 @@ def test_what_consent_forbids_is_counted_and_not_sent_again(package: str, shop: 
     assert line.statuses == [200]
     assert shop.events() == []
     assert shop.discarded() == {"Cart Viewed": 1}
+
+
+# What shops' data frames and copied texts hold, and JSON, UTF-8 or PostgreSQL do not.
+STRANGE = {
+    "not a number": ({"price": float("nan")}, "unreadable"),
+    "infinite": ({"price": float("inf")}, "unreadable"),
+    "half a surrogate pair": ({"note": "\ud83d"}, "unreadable"),
+    "U+0000": ({"note": "\0"}, "nul_character"),
+}
+
+
+@pytest.mark.parametrize("value, reason", STRANGE.values(), ids=STRANGE)
+@every_package
+def test_a_value_that_nobody_can_store_spoils_only_its_event(
+    package: str, value: dict[str, Any], reason: str, shop: Shop, line: Line
+) -> None:
+    with client_of(package, shop.server_key, line, upload_interval=1) as client:
+        client.track(anonymous_id="anon-1", event="Product Viewed", properties={"product_id": "p1"})
+        client.track(anonymous_id="anon-1", event="Product Viewed", properties={"product_id": "p2", **value})
+        client.track(anonymous_id="anon-1", event="Product Viewed", properties={"product_id": "p3"})
+    assert client.failures == []
+    assert line.statuses == [200]
+    assert [event.product_id for event in shop.events()] == ["p1", "p3"]
+    assert shop.quarantined() == [reason]
+
+
+@every_package
+def test_ids_may_be_numbers_and_times_may_be_without_a_zone(package: str, shop: Shop, line: Line) -> None:
+    local = HAPPENED_AT.astimezone().replace(tzinfo=None)
+    with client_of(package, shop.server_key, line) as client:
+        client.identify(42, {"loyaltyStatus": "gold"}, anonymous_id=7)
+        client.track(42, "Product Viewed", {"product_id": 1234}, timestamp=local)
+    assert client.failures == []
+    assert shop.links() == {("7", "42")}
+    view = shop.event("track")
+    assert (who(view), view.product_id) == ((None, "42"), "1234")
+    assert happened_at(view)
