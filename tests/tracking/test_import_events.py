@@ -130,7 +130,7 @@ class TestCsv:
         assert {where: detail[:40] for where, detail in details(store).items()} == {
             "line 3": "4 values for 6 columns: 'u1,view,2026-05",
             "line 4": "7 values for 6 columns: 'u1,view,2026-05",
-            "line 5": "not readable as CSV (',' expected after",
+            "line 5": "not readable as CSV (',' expected after ",
             "line 6": "'timestamp' is 'soon', which is no time ",
             "line 7": "It says not when it happened: the cell i",
             "line 8": "`properties.product_id` (or `sku`) is mi",
