@@ -27,6 +27,7 @@ NAMES: Final = frozenset(
             "layers",
             "mapping",
             "push-watch",
+            "teller",
             "values",
         )
     ]

@@ -41,9 +41,9 @@ def translate(
     found: list[dict[str, Any]] = page.evaluate(
         """async ([layer, push, state, mappings]) => {
             const { translate } = await import("/tracking/mapping.js");
-            const { readGoogle } = await import("/tracking/google.js");
+            const { language, readGoogle } = await import(`/tracking/${layer}.js`);
             const read = layer === "google" ? readGoogle(push) : push;
-            return read ? translate(layer, read, state ?? {}, mappings ?? []) : [];
+            return read ? translate(language, read, state ?? {}, mappings ?? []) : [];
         }""",
         [layer, push, state, mappings],
     )

@@ -1,7 +1,8 @@
 // "Paste a push, see the event that it becomes": runs the listeners' own translation with the mappings of the store and what stands in
 // the form, and asks the server whether it would store the result. Rows of properties are added here, too.
 
-import { GoogleState, readGoogle } from "../tracking/google.js";
+import { language as adobeLanguage } from "../tracking/adobe.js";
+import { GoogleState, language as googleLanguage, readGoogle } from "../tracking/google.js";
 import { translate } from "../tracking/mapping.js";
 import { readPushes } from "./literal.js";
 
@@ -55,7 +56,7 @@ if (test) {
       const isAdobe = (layer ?? otherwise) === "adobe";
       const push = isAdobe ? pushed : readGoogle(pushed);
       if (!push || typeof push !== "object") return { name: "", events: [] };
-      const events = isAdobe ? translate("adobe", push, { ...adobe }, own) : translate("google", push, structuredClone(state.data), own);
+      const events = isAdobe ? translate(adobeLanguage, push, { ...adobe }, own) : translate(googleLanguage, push, structuredClone(state.data), own);
       if (isAdobe) Object.assign(adobe, push, { event: undefined, eventInfo: undefined });
       else state.take(push);
       return { name: push.event ?? "", events };

@@ -3,7 +3,7 @@
  * (`product-page-view`, contexts), and those in XDM (`commerce.productViews`, `productListItems`), which Adobe recommends for
  * any other page. Contexts and XDM are read from the event itself, else from `eventInfo`, else from the layer's state.
  */
-import { first, list, number, text, tidy } from "./values.js";
+import { copy, first, list, number, text, tidy } from "./values.js";
 
 /** Adobe event → [our event, maker of the properties of one or several of them]. */
 const EVENTS = {
@@ -27,12 +27,12 @@ const EVENTS = {
 };
 
 /** Our event → the Adobe event whose shape its data most likely has: for custom events that are mapped in the admin. */
-export const SHAPES = Object.fromEntries(Object.entries(EVENTS).map(([name, [event]]) => [event, name]).reverse());
+const SHAPES = Object.fromEntries(Object.entries(EVENTS).map(([name, [event]]) => [event, name]).reverse());
 
 const isObject = (value) => value !== null && typeof value === "object";
 
 /** Events of ours that an event of the layer is; none for what says nothing to a shop. `state`: what `getState()` gave. */
-export function translateAdobe(push, state = {}, name = push.event) {
+function translateAdobe(push, state = {}, name = push.event) {
   if (!Object.hasOwn(EVENTS, name ?? "")) return [];
   const all = { ...state, ...push, ...push.eventInfo, ...push.xdm, ...push.eventInfo?.customContext };
   const [event, properties] = EVENTS[name];
@@ -44,7 +44,7 @@ export function translateAdobe(push, state = {}, name = push.event) {
 }
 
 /** A product of a Commerce context; the SKU is its id, since search results and carts know no other. */
-export function adobeProduct(product) {
+function adobeProduct(product) {
   const { pricing = {}, prices } = product;
   return tidy({
     product_id: text(first(product.topLevelSku, product.sku, product.SKU, product.productId, product.id)),
@@ -169,5 +169,22 @@ function xdmOrder(all) {
     discount: number(placed.discountAmount),
     shipping: number(all.commerce?.shipping?.shippingAmount),
     payment_method: list(placed.payments)[0]?.paymentType,
+  };
+}
+
+/** What `mapping.js` wants of a layer. */
+export const language = { layer: "adobe", translate: translateAdobe, shapes: SHAPES, product: adobeProduct };
+
+/**
+ * Calls `hear(event, state)` with every event of the layer under `window[name]`, the past ones first: Adobe's library does so, as
+ * soon as it is there. `guard(item, work)` runs the work and swallows its faults. Gives the function that looks again.
+ */
+export function watch(name, { hear, guard }) {
+  let layer = null;
+  return function look() {
+    const found = window[name];
+    if (!Array.isArray(found) || found === layer) return;
+    layer = found;
+    layer.push((dl) => dl.addEventListener("adobeDataLayer:event", (event) => guard(event, () => hear(copy(event) ?? {}, copy(dl.getState()) ?? {}))));
   };
 }

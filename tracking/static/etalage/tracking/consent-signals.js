@@ -3,6 +3,8 @@
  * `data-consent="consent-mode"`. Only what is granted outright counts: what is not mentioned is not permitted, and neither is what
  * a default denies in some region only, since nobody here knows the region. Nothing is sent or stored by this module.
  */
+import { watchPushes } from "./push-watch.js";
+import { copy } from "./values.js";
 
 /** Purpose → signals that must all be granted; the same pairs as `consent/client_consent.py`. */
 const SIGNALS = {
@@ -16,8 +18,17 @@ export class ConsentSignals {
   #signals = {};
   #deniedSomewhere = new Set();
 
-  /** `command`: "default" or "update"; `values`: `{analytics_storage: "granted", …}`. */
+  /** Tag Manager's consent tools speak to its own registry, not through the data layer: our template hands it on in a queue. */
+  look = watchPushes("etalageConsentSignals", (item) => this.take("update", copy(item)));
+
+  /** `command`: "default" or "update"; `values`: `{analytics_storage: "granted", …}`. Defaults come in several pieces and count together. */
   take(command, values) {
+    this.#note(command, values);
+    if (command === "update") this.settle();
+    else queueMicrotask(() => this.settle());
+  }
+
+  #note(command, values) {
     for (const [signal, value] of Object.entries(values ?? {})) {
       if (!["granted", "denied"].includes(value)) continue;
       if (command === "default" && values.region) {
@@ -41,13 +52,12 @@ export class ConsentSignals {
     });
   }
 
-  /** Tells the page, as our own banner does; the tracker begins or stops. Says whether anything changed. */
-  publish() {
+  /** Tells the page what is permitted by now, as our own banner does; the tracker begins or stops. */
+  settle() {
     const words = ["necessary", ...this.granted()].join(" ");
     const { dataset } = document.documentElement;
-    if (dataset.etalageConsent === words) return false;
+    if (dataset.etalageConsent === words) return;
     dataset.etalageConsent = words;
     document.dispatchEvent(new CustomEvent("etalage:consent"));
-    return true;
   }
 }

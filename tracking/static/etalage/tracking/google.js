@@ -3,7 +3,8 @@
  * and the "enhanced ecommerce" of Universal Analytics, which is still on many pages. Sources: Google's references
  * "Ecommerce (GA4)", "Recommended events" and "Enhanced Ecommerce (UA)".
  */
-import { first, list, number, text, tidy } from "./values.js";
+import { watchPushes } from "./push-watch.js";
+import { copy, first, isArguments, isPlain, list, number, text, tidy } from "./values.js";
 
 /** GA4 event → [our event, maker of the properties of one or several of them]. */
 const EVENTS = {
@@ -28,7 +29,7 @@ const EVENTS = {
 };
 
 /** Our event → the GA4 event whose shape its data most likely has: for custom events that are mapped in the admin. */
-export const SHAPES = Object.fromEntries(Object.entries(EVENTS).map(([name, [event]]) => [event, name]).reverse());
+const SHAPES = Object.fromEntries(Object.entries(EVENTS).map(([name, [event]]) => [event, name]).reverse());
 
 /** Universal Analytics: part of `ecommerce` → GA4 event. */
 const UNIVERSAL = {
@@ -75,7 +76,7 @@ export function readGoogle(pushed) {
 }
 
 /** Events of ours that the push is; none for what says nothing to a shop. `push`: from `readGoogle`; `state`: before it. */
-export function translateGoogle(push, state = {}, name = push.event) {
+function translateGoogle(push, state = {}, name = push.event) {
   const data = push.ecommerce ?? (push.items || push.transaction_id || push.search_term ? push : state.ecommerce);
   // Pages in transition push both shapes at once.
   const old = push.ecommerce?.items ? [] : universal(push.ecommerce);
@@ -119,7 +120,7 @@ function universal(ecommerce) {
 }
 
 /** A GA4 item, or a product of Universal Analytics, as a product of ours. */
-export function googleProduct(item) {
+function googleProduct(item) {
   const levels = [item.item_category, item.item_category2, item.item_category3, item.item_category4, item.item_category5];
   return tidy({
     product_id: text(first(item.item_id, item.id)),
@@ -190,4 +191,26 @@ function promotions(data) {
     creative: first(promotion.creative_name, data.creative_name, promotion.creative),
     position: first(promotion.creative_slot, data.creative_slot, promotion.position),
   }));
+}
+
+/** What `mapping.js` wants of a layer. */
+export const language = { layer: "google", translate: translateGoogle, shapes: SHAPES, product: googleProduct };
+
+/**
+ * Calls `hear(push, state)` with every push of the layer under `window[name]`, and `heed(command, values)` with what Consent Mode
+ * says in it. `guard(item, work)` runs the work and swallows its faults. Gives the function that looks again.
+ */
+export function watch(name, { hear, heed, guard }) {
+  const state = new GoogleState();
+  return watchPushes(name, (item) =>
+    guard(item, () => {
+      if (!isArguments(item) && !isPlain(item)) return;
+      const pushed = copy(item);
+      if (Array.isArray(pushed) && pushed[0] === "consent") return void heed(pushed[1], pushed[2]);
+      const push = readGoogle(pushed);
+      if (!push || /^gtm\./.test(push.event ?? "")) return;
+      hear(push, copy(state.data));
+      state.take(push);
+    }),
+  );
 }

@@ -5,41 +5,38 @@
  * A mapping, as the settings endpoint delivers it: `layer`, `from` (name of the pushed event, "*" for all), `to` (our event, "" for
  * what it is anyway, "-" for nothing), `set` (property → path in the push, or a JSON constant such as `"EUR"`).
  */
-import { SHAPES as ADOBE_SHAPES, adobeProduct, translateAdobe } from "./adobe.js";
-import { SHAPES as GOOGLE_SHAPES, googleProduct, translateGoogle } from "./google.js";
 import { at, list, number, text, tidy } from "./values.js";
 
-const LAYERS = {
-  google: { translate: translateGoogle, shapes: GOOGLE_SHAPES, product: googleProduct },
-  adobe: { translate: translateAdobe, shapes: ADOBE_SHAPES, product: adobeProduct },
-};
 /** Events about one product: where several are pushed, each gets its own. */
 const OF_ONE_PRODUCT = /^(Product (Viewed|Clicked|Added|Removed|Shared|Reviewed)|.*Wishlist.*)/;
 const NUMBERS = /^(price|quantity|discount|position|value|total|revenue|subtotal|shipping|tax|rating)$/;
 const IDS = /(^|_)id$/;
 
-/** Our events that a push is: `[{event, properties}]`. `push`: plain object with `event`; `state`: what the layer said before. */
-export function translate(layer, push, state, mappings = []) {
-  const own = mappings.filter((mapping) => mapping.layer === layer);
+/**
+ * Our events that a push is: `[{event, properties}]`. `language`: that of `google.js` or `adobe.js`; `push`: plain object with `event`;
+ * `state`: what the layer said before.
+ */
+export function translate(language, push, state, mappings = []) {
+  const own = mappings.filter((mapping) => mapping.layer === language.layer);
   const named = own.find(({ from }) => from === push.event);
   if (named?.to === "-") return [];
-  let events = LAYERS[layer].translate(push, state);
-  if (named?.to && !events.some(({ event }) => event === named.to)) events = guess(layer, named, push, state);
+  let events = language.translate(push, state);
+  if (named?.to && !events.some(({ event }) => event === named.to)) events = guess(language, named, push, state);
   for (const mapping of [own.find(({ from }) => from === "*"), named]) {
-    if (mapping) events = events.flatMap((each) => lay(mapping.set, each, layer, push, state));
+    if (mapping) events = events.flatMap((each) => lay(mapping.set, each, language, push, state));
   }
   return events;
 }
 
 /** A custom event mostly carries what the standard event would: read it so. */
-function guess(layer, { to }, push, state) {
-  const shape = LAYERS[layer].shapes[to];
-  const found = shape ? LAYERS[layer].translate(push, state, shape) : [];
+function guess(language, { to }, push, state) {
+  const shape = language.shapes[to];
+  const found = shape ? language.translate(push, state, shape) : [];
   return found.length ? found : [{ event: to, properties: {} }];
 }
 
 /** The event with the mapped properties over its own; one for each line where an event of one product is given several. */
-function lay(set, { event, properties }, layer, push, state) {
+function lay(set, { event, properties }, language, push, state) {
   const own = {};
   const ofLine = {};
   for (const [name, source] of Object.entries(set)) {
@@ -50,7 +47,7 @@ function lay(set, { event, properties }, layer, push, state) {
   if (!set.products) return [{ event, properties: { ...properties, ...given } }];
   const lines = list(read(set.products, push, state)).map((line) => {
     const mapped = Object.entries(ofLine).map(([name, source]) => [name, fit(name, read(source, line))]);
-    return { ...LAYERS[layer].product(line), ...tidy(Object.fromEntries(mapped)) };
+    return { ...language.product(line), ...tidy(Object.fromEntries(mapped)) };
   });
   if (!OF_ONE_PRODUCT.test(event)) return [{ event, properties: { ...properties, ...given, products: lines } }];
   return lines.map((line) => ({ event, properties: { ...properties, ...line, ...given } }));
