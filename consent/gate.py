@@ -78,18 +78,18 @@ SELECT 2, 'v:' || visitor.anonymous_id,
     ON link.customer_id = customer.id AND link.valid_until IS NULL AND link.undone_at IS NULL
   JOIN accounts_visitor visitor ON visitor.id = link.visitor_id
  WHERE customer.store_id = %(store)s AND (customer.is_processing_restricted OR customer.has_objected_to_profiling)
-   AND visitor.anonymous_id = ANY(%(anonymous_ids)s)
+   AND visitor.store_id = %(store)s AND visitor.anonymous_id = ANY(%(anonymous_ids)s)
 UNION ALL
 SELECT 3, 'c:' || customer.external_id, record.person_id, record.since, NULL, false
   FROM accounts_personrecord record JOIN accounts_customer customer ON customer.id = record.customer_id
- WHERE record.store_id = %(store)s AND customer.external_id = ANY(%(user_ids)s)
+ WHERE record.store_id = %(store)s AND customer.store_id = %(store)s AND customer.external_id = ANY(%(user_ids)s)
 UNION ALL
 SELECT 3, 'v:' || visitor.anonymous_id, record.person_id, record.since, NULL, false
   FROM accounts_personrecord record
   JOIN accounts_identitylink link
     ON link.customer_id = record.customer_id AND link.valid_until IS NULL AND link.undone_at IS NULL
   JOIN accounts_visitor visitor ON visitor.id = link.visitor_id
- WHERE record.store_id = %(store)s AND visitor.anonymous_id = ANY(%(anonymous_ids)s)
+ WHERE record.store_id = %(store)s AND visitor.store_id = %(store)s AND visitor.anonymous_id = ANY(%(anonymous_ids)s)
 """
 
 # What the other records of merged customers say: asked only where somebody is one of them.

@@ -182,3 +182,33 @@ def test_nothing_is_stored_that_any_decision_in_force_forbids(
         assert not flags & Flag.RESTRICTED
         assert not (flags & Flag.OBJECTED and optional == P)
         assert not (gpc and optional & GPC_WITHHELD)
+
+
+MOMENT = datetime(2026, 5, 1, 12, tzinfo=UTC)
+_moments = st.integers(-3, 3).map(lambda days: MOMENT + timedelta(days=days))
+_masks = st.integers(0, int(ALL))
+_histories = st.lists(st.builds(StateAt, _moments, _masks, st.booleans()), min_size=1, max_size=2).map(sorted)
+_sources = st.builds(
+    SourcePolicy,
+    st.sampled_from(["ledger", "client", "declared"]),
+    st.sampled_from(["consent", "contract"]),
+    _masks,
+)
+
+
+@given(
+    histories=st.dictionaries(st.sampled_from(["v:a", "v:b", "c:1"]), _histories),
+    events=st.lists(
+        st.builds(
+            GateEvent, st.sampled_from(["a", "b", None]), st.sampled_from(["1", None]), _masks, _moments, _sources,
+            st.none() | _masks, st.booleans(), st.none() | _moments,
+        ),
+        max_size=5,
+    ),
+    now=_moments,
+)  # fmt: skip
+def test_the_quick_way_for_plain_people_gives_what_the_long_way_gives(histories, events, now):
+    plain = Facts(histories)
+    # Facts about somebody else altogether leave no quick way.
+    long = Facts(histories, flags={"v:somebody else": 1})
+    assert decide(events, plain, now) == decide(events, long, now)
