@@ -16,7 +16,7 @@ from tests.servers import ROOT
 from tests.tracking.conftest import make_key
 from tests.tracking.layered_page import ALL_GRANTED, LayeredPage, added, script, viewed
 from tracking.ingestion import committer
-from tracking.models import Event, EventMapping
+from tracking.models import DiscardCount, Event, EventMapping
 from tracking.script_files import NAMES
 
 if TYPE_CHECKING:
@@ -249,6 +249,21 @@ def test_consent_mode_begins_with_the_update_and_ends_with_the_next(shop: Layere
     assert len(shop.requests) == sent
 
 
+def test_consent_mode_cannot_permit_what_our_ledger_does_not(shop: LayeredPage) -> None:
+    """The key says where the permission stands: by default in our ledger, whatever a page claims."""
+    _, shop.key = make_key(shop.store, Scope.WRITE_PUBLIC, consent_source="ledger", declared_purposes=[])
+    gtag = f"window.dataLayer = []; (function () {{ dataLayer.push(arguments); }})('consent', 'update', {ALL_GRANTED});"
+    shop.open(gtag + script(viewed("tent")), tag=shop.tag(consent="consent-mode"))
+    assert shop.wait_for_outcomes(1)[0]["outcome"] == "sent"
+    for _ in range(100):
+        if DiscardCount.objects.for_store(shop.store).filter(event_name="Product Viewed", count=1).exists():
+            break
+        shop.page.wait_for_timeout(100)
+    else:
+        raise AssertionError("the view was not counted as discarded")
+    assert not Event.objects.for_store(shop.store).exists()
+
+
 def test_our_own_answer_stands_against_consent_mode(shop: LayeredPage) -> None:
     """Who refused in our banner is not overruled by another tool on the page."""
     shop.permit(mask=1)
@@ -379,6 +394,34 @@ def test_a_page_that_is_left_at_once_tells_its_cart(shop: LayeredPage) -> None:
     shop.told(1)
     shop.page.evaluate("pushed => { dataLayer.push(pushed); location.href = 'about:blank'; }", added("tent"))
     assert shop.told(2)[-1] == ("Product Added", "tent")
+
+
+def test_a_long_list_is_told_in_short(shop: LayeredPage) -> None:
+    shop.permit()
+    items = [
+        {"item_id": f"p{number}", "item_name": "A long name of a tent " * 8, "price": 1.5}
+        for number in range(300)
+    ]
+    shop.open(script({"event": "view_item_list", "ecommerce": {"item_list_id": "tents", "items": items}}))
+    event = shop.events(1)[0]
+    assert (event.name, event.properties["list_id"]) == ("Product List Viewed", "tents")
+    assert event.properties["products"][::199] == [
+        {"product_id": "p0", "price": 1.5},
+        {"product_id": "p199", "price": 1.5},
+    ]
+
+
+def test_a_layer_whose_words_do_not_load_leaves_the_page_alone(shop: LayeredPage) -> None:
+    shop.permit()
+    shop.page.route("**/tracking/google.js", lambda route: route.abort())
+    shop.open(script(viewed("tent")))
+    assert shop.wait_for_outcomes(1)[0] | {"reason": ""} == {
+        "layer": "google",
+        "name": "",
+        "outcome": "broken",
+        "reason": "",
+    }
+    assert shop.push(added("tent")) == 2
 
 
 # Mappings

@@ -28,7 +28,7 @@
   function begin() {
     Promise.all([import(tracker), import(new URL("tracking/layers.js", address).href)])
       .then(function (modules) {
-        modules[1].listen(modules[0], {
+        return modules[1].listen(modules[0], {
           writeKey: marked.dataset.writeKey,
           endpoint: marked.dataset.endpoint || new URL("/v1/", tracker).href,
           google: option("google", "dataLayer"),

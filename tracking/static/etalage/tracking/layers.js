@@ -2,7 +2,7 @@
  * Listens to the data layers of a page and tells the tracker what they say, once it is permitted. Nothing that goes wrong in here
  * reaches the page: it is told to the debugger as `etalage:layer` on `document`, and forgotten.
  */
-import { Teller, guard } from "./teller.js";
+import { Teller, broken, guard } from "./teller.js";
 
 const LOOK_MS = 1000;
 
@@ -11,19 +11,20 @@ export async function listen(tracker, options) {
   const signals = await wantedSignals(options);
   const teller = new Teller(tracker, options);
   const looks = new Set();
-  const look = () => looks.forEach((each) => each());
+  const look = () => looks.forEach((each) => guard("", null, each));
 
   /** What a layer's words mean is loaded when the page turns out to have the layer. */
   function whenThere(layer, load) {
     const wait = () => {
       if (!window[options[layer]]) return;
       looks.delete(wait);
-      load().then(({ language, watch }) => {
+      const begin = ({ language, watch }) => {
         const hear = (push, state) => (signals?.settle(), teller.hear(language, push, state));
         const heed = (command, values) => signals?.take(command, values);
         looks.add(watch(options[layer], { hear, heed, guard: (item, work) => guard(layer, item, work) }));
         look();
-      });
+      };
+      load().then(begin).catch((error) => broken(layer, null, error));
     };
     looks.add(wait);
   }

@@ -5,6 +5,8 @@ import { isArguments, text } from "./values.js";
 const MAX_WAITING = 300;
 const SETTINGS_TIMEOUT_MS = 3000;
 const SAME_MS = 1000;
+const LARGE_BYTES = 24_000;
+const MOST_SHOWN = 200;
 const ORDERS = "etalage_orders";
 /** What the page shows. A visitor who permits it while the page is still there is seen to look at it; what they did before is not told. */
 const SHOWN = ["Product Viewed", "Product List Viewed", "Products Searched", "Cart Viewed", "Checkout Started", "Order Completed", "Promotion Viewed"];
@@ -77,7 +79,7 @@ export class Teller {
     if (!allowed.length) return void report({ layer, name, events, outcome: "not permitted", reason: "It happened before the visitor permitted it." });
     const fresh = allowed.filter((each) => !this.#isRepeated(layer, each));
     if (!fresh.length) return void report({ layer, name, events, outcome: "duplicate" });
-    for (const { event, properties } of fresh) this.#tracker.track(event, properties, true);
+    for (const { event, properties } of fresh) this.#tracker.track(event, fit(event, properties), true);
     report({ layer, name, events: fresh, outcome: "sent" });
   }
 
@@ -95,6 +97,14 @@ export class Teller {
     if (!isSame) this.#recent.set(about, { layer, content, now });
     return isSame;
   }
+}
+
+/** Long lists without names and pictures, and views of them cut at 200 lines: an event may have 32 KiB, and is of no use in quarantine. */
+function fit(event, properties) {
+  const { products } = properties;
+  if (!products || new Blob([JSON.stringify(properties)]).size <= LARGE_BYTES) return properties;
+  const lines = products.map(({ product_id, sku, price, quantity, position, discount }) => ({ product_id, sku, price, quantity, position, discount }));
+  return { ...properties, products: event.startsWith("Order") ? lines : lines.slice(0, MOST_SHOWN) };
 }
 
 /** Whether this tab has told the order already; remembers it. Only called when it is permitted to. */
@@ -121,8 +131,12 @@ export function guard(layer, item, work) {
   try {
     work();
   } catch (error) {
-    report({ layer, name: nameOf(item), outcome: "broken", reason: String(error) });
+    broken(layer, item, error);
   }
+}
+
+export function broken(layer, item, error) {
+  report({ layer, name: nameOf(item), outcome: "broken", reason: String(error) });
 }
 
 /** The pushed event's name, "" for none; reading it may run code of the page. */
