@@ -24,7 +24,19 @@ from algorithms.inverted_index import SequenceIndex, Unit
 from algorithms.needs import Need
 from algorithms.ranking import strongest_places
 from algorithms.scoring import known_items
-from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Float64,
+    Int32,
+    Int64,
+    Query,
+    Strategy,
+    TrainingData,
+    Trigger,
+)
 
 
 @dataclass(frozen=True)
@@ -77,21 +89,24 @@ class SessionKNN(Strategy):
     def score_many(self, queries: Sequence[Query]) -> Float32:
         scores = np.zeros((len(queries), self.n_items), np.float32)
         for row, query in enumerate(queries):
-            items, importance = self._query_items(query)
-            sessions, similarity = self._neighbours(items, importance)
+            items, _, sessions, similarity = self._asked(query)
             self._vote(items, sessions, similarity, scores[row])
         return scores
 
+    def _asked(self, query: Query) -> tuple[Int32, Float32, Int32, Float32]:
+        """Query items with their importance, and the neighbours with their similarity."""
+        known: tuple[Int32, Float32, Int32, Float32] | None = query.memo.get(self)
+        if known is None:
+            items, importance = self._query_items(query)
+            known = query.memo[self] = (items, importance, *self._neighbours(items, importance))
+        return known
+
     def trigger(self, query: Query, item: int) -> Trigger | None:
         """The query item that carries most of the similarity of those neighbours that voted for `item`."""
-        items, importance = self._query_items(query)
-        sessions, similarity = self._neighbours(items, importance)
-        credit = np.zeros(len(items))
-        for s, weight in zip(sessions, similarity, strict=True):
-            content = self.index_.items[self.index_.offsets[s] : self.index_.offsets[s + 1]]
-            if item in content:
-                shared = np.where(np.isin(items, content), importance, 0.0)
-                credit += weight * shared / shared.sum()
+        items, importance, sessions, similarity = self._asked(query)
+        credit = _credit(
+            items, importance, sessions, similarity, self.index_.items, self.index_.offsets, item
+        )
         credit[items == item] = 0.0
         if not credit.any():
             return None
@@ -198,3 +213,31 @@ def _newest_shared(query: Int32, items: Int32, start: int, end: int) -> int:
             if items[row] == item:
                 return row
     return start
+
+
+@numba.njit(nogil=True, cache=True)
+def _credit(
+    query: Int32, importance: Float32, sessions: Int32, similarity: Float32, items: Int32, offsets: Int64, item: int
+) -> Float64:  # fmt: skip
+    """(len(query),): the similarity of the sessions with `item`, shared out among the query items that they hold."""
+    credit = np.zeros(len(query), np.float64)
+    holds = np.zeros(len(query), np.bool_)
+    for n in range(len(sessions)):
+        start, end = offsets[sessions[n]], offsets[sessions[n] + 1]
+        has_item = False
+        for row in range(start, end):
+            has_item |= items[row] == item
+        if not has_item:
+            continue
+        total = 0.0
+        for a in range(len(query)):
+            holds[a] = False
+            for row in range(start, end):
+                if items[row] == query[a]:
+                    holds[a] = True
+                    total += importance[a]
+                    break
+        for a in range(len(query)):
+            if holds[a]:
+                credit[a] += similarity[n] * importance[a] / total
+    return credit

@@ -120,6 +120,8 @@ class Query:
     cart: Int32 = field(default_factory=lambda: np.empty(0, np.int32))
     user_features: csr_matrix | None = None  # (1, G)
     category: int | None = None  # category page the shelf stands on
+    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What a strategy worked out for this query, under itself: its triggers are asked for right after its scores."""
 
     @classmethod
     def empty(cls, now: float) -> Self:

@@ -99,9 +99,17 @@ class UserKNN(Strategy):
     def score_many(self, queries: Sequence[Query]) -> Float32:
         scores = np.zeros((len(queries), self.n_items), np.float32)
         for row, query in enumerate(queries):
-            people, similarity = self._neighbours(*self._query_items(query))
+            _, _, people, similarity = self._asked(query)
             _vote(people, similarity, self.offsets_, self.items_, self.votes_, scores[row])
         return scores
+
+    def _asked(self, query: Query) -> tuple[Int32, Float32, Int32, Float32]:
+        """Query items with their importance, and the neighbours with their similarity."""
+        known: tuple[Int32, Float32, Int32, Float32] | None = query.memo.get(self)
+        if known is None:
+            items, importance = self._query_items(query)
+            known = query.memo[self] = (items, importance, *self._neighbours(items, importance))
+        return known
 
     def _query_items(self, query: Query) -> tuple[Int32, Float32]:
         history = history_of(query, self.n_items, self.settings.longest_history)
@@ -122,21 +130,13 @@ class UserKNN(Strategy):
 
     def trigger(self, query: Query, item: int) -> Trigger | None:
         """The query item that carries most of the similarity of those neighbours that chose `item`."""
-        items, importance = self._query_items(query)
-        people, similarity = self._neighbours(items, importance)
-        choosers = self.people_[self.item_offsets_[item] : self.item_offsets_[item + 1]]
-        near = np.isin(people, choosers)
-        credit = np.zeros(len(items), np.float32)
-        for place, source in enumerate(items):
-            span = slice(self.item_offsets_[source], self.item_offsets_[source + 1])
-            credit[place] = (
-                importance[place] * self.closeness_[span][np.isin(self.people_[span], people[near])].sum()
-            )
-        return (
-            strongest(items, np.where(items == item, np.float32(0.0), credit))
-            if similarity[near].any()
-            else None
-        )
+        items, importance, people, similarity = self._asked(query)
+        credit = _credit(
+            items, importance, people, similarity, self.offsets_, self.items_, self.item_offsets_, self.people_,
+            self.closeness_, item,
+        )  # fmt: skip
+        credit[items == item] = 0.0
+        return strongest(items, credit)
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         fresh = type(self)(**asdict(self.settings))
@@ -197,3 +197,23 @@ def _vote(
     for n in range(len(people)):
         for row in range(offsets[people[n]], offsets[people[n] + 1]):
             scores[items[row]] += similarity[n] * votes[row]
+
+
+@numba.njit(nogil=True, cache=True)
+def _credit(
+    query: Int32, importance: Float32, near: Int32, similarity: Float32, offsets: Int64, items: Int32,
+    item_offsets: Int64, people: Int32, closeness: Float32, item: int,
+) -> Float32:  # fmt: skip
+    """(len(query),): what each query item adds to the similarity of those neighbours that chose `item`."""
+    chose = np.zeros(len(offsets) - 1, np.bool_)
+    for n in range(len(near)):
+        for row in range(offsets[near[n]], offsets[near[n] + 1]):
+            if items[row] == item:
+                chose[near[n]] = similarity[n] > 0.0
+                break
+    credit = np.zeros(len(query), np.float32)
+    for a in range(len(query)):
+        for p in range(item_offsets[query[a]], item_offsets[query[a] + 1]):
+            if chose[people[p]]:
+                credit[a] += importance[a] * closeness[p]
+    return credit

@@ -72,6 +72,7 @@ def make_visits(n_products: int, n_visits: int, n_visitors: int, now: float, see
 def main() -> None:
     n_products, n_visits = map(int, sys.argv[1:3])
     django.setup()
+    from django.core.management import call_command
     from django.utils import timezone
 
     from accounts.models import Scope, Store
@@ -94,6 +95,8 @@ def main() -> None:
     _make_catalogue(store, n_products)
     visits = make_visits(n_products, n_visits, max(SHOPPERS, n_visits // 3), timezone.now().timestamp())
     _make_history(store, visits)
+    # Profiles go to Valkey, as they do while events come in.
+    call_command("fold", "--store", store.slug)
     # LightFM alone takes longer than all others together, and is small in every blend.
     recipe = {name: given for name, given in DEFAULT_RECIPE.items() if name != "lightfm"}
     version = train(store, recipe=recipe).version

@@ -158,8 +158,10 @@ def _write_strategy(folder: Path, strategy: Strategy) -> StrategyEntry:
 
 
 def _read_strategy(folder: Path, name: str, entry: StrategyEntry) -> Strategy:
+    # Mapped, but as plain arrays: each slice of a `numpy.memmap` costs several times what one of an array does.
     arrays = {
-        array: np.load(folder / f"{array}.npy", mmap_mode="r", allow_pickle=False) for array in entry.arrays
+        array: np.asarray(np.load(folder / f"{array}.npy", mmap_mode="r", allow_pickle=False))
+        for array in entry.arrays
     }
     return algorithms.STRATEGIES[name].from_arrays(arrays, entry.parameters)
 
