@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from django.test import Client
 
 from accounts import keys
-from accounts.models import Scope, Store
-from tests.factories import StoreFactory
+from accounts.models import Role, Scope, Store
+from tests.factories import MembershipFactory, StoreFactory, UserFactory
 from tests.servers import ROOT
 from tests.tracking.conftest import make_key
 from tests.tracking.layered_page import ALL_GRANTED, LayeredPage, added, script, viewed
@@ -422,6 +423,30 @@ def test_a_layer_whose_words_do_not_load_leaves_the_page_alone(shop: LayeredPage
         "reason": "",
     }
     assert shop.push(added("tent")) == 2
+
+
+def test_the_debuggers_panel_shows_what_became_no_call(shop: LayeredPage) -> None:
+    user = UserFactory(is_staff=True)
+    user.save()
+    MembershipFactory(store=shop.store, user=user, role=Role.ADMINISTRATOR)
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    shop.page.context.add_cookies(
+        [{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": shop.origin}]
+    )
+    shop.permit()
+    source = "/static/etalage/tracking/debug-panel.js"
+    panel = (
+        f"<script type='module' src='{source}' data-etalage-debug data-store='{shop.store.slug}'></script>"
+    )
+    shop.open(
+        script({"event": "unbekannt"}) + script(viewed("tent")) + script(viewed("tent")),
+        tag=panel + shop.tag(),
+    )
+    rows = shop.page.locator("etalage-debug li")
+    rows.filter(has_text="unbekannt (google)").filter(has_text="Not understood").wait_for()
+    rows.filter(has_text="view_item (google)").filter(has_text="Repeated").wait_for()
+    rows.filter(has_text="Product Viewed").filter(has_text="Stored").wait_for()
 
 
 # Mappings

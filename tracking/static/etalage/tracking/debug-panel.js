@@ -17,7 +17,13 @@ const LABELS = {
   refused: "Refused",
   unreachable: "Not delivered",
   unknown: "Delivered",
+  ignored: "Not understood",
+  repeated: "Repeated",
+  withheld: "Not permitted",
+  broken: "Broken",
 };
+/** What the listeners of data layers say became of a push → label above; one that was sent is seen as a call. */
+const FROM_LAYER = { ignored: "ignored", duplicate: "repeated", "not permitted": "withheld", broken: "broken" };
 const MOST_ROWS = 100;
 
 const fragment = new URLSearchParams(location.hash.slice(1)).get(PARAMETER);
@@ -138,6 +144,13 @@ function settle({ row, pill, more, message }, fate) {
   );
 }
 
+/** Pushes to a data layer that became no call (docs/data-layers.md). */
+document.addEventListener("etalage:layer", async ({ detail: { layer, name, outcome, reason, events } }) => {
+  if (!FROM_LAYER[outcome] || !(await opened)) return;
+  const row = addRow({ event: `${name || "a push"} (${layer || "data layer"})`, becomes: events });
+  settle(row, { outcome: FROM_LAYER[outcome], detail: reason ?? "The page has told this a moment before." });
+});
+
 /** Why the tracker may be silent, as far as the page tells. */
 function silence() {
   const tag = document.querySelector("script[data-etalage-tracker]");
@@ -167,9 +180,9 @@ summary::-webkit-details-marker { display: none; }
 time { color: light-dark(#63656d, #a0a2aa); font-variant-numeric: tabular-nums; }
 .pill { background: light-dark(#ececf0, #33353a); border-radius: 99px; font-size: 11px; font-weight: 600; padding: 1px 8px; }
 [data-outcome=stored] .pill { background: light-dark(#e6f4ef, #0d3127); color: light-dark(#00714f, #5fd3a8); }
-[data-outcome=discarded] .pill { background: light-dark(#fff4dc, #3a2a08); color: light-dark(#7a4d00, #ffcb6b); }
-:is([data-outcome=quarantined], [data-outcome=refused], [data-outcome=unreachable]) .pill { background: light-dark(#fdeee8, #41190c); color: light-dark(#a8320a, #ff9a76); }
-[data-outcome=duplicate] .pill { background: light-dark(#e5f1f9, #0c2c42); color: light-dark(#00517f, #8ccaf5); }
+[data-outcome=discarded] .pill, [data-outcome=withheld] .pill { background: light-dark(#fff4dc, #3a2a08); color: light-dark(#7a4d00, #ffcb6b); }
+:is([data-outcome=quarantined], [data-outcome=refused], [data-outcome=unreachable], [data-outcome=broken]) .pill { background: light-dark(#fdeee8, #41190c); color: light-dark(#a8320a, #ff9a76); }
+[data-outcome=duplicate] .pill, [data-outcome=repeated] .pill { background: light-dark(#e5f1f9, #0c2c42); color: light-dark(#00517f, #8ccaf5); }
 .more { padding: 2px 12px 10px; }
 .more p { margin: 0 0 6px; }
 .mend { border-left: 3px solid light-dark(#b97800, #ffcb6b); padding-left: 8px; }
