@@ -279,6 +279,7 @@ _scheduled: dict[str, float | crontab] = {
     "consent.tasks.sweep_requests": 60.0,
     "tracking.tasks.detect_anomalies_all_stores": crontab(minute=20),
     "tracking.tasks.find_duplicates_all_stores": crontab(hour=3, minute=15),
+    "tracking.tasks.infer_profiles_all_stores": crontab(hour=3, minute=45),
     "consent.tasks.anchor_ledgers": crontab(hour=1, minute=30),
     "consent.tasks.expire_personal_data": crontab(hour=2, minute=0),
 }

@@ -14,6 +14,7 @@ from tracking.inventory.rollup import sources_roll_up
 from tracking.models import QuarantineJob
 from tracking.quality.detection import detect_anomalies
 from tracking.quality.duplicates import report_duplicates
+from tracking.quality.inference import infer_profiles
 from tracking.services.quarantine_jobs import quarantine_job_run
 
 # Shorter than the schedule, so that a job that never ends holds nobody up.
@@ -71,3 +72,15 @@ def run_quarantine_jobs() -> int:
             if not count:
                 break
     return done
+
+
+@shared_task(name="tracking.tasks.infer_profiles_all_stores", ignore_result=True)
+def infer_profiles_all_stores() -> dict[str, int]:
+    """What visits suggest about customers, for every store. Profiles that changed, by store."""
+    changed = {}
+    for store in Store.objects.all():
+        try:
+            changed[store.slug] = infer_profiles(store)
+        except Exception:
+            log.exception("quality.inference_failed", store=store.slug)
+    return changed
