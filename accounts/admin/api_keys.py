@@ -10,7 +10,6 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -20,7 +19,7 @@ from unfold.widgets import (
 )
 
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
-from accounts.admin.filters import value_filter
+from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import require, staff_user
 from accounts.display.columns import DASH, ago, moment_text, when
@@ -121,7 +120,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ("name", "shown_prefix", "scope_list", "basis", "last_used", "made", "state")
     list_filter = (
         value_filter("consent_source", "consent source", ApiKey.ConsentSource.choices),
-        ("last_used_at", RangeDateTimeFilter),
+        ("last_used_at", MomentRangeFilter),
     )
     search_fields = ("name__icontains", "prefix__startswith")
     search_help_text = "Name or first characters"

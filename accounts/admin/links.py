@@ -11,13 +11,12 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from accounts import auditing
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
-from accounts.admin.filters import value_filter
+from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import staff_user
 from accounts.display.columns import when
@@ -49,7 +48,7 @@ class IdentityLinkAdmin(ReadOnlyAdmin):
     list_display_links = None
     list_filter = (
         value_filter("source", "source", IdentityLink.Source.choices),
-        ("valid_from", RangeDateTimeFilter),
+        ("valid_from", MomentRangeFilter),
     )
     search_fields = ("visitor__anonymous_id__startswith", "customer__external_id__istartswith")
     search_help_text = "Anonymous id or customer id"

@@ -13,11 +13,11 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
-from unfold.contrib.filters.admin import RangeDateTimeFilter
 from unfold.decorators import display
 
 from accounts import auditing
 from accounts.admin import panels
+from accounts.admin.filters import MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require, require_store, staff_user
 from accounts.display.columns import when
@@ -82,7 +82,7 @@ class CustomerMergeAdmin(ReadOnlyAdmin):
     )
     empty_link = ("Open the review list", "admin:tracking_finding_changelist")
     list_display = ("kept", "merged", "why", "who", "day", "state")
-    list_filter = (("merged_at", RangeDateTimeFilter),)
+    list_filter = (("merged_at", MomentRangeFilter),)
     search_fields = ("kept__external_id__istartswith", "merged__external_id__istartswith")
     search_help_text = "Customer id"
     ordering = ("-merged_at",)

@@ -11,13 +11,13 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.dateparse import parse_datetime
-from unfold.contrib.filters.admin import BooleanRadioFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter
 from unfold.decorators import display
 
 from accounts import auditing, vault
 from accounts.admin import panels
 from accounts.admin.confirmation import Confirmation, ReasonForm, confirm_page
-from accounts.admin.filters import value_filter
+from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require_store, staff_user
 from accounts.display.columns import ago, when
@@ -42,7 +42,7 @@ class CustomerAdmin(ReadOnlyAdmin):
         value_filter("loyalty_status", "loyalty status"),
         ("is_processing_restricted", BooleanRadioFilter),
         ("has_objected_to_profiling", BooleanRadioFilter),
-        ("created_at", RangeDateTimeFilter),
+        ("created_at", MomentRangeFilter),
     )
     search_fields = ("external_id__istartswith", "city__istartswith")
     search_help_text = "Customer id or city"
@@ -223,7 +223,7 @@ class VisitorAdmin(ReadOnlyAdmin):
         value_filter("country", "country"),
         value_filter("device", "device"),
         ("is_bot", BooleanRadioFilter),
-        ("last_seen_at", RangeDateTimeFilter),
+        ("last_seen_at", MomentRangeFilter),
     )
     search_fields = ("anonymous_id__startswith",)
     search_help_text = "Anonymous id"

@@ -11,10 +11,10 @@ from django.db.models.functions import Cast, Coalesce, NullIf, Substr
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.contrib.filters.admin import DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
-from accounts.admin.filters import value_filter
+from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import current_store, require
 from accounts.display.columns import DASH, when
@@ -76,7 +76,7 @@ class ConsentRecordAdmin(LedgerAdmin):
     empty_title = "No decision yet"
     empty_text = "A record is written when a visitor answers the banner, in the privacy centre, or when the shop tells a decision."
     list_display = ("number", "recorded", "choice", "granted", "denied", "notice", "customer", "region")
-    list_filter = (MethodFilter, ("recorded_at", RangeDateTimeFilter))
+    list_filter = (MethodFilter, ("recorded_at", MomentRangeFilter))
     search_fields = ("payload__customer__external_id__exact", "digest__exact")
     search_help_text = "Customer id or digest, in full"
     ordering = ("-sequence",)
@@ -219,7 +219,7 @@ class AuditEntryAdmin(LedgerAdmin):
         "Keys made, requests decided, vault values read, models published: each writes an entry here."
     )
     list_display = ("number", "recorded", "action", "actor", "target", "reason")
-    list_filter = (AreaFilter, value_filter("action", "action"), ("recorded_at", RangeDateTimeFilter))
+    list_filter = (AreaFilter, value_filter("action", "action"), ("recorded_at", MomentRangeFilter))
     search_fields = (
         "action__icontains",
         "payload__target__startswith",

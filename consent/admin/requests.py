@@ -16,7 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, DropdownFilter
 from unfold.decorators import display
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -27,6 +27,7 @@ from unfold.widgets import (
 
 from accounts import auditing
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
+from accounts.admin.filters import MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin, ScopedAdmin
 from accounts.current_store import may, require, require_store, staff_user
 from accounts.display.columns import DASH, age, when
@@ -112,7 +113,7 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
         ("kind", ChoicesDropdownFilter),
         ("state", ChoicesDropdownFilter),
         ("law", ChoicesDropdownFilter),
-        ("received_at", RangeDateTimeFilter),
+        ("received_at", MomentRangeFilter),
     )
     search_fields = ("customer__external_id__istartswith", "public_id__startswith")
     search_help_text = "Customer id, or the beginning of the request's number"

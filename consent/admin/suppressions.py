@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
+from accounts.admin.filters import MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.display.columns import when
 from accounts.permissions import Ability
@@ -22,7 +23,7 @@ class SuppressionAdmin(ReadOnlyAdmin):
     )
     list_display = ("kind", "fingerprint", "until", "readmitted", "since")
     list_display_links = None
-    list_filter = (("kind", ChoicesDropdownFilter), ("created_at", RangeDateTimeFilter))
+    list_filter = (("kind", ChoicesDropdownFilter), ("created_at", MomentRangeFilter))
     search_fields = ("digest__startswith",)
     search_help_text = "Beginning of a digest"
     ordering = ("-created_at",)

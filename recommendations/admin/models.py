@@ -7,10 +7,11 @@ from typing import Any, Final
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, ReasonForm, confirm_page
+from accounts.admin.filters import MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require, staff_user
 from accounts.display.charts import Bar, BarChart
@@ -97,7 +98,7 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         "trained",
         "published",
     )
-    list_filter = (("state", ChoicesDropdownFilter), ("trained_at", RangeDateTimeFilter))
+    list_filter = (("state", ChoicesDropdownFilter), ("trained_at", MomentRangeFilter))
     search_fields = ("number__exact",)
     search_help_text = "Number of the version"
     ordering = ("-number",)

@@ -11,12 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.formats import date_format
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldBooleanSwitchWidget
 
 from accounts import auditing
-from accounts.admin.filters import value_filter
+from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require, staff_user
 from accounts.display.charts import Bar, BarChart, LineChart, Series
@@ -75,7 +75,7 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     list_filter = (
         ("state", ChoicesDropdownFilter),
         value_filter("trigger", "trigger", [(name, name) for name in ("schedule", "admin", "command")]),
-        ("started_at", RangeDateTimeFilter),
+        ("started_at", MomentRangeFilter),
     )
     search_fields = ("error__icontains",)
     search_help_text = "Words of the error"

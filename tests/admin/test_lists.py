@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 from django.contrib import admin
@@ -19,6 +20,7 @@ from consent.models import AuditPayload, RequestPolicy
 from tests.admin.conftest import Staff
 from tests.admin.rows import fill
 from tests.factories import CategoryFactory, ProductFactory
+from tracking.models import Finding
 
 # One row each: their list sends to it.
 SINGLE = {Store, RequestPolicy}
@@ -145,3 +147,20 @@ def test_filters_offer_what_the_store_has(root: Staff, full_store: Store) -> Non
     assert "Sold elsewhere" not in html
     for query in ("?stock_state=out", "?is_active__exact=1", "?stock_state=nonsense"):
         assert root.client.get(reverse("admin:catalog_product_changelist") + query).status_code == 200
+
+
+def test_times_of_a_filter_are_those_of_the_viewer(root: Staff, store: Store) -> None:
+    """Half past eleven in the evening UTC is half past midnight of the next day in Berlin."""
+    at = datetime(2026, 1, 10, 23, 30, tzinfo=UTC)
+    Finding.objects.create(store=store, kind="went_silent", key="x", fingerprint="x", last_seen_at=at)
+    url = reverse("admin:tracking_finding_changelist")
+
+    def count(**query: str) -> int:
+        asked = {f"last_seen_at_{name}": value for name, value in query.items()}
+        return root.client.get(url, asked).context["cl"].result_count
+
+    assert count(from_0="2026-01-11", from_1="00:15:00", to_0="2026-01-11", to_1="00:45:00") == 1
+    assert count(from_0="2026-01-10", from_1="23:15:00", to_0="2026-01-10", to_1="23:45:00") == 0
+    assert count(from_0="2026-01-11") == count(from_0="2026-01-11", to_0="2026-01-11") == 1
+    assert count(to_0="2026-01-10") == 0
+    assert count(from_0="nonsense", from_1="25:99") == 1

@@ -13,12 +13,11 @@ from unfold.contrib.filters.admin import (
     BooleanRadioFilter,
     ChoicesDropdownFilter,
     DropdownFilter,
-    RangeDateTimeFilter,
 )
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from accounts.admin.filters import InStoreFilter, value_filter
+from accounts.admin.filters import InStoreFilter, MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.display.columns import DASH, pretty, when
 from accounts.permissions import Ability
@@ -87,7 +86,7 @@ class EventAdmin(ReadOnlyAdmin):
     list_filter = (
         value_filter("name", "event", [(name, name) for name in sorted(KNOWN_EVENTS)]),
         ("type", ChoicesDropdownFilter),
-        ("occurred_at", RangeDateTimeFilter),
+        ("occurred_at", MomentRangeFilter),
         PurposeFilter,
         ("api_key", InStoreFilter),
         ("is_bot", BooleanRadioFilter),

@@ -8,10 +8,10 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
-from accounts.admin.filters import InStoreFilter
+from accounts.admin.filters import InStoreFilter, MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.display.columns import DASH, duration, pretty, when
 from accounts.permissions import Ability
@@ -35,7 +35,7 @@ class ImportRunAdmin(ReadOnlyAdmin):
     list_filter = (
         ("state", ChoicesDropdownFilter),
         ("api_key", InStoreFilter),
-        ("started_at", RangeDateTimeFilter),
+        ("started_at", MomentRangeFilter),
     )
     search_fields = ("file_name__icontains", "started_by__icontains", "content_digest__exact")
     search_help_text = "File, person or SHA-256 of the file"

@@ -6,11 +6,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from accounts.admin.filters import value_filter
+from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import current_store
 from accounts.display.columns import duration, when
@@ -66,7 +66,7 @@ class SessionAdmin(ReadOnlyAdmin):
         "bot",
     )
     list_filter = (
-        ("started_at", RangeDateTimeFilter),
+        ("started_at", MomentRangeFilter),
         OutcomeFilter,
         value_filter("device", "device", [(name, name) for name in ("desktop", "mobile", "tablet")]),
         value_filter("country", "country"),
