@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -13,7 +14,10 @@ from accounts.models import Store
 from consent.models import AuditEntry, AuditPayload
 from tests.admin.conftest import Staff
 from tests.factories import CustomerFactory, ProductFactory, StoreFactory
-from tracking.models import Event, EventType, Finding, FindingKind, Order
+from tracking.admin.volume_history import events_link, volume_chart
+from tracking.models import Event, EventType, Finding, FindingKind, HourlyCount, Order
+from tracking.quality.detection import detect_anomalies
+from tracking.quality.rollup import rollup_new_events
 from tracking.services.findings import FindingDraft, findings_report
 
 LIST = "admin:tracking_finding_changelist"
@@ -127,3 +131,31 @@ def test_the_home_page_counts_what_is_open(administrator: Staff, store: Store) -
     assert "Findings to review" in html
     badge = administrator.client.get(reverse(LIST)).content.decode()
     assert reverse(LIST) in badge
+
+
+def test_a_drop_is_drawn_beside_what_is_usual(
+    administrator: Staff, merchandiser: Staff, store: Store
+) -> None:
+    """Three weeks of 100 an hour, then two hours of none: the chart says what was counted, and leads to the events."""
+    rollup_new_events(store)
+    now = timezone.now().replace(minute=0, second=0, microsecond=0)
+    HourlyCount.all_stores.bulk_create(
+        HourlyCount(
+            store=store, hour=now - timedelta(hours=back), event_name=name, count=0 if back in (5, 6) and name == "Product Viewed" else 100
+        )
+        for back in range(1, 28 * 24)
+        for name in ("Product Viewed", "Product Added")
+    )  # fmt: skip
+    detect_anomalies(store, at=now + timedelta(minutes=30))
+    finding = Finding.objects.for_store(store).get()
+    assert finding.first_seen_at == now - timedelta(hours=6)
+    html = administrator.client.get(page(finding)).content.decode()
+    assert "Product Viewed, by hour" in html
+    with timezone.override(store.time_zone):  # that of whoever looks
+        link = events_link(finding)
+        local = timezone.localtime(finding.first_seen_at)
+    assert link.replace("&", "&amp;") in html
+    assert administrator.client.get(link).status_code == 200
+    assert f"occurred_at_from_0={local:%Y-%m-%d}" in link
+    assert "name=Product+Viewed" in link
+    assert volume_chart(report(store)) is None

@@ -317,6 +317,7 @@ def test_a_drop_is_reported_while_it_goes_on_as_one_finding_and_taken_back_by_la
     # 400 an hour for four hours; Berlin is an hour ahead of UTC in November.
     assert row.summary == "Product Viewed: 12 where about 1,600 are usual, Mon 02 Nov 09:00 to 13:00."
     assert (row.severity, row.details["hours"]) == (Finding.Severity.HIGH, 4)
+    assert (row.first_seen_at, row.last_seen_at) == (hours[0], hours[3] + timedelta(hours=1))
     lost.filter(hour__in=hours).update(count=390)
     assert detect_anomalies(store, at=NOW).cleared == 1
     assert reported(store) == {}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from datetime import datetime
+from typing import Any, Final
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -11,16 +13,18 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 
 from accounts import auditing
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
+from accounts.admin.filters import MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require_store, staff_user
-from accounts.display.columns import when
+from accounts.display.columns import moment_text, when
 from accounts.permissions import Ability
 from tracking.admin.evidence import MOST_SHOWN, exhibits
+from tracking.admin.volume_history import events_link, volume_chart
 from tracking.models import Finding, FindingKind
 from tracking.quality.remedies import WHAT_TO_DO
 from tracking.services.findings import CannotClose, finding_close, finding_reopen, findings_close
@@ -48,7 +52,7 @@ class FindingAdmin(ReadOnlyAdmin):
         ("state", ChoicesDropdownFilter),
         ("kind", ChoicesDropdownFilter),
         ("severity", ChoicesDropdownFilter),
-        ("last_seen_at", RangeDateTimeFilter),
+        ("last_seen_at", MomentRangeFilter),
     )
     search_fields = ("summary__icontains", "key__icontains")
     search_help_text = "Part of the sentence, or an id"
@@ -207,6 +211,8 @@ class FindingAdmin(ReadOnlyAdmin):
             "exhibits": exhibits(request, obj.store, obj.evidence),
             "exhibits_left": max(0, len(obj.evidence) - MOST_SHOWN),
             "figures": [(_label(name), _shown(value)) for name, value in obj.details.items()],
+            "chart": volume_chart(obj),
+            "events_url": events_link(obj) if may(request, Ability.READ_SHOPPERS) else "",
             "may_mend": may(request, Ability.MEND_DATA),
             "compare_url": _compare_url(obj),
         }
@@ -254,6 +260,9 @@ def _compare_url(finding: Finding) -> str:
     return reverse("admin:accounts_customermerge_review", args=pair) if len(pair) == 2 else ""
 
 
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$")
+
+
 def _label(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
@@ -262,6 +271,8 @@ def _shown(value: object) -> str:
     match value:
         case bool():
             return "yes" if value else "no"
+        case str() if _MOMENT.match(value):
+            return moment_text(datetime.fromisoformat(value))
         case int():
             return f"{value:,}"
         case float():

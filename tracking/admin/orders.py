@@ -6,17 +6,17 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import BooleanRadioFilter, ChoicesDropdownFilter
 from unfold.decorators import display
 
-from accounts.admin.filters import value_filter
+from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.display.columns import moment_text, when
 from accounts.display.money import money
 from accounts.permissions import Ability
 from consent.purposes import slugs
 from tracking.admin.events import shopper_link
-from tracking.models import Order
+from tracking.models import Order, SettledPayment
 
 
 @admin.register(Order)
@@ -38,7 +38,7 @@ class OrderAdmin(ReadOnlyAdmin):
     )
     list_filter = (
         ("status", ChoicesDropdownFilter),
-        ("placed_at", RangeDateTimeFilter),
+        ("placed_at", MomentRangeFilter),
         value_filter("payment_method", "payment method"),
         ("is_blocked", BooleanRadioFilter),
     )
@@ -81,7 +81,14 @@ class OrderAdmin(ReadOnlyAdmin):
         ]
 
     def details(self, request: HttpRequest, obj: Order) -> dict[str, Any]:
-        return {"order": obj, "lines": obj.lines.order_by("position")}
+        return {
+            "order": obj,
+            "lines": obj.lines.order_by("position"),
+            "payments": obj.payments.order_by("position"),
+            "settled": SettledPayment.objects.for_store(obj.store_id)
+            .filter(order_id=obj.order_id)
+            .order_by("settled_at", "pk"),
+        }
 
     @display(description="Placed", ordering="placed_at")
     def placed(self, order: Order) -> str:

@@ -12,16 +12,17 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter, RangeDateTimeFilter
+from unfold.contrib.filters.admin import ChoicesDropdownFilter, RangeDateFilter
 from unfold.decorators import display
 
 from accounts import auditing
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
-from accounts.admin.filters import InStoreFilter, value_filter
+from accounts.admin.filters import InStoreFilter, MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require_store, staff_user
 from accounts.display.columns import when
 from accounts.permissions import Ability
+from accounts.templatetags.etalage_admin import code_marks
 from tracking.admin.mend_form import MendForm
 from tracking.debugging.mends import MENDS
 from tracking.ingestion.drafts import Reason
@@ -68,7 +69,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     intro = "Events that were taken but could not be stored, byte for byte. Nothing of them is lost: mend and replay them, or discard them."
     empty_title = "Nothing in quarantine"
     empty_text = "Every event that came could be read. Faulty ones would wait here with their reason."
-    list_display = ("received", "event", "reason_label", "detail", "status", "source")
+    list_display = ("received", "event", "reason_label", "fault", "status", "source")
     list_display_links = ("event",)
     list_filter = (
         ("state", ChoicesDropdownFilter),
@@ -79,7 +80,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
         ),
         value_filter("event_name", "event"),
         ("api_key", InStoreFilter),
-        ("received_at", RangeDateTimeFilter),
+        ("received_at", MomentRangeFilter),
     )
     search_fields = ("message_id__exact", "event_name__icontains", "detail__icontains")
     search_help_text = "Message id, event or part of the fault"
@@ -299,6 +300,10 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     @display(description="Reason", ordering="reason")
     def reason_label(self, event: QuarantinedEvent) -> str:
         return event.reason.replace("_", " ").capitalize()
+
+    @display(description="Detail", ordering="detail")
+    def fault(self, event: QuarantinedEvent) -> str:
+        return code_marks(event.detail)
 
     @display(
         description="State",

@@ -164,6 +164,7 @@ def _single(one: OddPrice) -> FindingDraft:
         },
         evidence=[f"product:{told.product_id}", f"event:{told.event_id}"],
         observed_at=told.last_seen_at,
+        began_at=told.first_seen_at,
         fingerprint=f"{one.fault}:{told.price.normalize():f}",
     )
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accounts.models import Store
-from algorithms.anomalies import Deviation, Silence, deviations, silences
+from algorithms.anomalies import Deviation, Settings, Silence, deviations, expectations, silences
 from tracking.models import Finding, FindingKind, HourlyCount
 from tracking.services.findings import FindingDraft
 
@@ -68,6 +68,33 @@ def volumes_of(store: Store, now: datetime) -> Volumes | None:
         counts[places[name], (hour - start) // _HOUR] = count
     counts[-1] = counts[:-1].sum(axis=0)
     return Volumes([*names, EVERYTHING], start, counts, _season(start, hours, ZoneInfo(store.time_zone)))
+
+
+@dataclass(frozen=True)
+class HourOf:
+    """An hour of one event's history. `usual` is None where too little came before to say it."""
+
+    at: datetime
+    count: int
+    usual: float | None
+
+
+def history(store: Store, name: str, since: datetime, until: datetime) -> list[HourOf]:
+    """The hours of [since, until) that are counted, and what was usual for each."""
+    volumes = volumes_of(store, until + SETTLING)
+    if volumes is None or name not in volumes.names:
+        return []
+    row = volumes.names.index(name)
+    means, weeks = expectations(volumes.counts[[row]], volumes.season, Settings())
+    first = max(0, (since - volumes.start) // _HOUR)
+    return [
+        HourOf(
+            volumes.moment(hour),
+            int(volumes.counts[row, hour]),
+            float(means[0, hour]) if weeks[0, hour] else None,
+        )
+        for hour in range(first, volumes.counts.shape[1])
+    ]
 
 
 def _season(start: datetime, hours: int, zone: ZoneInfo) -> NDArray[np.int64]:
@@ -170,6 +197,7 @@ def _deviation_draft(
             "probability": float(f"{deviation.probability:.2g}"),
         },
         observed_at=until,
+        began_at=since,
         # A dismissed incident stays dismissed while it goes on.
         fingerprint=key,
     )
@@ -192,6 +220,7 @@ def _silence_draft(volumes: Volumes, silence: Silence, zone: ZoneInfo) -> Findin
             "longest_pause_before_hours": silence.longest_before,
         },
         observed_at=volumes.moment(silence.start + silence.hours),
+        began_at=since,
         fingerprint=since.isoformat(),
     )
 

@@ -34,8 +34,9 @@ class FindingDraft:
 
     `summary` is one plain sentence. `details` are numbers and ids, never names or addresses. `evidence` are
     references `<noun>:<id>`. `observed_at` is the moment of what was seen, now if not said: a finding that a person
-    resolved opens again if it is seen after that. `fingerprint` is what must change for a dismissed one to open
-    again; the details, if not said: say it where they hold figures that differ a little each time.
+    resolved opens again if it is seen after that. `began_at` is since when, if that was before. `fingerprint` is what
+    must change for a dismissed one to open again; the details, if not said: say it where they hold figures that
+    differ a little each time.
     """
 
     kind: FindingKind
@@ -45,6 +46,7 @@ class FindingDraft:
     details: Mapping[str, Any] = field(default_factory=dict)
     evidence: Sequence[str] = ()
     observed_at: datetime | None = None
+    began_at: datetime | None = None
     fingerprint: str | None = None
 
     def digest(self) -> str:
@@ -122,7 +124,7 @@ _REFRESHED: Final = (
 
 def _new(store: Store, draft: FindingDraft, now: datetime) -> Finding:
     seen_at = draft.observed_at or now
-    row = Finding(store=store, kind=draft.kind, key=draft.key, first_seen_at=seen_at)
+    row = Finding(store=store, kind=draft.kind, key=draft.key, first_seen_at=draft.began_at or seen_at)
     _tell(row, draft, seen_at)
     return row
 
