@@ -26,7 +26,8 @@ SELECT xact_id FROM tracking_event
  ORDER BY xact_id OFFSET %s LIMIT 1
 """
 _HAS_LINES: Final = "jsonb_typeof(properties -> 'products') = 'array' AND properties -> 'products' <> '[]'"
-# The first 48 bits of a UUIDv7 are the milliseconds at which the row was made.
+# The first 48 bits of a UUIDv7 are the milliseconds at which the row was made; what others put there must not be a date
+# that no calendar has.
 _ADD: Final = f"""
 WITH counted AS (
     SELECT api_key_id, (occurred_at AT TIME ZONE 'UTC')::date AS day,
@@ -56,7 +57,7 @@ INSERT INTO tracking_sourceday AS known
         with_currency, for_analytics, for_personalisation, for_marketing, last_occurred_at, last_stored_at)
 SELECT %(store)s, api_key_id, day, event_name, events, bots, with_visitor, with_customer, with_person, with_product, with_price,
        with_currency, for_analytics, for_personalisation, for_marketing, last_occurred_at,
-       to_timestamp(('x' || last_stored)::bit(48)::bigint / 1000.0)
+       least(to_timestamp(('x' || last_stored)::bit(48)::bigint / 1000.0), now())
   FROM counted ORDER BY api_key_id, day, event_name
 ON CONFLICT (store_id, api_key_id, day, event_name) DO UPDATE SET
     events = known.events + excluded.events,
