@@ -158,6 +158,22 @@ def test_a_large_event_of_rudder_is_kept_apart(shop: Shop, line: Line) -> None:
     assert shop.quarantined() == ["too_large"]
 
 
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_a_batch_of_rudder_that_is_too_large_is_given_up_at_once(
+    is_packed: bool, shop: Shop, line: Line
+) -> None:
+    with client_of("rudder", shop.server_key, line, upload_interval=2, gzip=is_packed) as client:
+        for number in range(4):
+            note = "x" * 1_200_000
+            client.track(
+                anonymous_id="anon-1", event="Cart Viewed", properties={"number": number, "note": note}
+            )
+    ((error, given_up),) = client.failures
+    assert (error.status, error.code, given_up) == (413, "too_large", 4)
+    assert line.statuses == [413]
+    assert shop.events() == []
+
+
 @every_package
 def test_what_consent_forbids_is_counted_and_not_sent_again(package: str, shop: Shop, line: Line) -> None:
     refused = {
