@@ -174,6 +174,19 @@ def test_a_row_that_was_erased_is_said_to_be_gone(merchandiser: Staff, store: St
     assert "Open the row" not in html
 
 
+def test_the_missing_purpose_is_named(merchandiser: Staff, store: Store) -> None:
+    """Of an event that is not stored at all, and of one that is stored for one of its purposes."""
+    _, secret = make_key(store, declared_purposes=["necessary", "marketing"])
+    sender = Sender(Client(), secret)
+    feed.watch(store.pk)
+    sender.batch(viewed(messageId="m1"))
+    sender.batch(order_completed(messageId="m2"))
+    html = _calls(merchandiser)["rows"]
+    assert "Counted and not stored: not permitted by the key or the message." in html
+    assert "It would need the purpose analytics or personalisation." in html
+    assert "Stored for necessary, marketing. Not permitted: analytics, personalisation." in html
+
+
 def test_a_flood_is_cut_to_what_a_page_holds(merchandiser: Staff, store: Store) -> None:
     names = [[f"Event {entry} {number}" for number in range(40)] for entry in range(10)]
     for group in names:
