@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import ip_address
 
 from django.http import HttpRequest
@@ -11,7 +12,12 @@ def client_address(request: HttpRequest) -> str:
     `X-Forwarded-For` is not read here, since anybody may send it: `config.wsgi` has put the address that a trusted proxy
     reports (`FORWARDED_ALLOW_IPS`) into `REMOTE_ADDR` already.
     """
+    return _normal(request.META.get("REMOTE_ADDR", ""))
+
+
+@lru_cache(maxsize=4096)
+def _normal(address: str) -> str:
     try:
-        return str(ip_address(request.META.get("REMOTE_ADDR", "")))
+        return str(ip_address(address))
     except ValueError:
         return ""

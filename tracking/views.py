@@ -72,9 +72,9 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
             received_at=received_at,
             sent_at=batch.sent_at,
             default_type="" if kind in _READERS else kind,
-            user_agent=request.headers.get("User-Agent", ""),
+            user_agent=request.META.get("HTTP_USER_AGENT", ""),
             address=client_address(request),
-            gpc=request.headers.get("Sec-GPC") == "1",
+            gpc=request.META.get("HTTP_SEC_GPC") == "1",
         )
         drafts = [draft_of_bytes(event, arrival) for event in _messages(kind, batch, key)]
         committer.submit(drafts)
