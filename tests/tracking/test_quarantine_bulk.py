@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from accounts.models import Scope, Store, User
 from accounts.services.api_keys import api_key_create
@@ -301,3 +303,39 @@ def test_whoever_the_mended_bytes_name_is_found_by_an_erasure(store, hold) -> No
     raw = bytes(event.raw).replace(b'"v0"', b'"somebody-else"')
     assert quarantine_replay(event=event, actor=None, raw=raw).outcome == "faulty"
     assert event.subject_pseudonyms == [pseudonym(store.pk, IdentifierKind.ANONYMOUS_ID, "somebody-else")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_share_a_job_and_store_each_event_once() -> None:
+    store = StoreFactory()
+    key, _ = make_key(store)
+    QuarantinedEvent.all_stores.bulk_create(
+        QuarantinedEvent(
+            store=store, digest=f"d{n}", message_id=f"m{n}", event_name="Product Viewed",
+            reason=Reason.MISSING_PRODUCT_ID, api_key=key,
+            raw=json.dumps({**viewed(anonymous_id=f"v{n}", messageId=f"m{n}"), "properties": {"id": f"p{n}"}}).encode(),
+        )
+        for n in range(30)
+    )  # fmt: skip
+    job = start(store, None)
+    done: list[int] = []
+
+    def work() -> None:
+        try:
+            mine = QuarantineJob.all_stores.get(pk=job.pk)
+            while count := quarantine_job_run(job=mine, at_most=5):
+                done.append(count)
+        finally:
+            connection.close()
+
+    workers = [threading.Thread(target=work) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    run_quarantine_jobs()
+    job.refresh_from_db()
+    assert (job.stored, job.duplicates, job.total) == (30, 0, 30)
+    assert job.finished_at is not None
+    assert sum(done) <= 30
+    assert Event.objects.for_store(store).count() == 30

@@ -6,18 +6,24 @@ import json
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from accounts.models import Store
+from accounts.personal_data import Subject
 from consent.models import AuditEntry
-from tests.factories import StoreFactory
-from tracking.models import Finding, Order, OrderPayment, SettledPayment
+from tests.factories import CustomerFactory, StoreFactory
+from tracking import privacy
+from tracking.models import Finding, Order, OrderPayment, QuarantinedEvent, SettledPayment
 from tracking.payments.judging import Outcome, judge
 from tracking.payments.settlement import UnreadableRow, read_amount
+from tracking.retention import expire_settled_payments
 
 T0 = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 Kind = SettledPayment.Kind
@@ -366,3 +372,110 @@ def test_olist_matches_as_its_publisher_says(sample_a: Path, db: None) -> None:
     assert round(told["matched_share"], 3) == 0.997
     paid_twice = Order.objects.for_store(store).filter(payments__position=1).count()
     assert paid_twice > 200
+
+
+BOUGHT = datetime(2018, 3, 5, 21, 15)  # noqa: DTZ001 (the file has no zone)
+
+
+@pytest.fixture
+def three_orders(tmp_path: Path) -> Path:
+    """One with two tents and a peg, paid by voucher and card; a cancelled one; one without items."""
+
+    def write(name: str, rows: list[dict]) -> None:
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+
+    times = {"purchase_time": BOUGHT, "approved_time": BOUGHT + timedelta(minutes=10)}
+    write(
+        "orders",
+        [
+            {"order_id": "A", "sample": "A", "customer_id": "c1", "status": "delivered", **times},
+            {"order_id": "B", "sample": "A", "customer_id": "c2", "status": "canceled", **times},
+            {"order_id": "C", "sample": "A", "customer_id": "c3", "status": "unavailable", **times},
+        ],
+    )
+    items = [
+        ("A", 1, "tent", 100.0, 10.0),
+        ("A", 2, "tent", 100.0, 10.0),
+        ("A", 3, "peg", 0.5, 0.25),
+        ("B", 1, "peg", 0.5, 5.0),
+    ]
+    names = ("order_id", "order_item_id", "product_id", "price_brl", "freight_brl")
+    write("order_items", [dict(zip(names, item, strict=True)) for item in items])
+    payments = [
+        ("A", 2, "credit_card", 10, 170.75),
+        ("A", 1, "voucher", 1, 50.0),
+        ("B", 1, "boleto", 1, 5.5),
+        ("C", 1, "boleto", 1, 9.9),
+    ]
+    names = ("order_id", "payment_sequential", "payment_type", "payment_installments", "payment_value_brl")
+    write("order_payments", [dict(zip(names, payment, strict=True)) for payment in payments])
+    write("customers", [{"customer_id": f"c{n}", "customer_unique_id": f"p{n}"} for n in (1, 2, 3)])
+    write(
+        "products",
+        [{"product_id": "tent", "category_en": "sports_leisure"}, {"product_id": "peg", "category_en": None}],
+    )
+    return tmp_path
+
+
+def test_orders_of_olist_are_told_with_items_freight_and_payments(three_orders: Path, db: None) -> None:
+    """2 · 100 + 0.50 of goods and 20.25 of freight are 220.75."""
+    call_command("import_dataset", "olist", str(three_orders), "--json", stdout=StringIO(), stderr=StringIO())
+    store = Store.objects.get(slug="olist")
+    orders = {order.order_id: order for order in Order.objects.for_store(store)}
+    assert set(orders) == {"A", "B"}
+    order = orders["A"]
+    assert (order.subtotal_minor_units, order.shipping_minor_units, order.total_minor_units) == (
+        20_050,
+        2_025,
+        22_075,
+    )
+    assert order.placed_at == BOUGHT.replace(tzinfo=ZoneInfo("America/Sao_Paulo"))
+    assert (order.customer.external_id, order.currency, order.payment_method) == ("p1", "BRL", "credit_card")
+    lines = order.lines.order_by("position").values_list("product_id", "quantity", "unit_price_minor_units")
+    assert list(lines) == [("tent", 2, 10_000), ("peg", 1, 50)]
+    payments = order.payments.order_by("position").values_list("method", "amount_minor_units", "instalments")
+    assert list(payments) == [("voucher", 5_000, 1), ("credit_card", 17_075, 10)]
+    assert orders["B"].status == Order.Status.CANCELLED
+    assert QuarantinedEvent.objects.for_store(store).get().reason == "row_order_without_items"
+    # Refunds do not stand in the file: of the cancelled order nothing can be said.
+    assert run(store, three_orders)["outcomes"] == {"matched": 2, "payment_without_order": 1}
+
+
+def test_olist_needs_its_folder(tmp_path: Path, db: None) -> None:
+    with pytest.raises(CommandError, match=r"lacks orders.parquet, order_items.parquet"):
+        call_command("import_dataset", "olist", str(tmp_path))
+    with pytest.raises(CommandError, match="Say where the data is"):
+        call_command("import_dataset", "olist")
+    StoreFactory(slug="shop")
+    with pytest.raises(CommandError, match="There is no file"):
+        call_command("reconcile_payments", str(tmp_path), "--store", "shop")
+
+
+def test_payments_are_told_to_whom_they_are_of_and_kept_with_their_order(store, file) -> None:
+    customer = CustomerFactory(store=store)
+    order = make_order(store, "A-1", customer=customer)
+    OrderPayment.objects.create(store=store, order=order, position=0, method="card", amount_minor_units=1999)
+    run(store, file("order_id,amount,date\nA-1,19.00,2026-05-04\nA-2,5.00,2026-05-04\n"))
+    subject = Subject(store=store, customer=customer)
+    tables = {table.name: list(table.rows) for table in privacy.export(subject)}
+    assert [row["method"] for row in tables["order_payments"]] == ["card"]
+    assert [row["amount_minor_units"] for row in tables["settled_payments"]] == [1900]
+    assert [row["what"] for row in tables["findings"]] == ["Payment differs from order"]
+    report = privacy.erase(subject)
+    assert {kept.what: kept.count for kept in report.kept} == {"orders": 1, "settled payments": 1}
+    assert set(open_findings(store)) == {"order:A-2"}
+    # Kept for the law alone: the next run says nothing about it.
+    told = run(store, file("order_id,amount,date\nA-1,19.00,2026-05-04\n", "again.csv"))
+    assert told["outcomes"] == {"blocked": 1}
+    assert set(open_findings(store)) == {"order:A-2"}
+
+
+def test_old_payments_go_with_the_term_of_their_orders(store) -> None:
+    now = timezone.now()
+    for days in (3649, 3651):
+        SettledPayment.objects.create(
+            store=store, provider="bank", reference=str(days), kind=Kind.CHARGE, amount_minor_units=1, currency="EUR",
+            settled_at=now - timedelta(days=days),
+        )  # fmt: skip
+    assert expire_settled_payments(now) == 1
+    assert SettledPayment.objects.for_store(store).get().reference == "3649"
