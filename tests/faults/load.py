@@ -193,7 +193,7 @@ class Load:
     def refused(self) -> list[Attempt]:
         return [attempt for attempt in self.attempts if not attempt.is_acknowledged]
 
-    def wait_for(self, acknowledged: int, seconds: float = 20.0) -> None:
+    def wait_for(self, acknowledged: int, seconds: float = 60.0) -> None:
         """Until so many more requests have been acknowledged."""
         start = len(self.attempts)
 

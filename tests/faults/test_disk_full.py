@@ -50,7 +50,7 @@ def _run_into_the_wall(load: Load) -> None:
         last = load.attempts[-3 * load.clients :]
         return len(last) == 3 * load.clients and all(attempt.status == 503 for attempt in last)
 
-    wait_until(is_full, 25, "refusals only")
+    wait_until(is_full, 60, "refusals only")
 
 
 def test_no_room_for_the_log(installation: Installation, shop: Shop, web: Web) -> None:

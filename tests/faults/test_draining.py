@@ -43,7 +43,7 @@ def test_under_load_the_server_ends_soon_and_nothing_acknowledged_is_lost(
             load.wait_for(100)
             seconds = _end(web)
         assert web.main.returncode == 0
-    assert seconds < 5
+    assert seconds < DRAIN_SECONDS
     assert {attempt.status for attempt in load.refused} <= {None, 503}
     reckon(installation, shop, load.attempts)
 
