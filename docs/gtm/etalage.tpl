@@ -58,7 +58,7 @@ ___TEMPLATE_PARAMETERS___
       {
         "type": "REGEX",
         "args": [
-          "https://[^/ ]+/?"
+          "^https://[^/ ]+/?$"
         ],
         "errorMessage": "Write it as https://etalage.example, without a path."
       }
