@@ -11,14 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from accounts.models import ApiKey, Scope, Store
-from accounts.services import api_key_create, customers_upsert
+from accounts.models import ApiKey, Store
+from accounts.services import customers_upsert
 from catalog.services import UpsertResult, products_upsert
 from consent.models import PurposeText
 from consent.pseudonyms import IdentifierKind, pseudonym
 from consent.services.notices import notice_draft, notice_publish
 from tracking.datasets.reader import Dataset, RejectedRow, RowTally
 from tracking.folding import fold_new_events
+from tracking.imports.sources import SourceDeclaration, import_source
 from tracking.ingestion.importing import IngestResult, ingest_messages
 from tracking.models import QuarantinedEvent
 from tracking.planning import refresh_statistics
@@ -117,27 +118,13 @@ def _promise_terms_of_a_history(store: Store) -> None:
 
 
 def _key(store: Store, dataset: Dataset, basis: Basis) -> ApiKey:
-    """The import's own key, which declares the basis; its secret is thrown away, since nobody sends with it over HTTP."""
-    name = f"Import of {dataset.name}"
-    purposes = sorted(basis.purposes)
-    known = ApiKey.objects.for_store(store).filter(
-        name=name,
-        revoked_at=None,
-        legal_basis=basis.legal_basis,
-        consent_source=ApiKey.ConsentSource.DECLARED,
-        declared_purposes=purposes,
+    """The import's own source, which declares the basis."""
+    return import_source(
+        store,
+        SourceDeclaration(
+            f"Import of {dataset.name}", basis.legal_basis, ApiKey.ConsentSource.DECLARED, basis.purposes
+        ),
     )
-    key = known.select_related("store").first()
-    if key is None:
-        key, _ = api_key_create(
-            store=store,
-            name=name,
-            scopes=[Scope.WRITE_SECRET],
-            legal_basis=basis.legal_basis,
-            consent_source=ApiKey.ConsentSource.DECLARED,
-            declared_purposes=purposes,
-        )
-    return key
 
 
 class _Quarantine:
