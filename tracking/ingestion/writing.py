@@ -55,13 +55,13 @@ SELECT {_COLUMNS}, pg_current_xact_id()::text::bigint
     id uuid, store_id bigint, message_id text, type smallint, name text, visitor_id bigint, customer_id bigint, product_id text,
     occurred_at timestamptz, received_at timestamptz, purposes smallint, is_bot boolean, is_trusted boolean,
     properties jsonb, context jsonb, api_key_id bigint)
- ORDER BY message_id
+ ORDER BY message_id, id
 ON CONFLICT (store_id, message_id) DO NOTHING
 """
 _COPY: Final = f"COPY etalage_incoming ({_COLUMNS}) FROM STDIN (FORMAT BINARY)"
 _INSERT: Final = f"""
 INSERT INTO tracking_event ({_COLUMNS}, xact_id)
-SELECT {_COLUMNS}, pg_current_xact_id()::text::bigint FROM etalage_incoming ORDER BY message_id
+SELECT {_COLUMNS}, pg_current_xact_id()::text::bigint FROM etalage_incoming ORDER BY message_id, id
 ON CONFLICT (store_id, message_id) DO NOTHING
 """
 _COUNT_DISCARDED: Final = """
