@@ -55,6 +55,25 @@ def test_an_event_keeps_only_what_was_granted() -> None:
     assert verdict(Facts({"v:a": history((0, N | A | P))})).purposes == A | P
 
 
+def test_permission_must_have_held_when_somebody_else_received_it() -> None:
+    """Granted at 0, refused from 40 to 50, granted since: happened at 30, known to us at 60."""
+    facts = Facts({"v:a": history((0, N | A | P), (40, N), (50, N | A))})
+    assert verdict(facts).purposes == A
+    assert verdict(facts, received_at=at(35)).purposes == A
+    assert verdict(facts, received_at=at(45)) == (0, DiscardReason.REFUSED)
+    assert verdict(facts, received_at=at(55)).purposes == A
+    declared = SourcePolicy("declared", "consent", A | P)
+    assert verdict(facts, received_at=at(45), source=declared) == (0, DiscardReason.REFUSED)
+    # Of somebody whom our ledger does not know, the source's declaration stands.
+    assert verdict(Facts(), received_at=at(45), source=declared).purposes == A | P
+
+
+def test_events_of_one_moment_received_at_several_are_judged_each() -> None:
+    facts = Facts({"v:a": history((0, A), (40, N), (50, A))})
+    events = [GateEvent("a", None, VIEW, at(30), received_at=at(minutes)) for minutes in (35, 45, 55)]
+    assert [each.purposes for each in decide(events, facts, at(60))] == [A, 0, A]
+
+
 def test_consent_does_not_reach_back() -> None:
     facts = Facts({"v:a": history((31, ALL))})
     assert verdict(facts, happened=30) == (0, DiscardReason.NOT_YET)

@@ -483,6 +483,17 @@ class TestRuns:
                 rows = [record.where for record in import_run.read_parquet(parquet, skip)]
                 assert rows == [f"row {n}" for n in range(skip + 1, 10)]
 
+    def test_what_stands_before_the_damage_is_stored(self, store, tmp_path):
+        rows = HEADER + "".join(f"u{n},view,2026-05-04T10:00:00Z,p{n},1,EUR\n" for n in range(5000))
+        packed = gzip.compress(rows.encode())
+        with pytest.raises(CommandError, match="is damaged"):
+            imported(store, write(tmp_path / "a.csv.gz", packed[: len(packed) // 2]))
+        run = ImportRun.objects.for_store(store).get()
+        assert run.state == "failed"
+        assert 0 < run.rows_read < 5000
+        assert run.stored + run.quarantined == run.rows_read
+        assert len(stored(store)) == run.stored
+
     def test_a_refused_event_does_not_stop_the_others(self, store, tmp_path):
         """PostgreSQL's jsonb takes no U+0000: one event goes to quarantine."""
         rows = HEADER + "u1,view,2026-05-04T10:00:00Z,p\0,1,EUR\nu2,view,2026-05-04T10:00:00Z,p2,1,EUR\n"

@@ -120,7 +120,7 @@ def check_events(
     report = FileReport(file.name, file.format, is_dry_run=True)
     faults: Counter[str] = Counter()
     with _messages(file, options, 0) as (maker, messages, below):
-        while batch := list(islice(messages, batch_rows)):
+        for batch in _batches(messages, batch_rows):
             tally, found = check_rows(store, source, [row for row, _ in batch])
             report.events.add(tally)
             faults.update(str(fault.reason) for fault in found)
@@ -213,7 +213,7 @@ def _take(
     try:
         with _messages(file, options, run.rows_read) as (maker, messages, below):
             report.columns = maker.targets
-            while batch := list(islice(messages, batch_rows)):
+            for batch in _batches(messages, batch_rows):
                 done = sum(count for _, count in batch)
                 _store(run, store, source, [row for row, _ in batch], done)
                 report.rows += done
@@ -231,6 +231,28 @@ def _take(
     except Exception as error:
         _mark(run, ImportRun.State.FAILED, str(error))
         raise
+
+
+def _batches(
+    messages: Iterator[tuple[ImportedRow, int]], size: int
+) -> Iterator[list[tuple[ImportedRow, int]]]:
+    """What stands before the damage of a file is given before the damage is told."""
+    damage: UnreadableFile | None = None
+    batch: list[tuple[ImportedRow, int]] = []
+    while damage is None:
+        try:
+            batch.append(next(messages))
+        except StopIteration:
+            break
+        except UnreadableFile as error:
+            damage = error
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+    if damage is not None:
+        raise damage
 
 
 def _mark(run: ImportRun, state: ImportRun.State, error: str = "") -> None:
