@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -34,11 +35,16 @@ SELECT {COLUMNS}, 1 FROM incoming ORDER BY message_id ON CONFLICT (store_id, mes
 """
 
 
-def preload(url: str, store_id: int, rows: int, step: int = 250_000) -> None:
-    """Rows as an installation has after some weeks, with random keys."""
+def preload(url: str, store_id: int, rows: int, step: int = 100_000, connections: int = 2) -> None:
+    """Rows as an installation has after some weeks, with random keys. The table is counted anew afterwards."""
+
+    def fill(count: int) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_PRELOAD, {"store": store_id, "rows": count})
+
+    with ThreadPoolExecutor(connections) as pool:
+        list(pool.map(fill, [min(step, rows - start) for start in range(0, rows, step)]))
     with psycopg.connect(url, autocommit=True) as connection:
-        for start in range(0, rows, step):
-            connection.execute(_PRELOAD, {"store": store_id, "rows": min(step, rows - start)})
         connection.execute("ANALYZE tracking_event")
 
 
