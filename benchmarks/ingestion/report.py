@@ -35,7 +35,7 @@ def as_markdown(report: Report) -> str:
         "",
         *_compared(report),
         f"- {report.acknowledged:,} events were acknowledged, {report.stored:,} are stored, {report.sent:,} were sent: every "
-        "acknowledged one is there, none twice.",
+        f"acknowledged one is there, none twice. {_refusals(report)}",
         "",
         "| events a request | connections | events/s | requests/s | p50 | p99 | refused | CPU: web | database | cache | load "
         "| memory of the web processes |",
@@ -114,6 +114,11 @@ def _compared(report: Report) -> list[str]:
         f"{_rates(rounds.ungated)}"
     )
     return lines
+
+
+def _refusals(report: Report) -> str:
+    told = ", ".join(f"{count:,} with {status}" for status, count in sorted(report.refusals.items()))
+    return f"Requests refused: {told or 'none'}."
 
 
 def _rates(rates: list[float]) -> str:

@@ -69,6 +69,7 @@ class Report:
     acknowledged: int
     stored: int
     sent: int
+    refusals: dict[str, int] = field(default_factory=dict)
     soak: Soak | None = None
 
     @property
@@ -137,6 +138,8 @@ class _Run:
         load = run_load(target, connections, seconds)
         self.total.requests += (load.requests + load.late) * batch_size
         self.total.failed += (load.refused + load.failed) * batch_size
+        self.total.refusals += load.refusals
+        self.total.refusals["no answer"] += load.failed
         return load
 
     def measure_cell(self, batch_size: int, connections: int) -> Measurement:
@@ -222,7 +225,18 @@ def measure(runtime_url: str, plan: Plan, say: Callable[[str], None], step: Call
             f"{total.requests:,} events were acknowledged, {sent:,} sent and {stored:,} are stored: "
             "each acknowledged event must be stored, once."
         )
-    return Report(plan, where, load_average, run.rounds, measurements, total.requests, stored, sent, soaked)
+    return Report(
+        plan,
+        where,
+        load_average,
+        run.rounds,
+        measurements,
+        total.requests,
+        stored,
+        sent,
+        dict(+total.refusals),
+        soaked,
+    )
 
 
 def as_line(m: Measurement) -> str:
