@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.installation import DATABASE, DurableServers, Installation, Shop, Web
+from tests.faults.installation import DATABASE, DurableServers, Installation, Shop, Web, wait_until
+from tests.faults.load import Mix, send_alone
 from tests.servers import _hold_a_port
 
 STORES = 40
@@ -47,12 +49,22 @@ def shop(_shops: Iterator[Shop]) -> Shop:
 
 
 @pytest.fixture(scope="package")
-def web(installation: Installation) -> Iterator[Web]:
-    """A web server of two processes, for tests that leave it whole."""
+def _web(installation: Installation, _shops: Iterator[Shop]) -> Iterator[tuple[Web, Shop]]:
+    shop = next(_shops)
     with installation.web() as web:
-        yield web
+        yield web, shop
 
 
 @pytest.fixture
-def new_shop(_shops: Iterator[Shop]) -> Callable[[], Shop]:
-    return lambda: next(_shops)
+def web(_web: tuple[Web, Shop]) -> Web:
+    """A web server of two processes, for tests that leave it whole. Each of them has noticed that what the test before
+    took away is back: connections are spread over both at random.
+    """
+    web, shop = _web
+    mix = Mix(f"well-{time.monotonic_ns()}", shop.store_id, 3)
+
+    def is_well() -> bool:
+        return all(send_alone(web.port, shop, mix.batch()).is_acknowledged for _ in range(12))
+
+    wait_until(is_well, 60, "a web server that is well")
+    return web

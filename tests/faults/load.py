@@ -166,6 +166,15 @@ class HttpClient:
         self.connection = None
 
 
+def send_alone(port: int, shop: Shop, batch: Batch) -> Attempt:
+    """Over a connection of its own."""
+    client = HttpClient(port, shop.key)
+    try:
+        return client.send(batch)
+    finally:
+        client.close()
+
+
 @dataclass
 class Load:
     """Several clients that send until they are told to stop, and send again what was refused until it is taken.

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.faults.installation import Installation, Shop, Web
-from tests.faults.load import OVERSIZED, Attempt, Batch, HttpClient, Load, Mix
+from tests.faults.load import OVERSIZED, Attempt, Batch, HttpClient, Load, Mix, send_alone
 from tests.faults.reckoning import books_of, reckon
 
 pytestmark = pytest.mark.alone
@@ -42,7 +42,7 @@ def test_good_and_oversized_events_are_counted_exactly_in_both_streams(
     # Every 48 messages hold 45 good and 3 oversized ones.
     batches = [Batch(tuple(messages[start :: (good + oversized) // 48])) for start in range(20)]
     with ThreadPoolExecutor(5) as pool:
-        attempts = list(pool.map(lambda batch: send_alone(web, shop, batch), batches))
+        attempts = list(pool.map(lambda batch: send_alone(web.port, shop, batch), batches))
     assert [attempt.status for attempt in attempts] == [200] * 20
     books = reckon(installation, shop, attempts)
     assert (len(books.log), len(books.quarantine), books.discarded) == (900, 60, 0)
@@ -85,14 +85,6 @@ def test_two_servers_that_are_sent_the_same_at_once_store_it_once(
         message_id for message_id in sent if not message_id.endswith("-discard")
     }
     assert books.discarded == 6 * sum(batch.discardable for batch in batches)
-
-
-def send_alone(web: Web, shop: Shop, batch: Batch) -> Attempt:
-    client = HttpClient(web.port, shop.key)
-    try:
-        return client.send(batch)
-    finally:
-        client.close()
 
 
 def test_the_metrics_say_what_became_of_the_events(installation: Installation, shop: Shop, web: Web) -> None:

@@ -29,7 +29,7 @@ def test_folds_catch_up_after_the_worker_was_killed(installation: Installation, 
     load = Load(shop, (web.port,), clients=4, largest=60)
     with load.running():
         with installation.worker() as first:
-            wait_until(lambda: installation.query(_POSITION, shop.store_id)[0][0] > 0, 40, "a first fold")
+            wait_until(lambda: installation.query(_POSITION, shop.store_id)[0][0] > 0, 120, "a first fold")
             first.kill()
         load.wait_for(40)
     reckon(installation, shop, load.attempts)
