@@ -361,10 +361,10 @@ ETALAGE_ANCHOR_DIR = Path(env.str("ETALAGE_ANCHOR_DIR", default=str(DATA_DIR / "
 # Empty: cookies of consent and recognition belong to the one host that set them.
 ETALAGE_COOKIE_DOMAIN = env.str("COOKIE_DOMAIN", default="")
 ETALAGE_MODEL_DIR = Path(env.str("ETALAGE_MODEL_DIR", default=str(DATA_DIR / "models")))
-# Events that may wait for the database in one web process, and how long a request waits for its own: beyond
-# either, clients are told to try again (503).
 # Read by prometheus_client itself; here only to clear up after processes that were killed.
 ETALAGE_METRICS_DIR = env.str("PROMETHEUS_MULTIPROC_DIR", default="")
+# Events that may wait for the database in one web process, and how long a request waits for its own: beyond
+# either, clients are told to try again (503).
 ETALAGE_INGEST_MAX_PENDING_EVENTS = env.int("INGEST_MAX_PENDING_EVENTS", default=20_000)
 ETALAGE_INGEST_TIMEOUT_SECONDS = env.float("INGEST_TIMEOUT_SECONDS", default=10.0)
 ETALAGE_PUBLIC_CALLS_PER_MINUTE = env.int("PUBLIC_CALLS_PER_MINUTE", default=600)
