@@ -132,7 +132,11 @@ def test_metrics_say_how_far_the_readers_of_the_log_are_behind(client: Client) -
         if sample.name == "etalage_reader_lag_seconds" and sample.labels["store"] == "shop"
     }
     # The oldest event is five minutes old and the next four; who has read both is not behind.
-    assert lags == {"sessions": pytest.approx(300, abs=60), "orders": pytest.approx(240, abs=59), "profiles": 0}
+    assert lags == {
+        "sessions": pytest.approx(300, abs=60),
+        "orders": pytest.approx(240, abs=59),
+        "profiles": 0,
+    }
 
 
 def test_metrics_are_there_without_the_database(client: Client) -> None:

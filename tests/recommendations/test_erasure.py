@@ -102,7 +102,11 @@ def test_a_pair_known_from_one_customer_vanishes_from_every_retained_version(
         assert owner_hash(busy_shop.store.pk, "c", subject.customer_ids[0]) not in owners
     assert not list(privacy._in_models(subject))
     # The old files are gone, and what stays verifies.
-    assert {path.name for path in (model_dir / str(busy_shop.store.pk)).iterdir()} == {"1r1", "2r1", "forgotten.jsonl"}
+    assert {path.name for path in (model_dir / str(busy_shop.store.pk)).iterdir()} == {
+        "1r1",
+        "2r1",
+        "forgotten.jsonl",
+    }
 
 
 def test_erasing_somebody_changes_nothing_for_the_others(busy_shop: Shop, model_dir: Path) -> None:
