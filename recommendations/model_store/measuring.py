@@ -8,6 +8,7 @@ strategy's best products are kept, and those that were chosen. Nobody's history 
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -106,7 +107,7 @@ def read(folder: Path) -> dict[Page, MeasuringSet]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {page: _read(stored, page) for page in PAGES if f"{page}.known" in stored}
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         log.warning("model.measuring_unreadable", path=str(path), reason=str(error))
         return {}
 

@@ -7,6 +7,7 @@ minutes (`training/catching_up.py`), so losing it loses nothing. Strategies that
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,7 +88,7 @@ def read(folder: Path) -> Tail | None:
             columns = {name: stored[name] for name in LOG_COLUMNS}
             data = TrainingData(**columns, n_users=n_users, n_items=n_items, now=float(stored["now"][0]))
             return Tail(data, stored["owners"], stored["replaces"])
-    except (OSError, EOFError, ValueError, KeyError, BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         log.warning("model.tail_unreadable", path=str(path), reason=str(error))
         return None
 

@@ -84,6 +84,7 @@ class StoreState:
         self._watches = {part: Watch(part) for part in Part}
         self._live: LiveVersion | None = None
         self._loading: LiveVersion | None = None
+        self._verified_folder = ""
         self._products: dict[str, ShelfProduct] = {}
         self._units_sold: dict[str, float] = {}
         self._changed_until: datetime | None = None
@@ -120,6 +121,8 @@ class StoreState:
         configuration = read_configuration(self.store_id)
         self._live = _live_version(self.store_id)
         model, missing = _load(self._live)
+        if model is not None and self._live is not None:
+            self._verified_folder = self._live.folder
         read = _read_catalogue(self.store_id)
         self._hold(read)
         assortment = self._build(model, read.taxonomy)
@@ -194,9 +197,9 @@ class StoreState:
     def _swap(self, live: LiveVersion) -> None:
         """Needs no database: what it reads are files and what the process already holds."""
         # Files that this process has verified are not read through again only because visits were joined to them.
-        is_verified = self._live is not None and self._live.folder == live.folder
-        model, missing = _load(live, verify=not is_verified)
+        model, missing = _load(live, verify=live.folder != self._verified_folder)
         if model is not None:
+            self._verified_folder = live.folder
             warm(model)
         with self._lock:
             if self._loading != live:

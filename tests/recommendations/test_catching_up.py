@@ -17,11 +17,12 @@ from algorithms.types import Query
 from consent.purposes import Purpose
 from recommendations import privacy
 from recommendations.model_store import folder as model_folder
-from recommendations.model_store import forgotten
+from recommendations.model_store import forgotten, measuring
 from recommendations.model_store import tail as model_tail
 from recommendations.models import ModelVersion
 from recommendations.pipeline import recommend
 from recommendations.services.model_forget import people_forget
+from recommendations.serving import store_state
 from recommendations.shelf import RecommendationRequest
 from recommendations.tasks import catch_up_models
 from recommendations.training.catching_up import catch_up
@@ -184,6 +185,40 @@ def test_without_a_version_or_with_an_old_one_there_is_nothing_to_catch_up(
     assert catch_up(busy_shop.store, datetime.now(UTC) + timedelta(days=15)) is None
     (live_folder(busy_shop, model_dir) / "model.json").unlink()
     assert catch_up(busy_shop.store) is None
+
+
+def test_a_damaged_version_is_not_served_because_it_was_tried_before(
+    busy_shop: Shop, model_dir: Path
+) -> None:
+    train(busy_shop.store, recipe=RECIPE)
+    folder = live_folder(busy_shop, model_dir)
+    file = folder / "viewed_next" / next(iter(model_folder.load(folder).strategies["viewed_next"].arrays()))
+    file = file.with_suffix(".npy")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-4] + b"\x01\x02\x03\x04")
+    asked = RecommendationRequest(busy_shop.store, "home")
+    state = store_state.of_store(busy_shop.store.pk)
+    assert recommend(asked).model_version is None
+    assert state._live is not None
+    state._loading = state._live
+    state._swap(state._live)
+    assert state.snapshot is not None
+    assert state.snapshot.model is None, "the second look was as close as the first"
+    file.write_bytes(whole)
+    state._loading = state._live
+    state._swap(state._live)
+    assert state.snapshot.model is not None
+
+
+def test_measurements_that_are_damaged_hold_up_no_erasure(busy_shop: Shop, model_dir: Path) -> None:
+    train(busy_shop.store, recipe=RECIPE)
+    folder = live_folder(busy_shop, model_dir)
+    path = folder / measuring.FILE_NAME
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
+    people_forget(store_id=busy_shop.store.pk, hashes=[1])
+    assert not path.exists()
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK not a zip"])
