@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -123,9 +122,10 @@ def test_no_room_for_anything() -> None:
                 with load.running():
                     load.wait_for(30)
                     ballast = folder / "ballast"
-                    with ballast.open("wb") as file:
-                        free = shutil.disk_usage(folder).free
-                        os.posix_fallocate(file.fileno(), 0, free - 1_000_000)
+                    with ballast.open("wb") as file, suppress(OSError):
+                        while True:
+                            os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), 2**20)
+                    os.truncate(ballast, max(0, ballast.stat().st_size - 2**20))
                     _run_into_the_wall(load)
                     ballast.unlink()
                     if servers.postgres_process.poll() is not None:

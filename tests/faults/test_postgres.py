@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.faults.installation import Installation, Shop, Web, wait_until
-from tests.faults.load import HttpClient, Load, Mix
+from tests.faults.load import Attempt, Load, Mix, send_alone
 from tests.faults.reckoning import reckon
 
 pytestmark = pytest.mark.alone
@@ -77,11 +77,12 @@ def test_while_it_is_down_every_client_is_refused_in_bounded_time(
     assert max(attempt.seconds for attempt in load.attempts) < REFUSED_WITHIN_SECONDS
     assert (status["code"], status["status"]) == (503, "unavailable")
     assert web.metric("etalage_events_refused_total") >= 200
-    batch, client = Mix("afterwards", shop.store_id).batch(), HttpClient(web.port, shop.key)
-    attempts = [client.send(batch)]
-    wait_until(
-        lambda: attempts[-1].is_acknowledged or attempts.append(client.send(batch)),
-        BACK_WITHIN_SECONDS,
-        "200",
-    )
+    batch = Mix("afterwards", shop.store_id).batch()
+    attempts: list[Attempt] = []
+
+    def is_back() -> bool:
+        attempts.append(send_alone(web.port, shop, batch))
+        return attempts[-1].is_acknowledged
+
+    wait_until(is_back, BACK_WITHIN_SECONDS, "200")
     reckon(installation, shop, attempts)
