@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import sys
 from typing import Final
 
@@ -29,8 +30,16 @@ def notice_dead_peers() -> int:
 def _set_keep_alive(descriptor: int) -> bool:
     """False where the descriptor is no socket that listens."""
     try:
-        listener = socket.socket(fileno=os.dup(descriptor))
+        # Asked first: `socket.socket` raises for anything else, and leaves the copy open.
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
+        copy = os.dup(descriptor)
     except OSError:
+        return False
+    try:
+        listener = socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)
         return False
     with listener:
         if listener.family not in (socket.AF_INET, socket.AF_INET6):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +24,16 @@ def test_connections_take_the_setting_over_from_the_socket_that_they_were_accept
                 assert server_side.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == IDLE_SECONDS
             # Nothing else is touched: neither other sockets nor what is no socket at all.
             assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+
+
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    readable, writable = os.pipe()
+    with (
+        socket.create_server(("127.0.0.1", 0)),
+        (tmp_path / "file").open("w"),
+        os.fdopen(readable, "rb"),
+        os.fdopen(writable, "wb"),
+    ):
+        before = len(os.listdir("/proc/self/fd"))
+        assert notice_dead_peers() >= 1
+        assert len(os.listdir("/proc/self/fd")) == before
