@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from config.serving import THREADS
+
 # The events of a request in which the rate is compared with the bare database's, and the connections at which
 # single events are compared with an empty view.
 COMPARED_BATCH = 100
@@ -21,7 +23,7 @@ class Plan:
     batch_sizes: tuple[int, ...] = (1, 10, 100, 500)
     connections: tuple[int, ...] = (1, 4, 16, 64)
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
-    threads: int = 32
+    threads: int = THREADS
     soak_seconds: float = 0.0
 
     @property

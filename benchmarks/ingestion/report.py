@@ -8,6 +8,7 @@ from benchmarks.ingestion.load import load_cores
 from benchmarks.ingestion.plan import COMPARED_BATCH
 from benchmarks.ingestion.run import COMPARED_BATCH_CONNECTIONS, Measurement, Report
 from benchmarks.ingestion.soak import SOAK_BATCH, SOAK_CONNECTIONS, Soak
+from config.serving import WAITING_THREADS
 
 LEAST_BATCH_SHARE = 0.35
 LEAST_SINGLE_SHARE = 0.4
@@ -22,7 +23,7 @@ def as_markdown(report: Report) -> str:
     lines = [
         f"{report.machine}. Load average before the run: {report.load_average:.2f}.",
         "",
-        f"Load generators, web server ({plan.processes} processes of {plan.threads} threads), PostgreSQL and Valkey share the "
+        f"Load generators, web server ({plan.processes} processes of {plan.threads} threads that work, {WAITING_THREADS} that wait), PostgreSQL and Valkey share the "
         f"machine. The load generators (2 processes) are pinned to core {_cores()}, which the others may use too; nothing else "
         f"is pinned. {plan.preload_rows:,} events with random keys in the log before. Validation, consent gate (a decision in "
         "the ledger for each visitor), visitors and customers are on, `synchronous_commit` too: every answer comes after its "

@@ -19,6 +19,7 @@ from django.conf import settings
 from psycopg import sql
 
 from config.processes import end_with_parent, free_port
+from config.serving import web_command
 
 READY_SECONDS = 60.0
 
@@ -98,12 +99,13 @@ def web_server(
 ) -> Iterator[tuple[str, int, int]]:
     """Granian as `make demo` runs it. Gives host, port and process id."""
     port = free_port()
-    command = [
-        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port),
-        "--workers", str(processes), "--blocking-threads", str(threads), "--no-ws", "--log-level", "error",
-        "--workers-kill-timeout", "10", application,
-    ]  # fmt: skip
-    server = subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, preexec_fn=end_with_parent())
+    command = web_command(host="127.0.0.1", port=port, processes=processes, threads=threads)
+    server = subprocess.Popen(
+        [*command[:-1], "--log-level=error", application],
+        cwd=settings.BASE_DIR,
+        env={**environment, "WEB_THREADS": str(threads)},
+        preexec_fn=end_with_parent(),
+    )
     try:
         _wait_for(f"http://127.0.0.1:{port}/healthz", server)
         yield "127.0.0.1", port, server.pid

@@ -21,6 +21,7 @@ from django.conf import settings
 from benchmarks.ingestion.load import Load, Target, run_load
 from benchmarks.ingestion.scratch import CannotMeasure, scratch_database, web_server
 from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, product_id, visitor_id
+from config.serving import THREADS
 
 CONNECTIONS = (1, 16, 64)
 PLACEMENTS = ("home", "product", "cart")
@@ -35,7 +36,7 @@ class Plan:
     products: tuple[int, ...] = (10_000, 100_000)
     seconds: float = 8.0
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
-    threads: int = 16
+    threads: int = THREADS
     has_freshness: bool = False
     freshness_events: int = 400
 
