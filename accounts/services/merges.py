@@ -20,6 +20,8 @@ from accounts.models.merge import CustomerMerge, CustomersApart, PersonRecord
 from accounts.models.user import User
 from accounts.selectors.persons import record_ids_of
 
+# What a reason may hold, here and in the audit log.
+REASON_LENGTH: Final = 500
 _LOCK: Final = 6_120_441  # first half of an advisory lock's key; the second is the store's id
 
 
@@ -62,7 +64,7 @@ def customers_merge(
     store = kept.store
     if merged.store_id != store.pk:
         raise MergeRefused("Two stores never share a customer: these records stand in different ones.")
-    if not reason.strip():
+    if not (why := _kept(reason)):
         raise MergeRefused("Say why: a merge must be answered for later.")
     _lock(store.pk)
     one, other = set(record_ids_of(kept)), set(record_ids_of(merged))
@@ -78,7 +80,7 @@ def customers_merge(
         kept=kept,
         merged=merged,
         evidence=dict(evidence or {}),
-        reason=reason.strip(),
+        reason=why,
         merged_at=at or timezone.now(),
         merged_by=actor,
     )
@@ -96,7 +98,7 @@ def merge_undo(*, merge: CustomerMerge, actor: User, reason: str = "") -> None:
     _lock(merge.store_id)
     people = set(record_ids_of(merge.kept))
     undone = CustomerMerge.objects.for_store(merge.store_id).filter(pk=merge.pk, undone_at=None)
-    if not undone.update(undone_at=timezone.now(), undone_by=actor, undo_reason=reason.strip()):
+    if not undone.update(undone_at=timezone.now(), undone_by=actor, undo_reason=_kept(reason)):
         raise MergeRefused("This merge was undone before: both records are as they were.")
     merge.refresh_from_db()
     _settle(merge.store_id, people)
@@ -116,7 +118,7 @@ def customers_keep_apart(*, one: Customer, other: Customer, actor: User, reason:
     apart, is_new = CustomersApart.all_stores.get_or_create(
         first=first,
         second=second,
-        defaults={"store_id": one.store_id, "reason": reason.strip(), "decided_by": actor},
+        defaults={"store_id": one.store_id, "reason": _kept(reason), "decided_by": actor},
     )
     if is_new:
         auditing.record(
@@ -124,7 +126,7 @@ def customers_keep_apart(*, one: Customer, other: Customer, actor: User, reason:
             actor=actor,
             action="customers.kept_apart",
             target=f"customer:{first.public_id}",
-            reason=reason.strip(),
+            reason=_kept(reason),
             details={"other": str(second.public_id)},
         )
     for listener in _listeners:
@@ -140,10 +142,16 @@ def apart_take_back(*, apart: CustomersApart, actor: User, reason: str = "") -> 
         actor=actor,
         action="customers.apart_taken_back",
         target=f"customer:{apart.first.public_id}",
-        reason=reason.strip(),
+        reason=_kept(reason),
         details={"other": str(apart.second.public_id)},
     )
     apart.delete()
+
+
+def _kept(reason: str) -> str:
+    """The reason as it is stored. A browser counts a line break as one character and posts two: what a text box took in may
+    be longer than the column."""
+    return reason.replace("\r\n", "\n").strip()[:REASON_LENGTH]
 
 
 def _lock(store_id: int) -> None:

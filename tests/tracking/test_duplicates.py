@@ -267,6 +267,23 @@ class TestReview:
         assert not CustomerMerge.all_stores.exists()
         assert not CustomersApart.all_stores.exists()
 
+    def test_a_reason_that_fills_the_box_is_kept_though_line_breaks_are_posted_as_two(self, store, two):
+        client, full = self.client(store), "line\r\n" * 100
+        short = ("line\n" * 100).strip()
+        for reason, kept in ((full, short), ("x" * 600, "x" * 500)):
+            client.post(self.page(two), {"verdict": "apart", "reason": reason})
+            apart = CustomersApart.objects.for_store(store).get()
+            assert apart.reason == kept
+            client.post(
+                reverse("admin:accounts_customersapart_take_back", args=[apart.pk]), {"reason": reason}
+            )
+            assert not CustomersApart.all_stores.exists()
+            client.post(self.page(two), {"verdict": "first", "reason": reason})
+            merge = CustomerMerge.objects.for_store(store).get(undone_at=None)
+            client.post(reverse("admin:accounts_customermerge_undo", args=[merge.pk]), {"reason": reason})
+            merge.refresh_from_db()
+            assert (merge.reason, merge.undo_reason) == (kept, kept)
+
     def test_keeps_apart_and_takes_it_back(self, store, two):
         client = self.client(store)
         client.post(self.page(two), {"verdict": "apart", "reason": "Mother and daughter"})

@@ -276,6 +276,16 @@ def test_a_choice_is_made_once(store, hold, person) -> None:
     assert states(store) == {"discarded": 2, "open": 1}
 
 
+def test_a_long_reason_is_cut_wherever_it_is_kept(store, hold, person) -> None:
+    hold(1)
+    job = quarantine_job_start(
+        store=store, chosen=everything(store), deed="discard", actor=person, reason="x" * 600
+    )
+    assert job.reason == "x" * 500
+    quarantine_job_run(job=job)
+    assert states(store) == {"discarded": 1}
+
+
 def test_a_job_is_stopped_and_leaves_the_rest(store, hold, person) -> None:
     hold(3)
     job = start(store, person)

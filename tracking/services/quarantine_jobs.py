@@ -63,7 +63,7 @@ def quarantine_job_start(
         actor=actor,
         action=f"quarantine_job.{deed}",
         target=f"quarantine_job:{job.pk}",
-        reason=reason,
+        reason=job.reason,
         details={
             "events": job.total,
             "mend": mend.as_json()["operation"] if mend else "",
