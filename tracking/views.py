@@ -93,6 +93,8 @@ def collect(request: HttpRequest, kind: str) -> HttpResponse:
         metrics.REFUSED.inc(len(batch.events))
         committer.failed()
         return _unavailable("The database cannot be reached.", 2.0)
+    finally:
+        committer.ended()
     if answers.is_wanted(request):
         return answers.with_outcomes(request, key, drafts)
     return HttpResponse(_SUCCESS, content_type="application/json")

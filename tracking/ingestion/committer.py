@@ -184,11 +184,16 @@ class Committer:
 
     def check(self) -> None:
         """Raises Unavailable at once where it is known that nothing can be stored now: waiting would only keep
-        others waiting too."""
+        others waiting too. Who is let in calls `ended` when the request is over, whatever became of it."""
         if self._is_closing:
             raise Unavailable("The server is shutting down.")
         if not self._outage.admits():
             raise Unavailable("The database was out of reach a moment ago.", retry_after_seconds=2.0)
+
+    def ended(self) -> None:
+        """The request that this thread was let in for is over. One that had nothing to write (a key that is refused)
+        has not found out whether the database is back: somebody else may."""
+        self._outage.given_up()
 
     def failed(self) -> None:
         """Note that somebody else found the database out of reach."""
@@ -205,6 +210,7 @@ class Committer:
             self._pending_events += len(drafts)
             metrics.PENDING.set(self._pending_events)
             self._queue.append(submission)
+            self._outage.handed_in()
             self._start()
             if len(self._queue) >= self._wanted_requests:
                 self._changed.notify()
@@ -329,6 +335,12 @@ def check() -> None:
     """Raises Unavailable where a request had better not wait; see `Committer.check`."""
     if not connection.in_atomic_block:
         committer().check()
+
+
+def ended() -> None:
+    """The request of this thread is over; see `Committer.ended`."""
+    if _committer is not None:
+        _committer.ended()
 
 
 def failed() -> None:

@@ -25,6 +25,8 @@ class Outage:
         self._lock = threading.Lock()
         self._is_failing = False
         self._probe_at = 0.0
+        # The thread whose request is the probe, until it has something to write.
+        self._prober: int | None = None
         self._writing_since: float | None = None
 
     def admits(self) -> bool:
@@ -41,7 +43,20 @@ class Outage:
             if now < self._probe_at:
                 return False
             self._probe_at = now + PROBE_SECONDS
+            self._prober = threading.get_ident()
             return True
+
+    def handed_in(self) -> None:
+        """What this thread was let in with waits to be written: the end of that will tell."""
+        if self._prober == threading.get_ident():
+            self._prober = None
+
+    def given_up(self) -> None:
+        """The request of this thread ended without a write. If it was the probe, the next one may be it."""
+        if self._prober == threading.get_ident():
+            with self._lock:
+                if self._prober == threading.get_ident():
+                    self._prober, self._probe_at = None, time.monotonic()
 
     def began_writing(self) -> None:
         self._writing_since = time.monotonic()
@@ -56,4 +71,5 @@ class Outage:
     def failed(self) -> None:
         with self._lock:
             self._is_failing = True
+            self._prober = None
             self._probe_at = time.monotonic() + PAUSE_SECONDS
