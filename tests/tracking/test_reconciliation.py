@@ -24,6 +24,7 @@ from tracking.models import Finding, Order, OrderPayment, QuarantinedEvent, Sett
 from tracking.payments.judging import Outcome, judge
 from tracking.payments.settlement import UnreadableRow, read_amount
 from tracking.retention import expire_settled_payments
+from tracking.services import reconciliation
 
 T0 = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 Kind = SettledPayment.Kind
@@ -62,6 +63,20 @@ def back(*amounts: int) -> list[SettledPayment]:
         pytest.param("cancelled", 0, [], Outcome.CANCELLED_UNPAID, id="cancelled before it was paid"),
         pytest.param("cancelled", 0, paid(1999) + back(1999), Outcome.MATCHED, id="cancelled and given back"),
         pytest.param("cancelled", 0, paid(1999), Outcome.REFUND_DIFFERS, id="cancelled and kept"),
+        pytest.param(
+            "cancelled",
+            0,
+            paid(1999, 1999) + back(1999, 1999),
+            Outcome.MATCHED,
+            id="cancelled, paid twice, all back",
+        ),
+        pytest.param(
+            "cancelled",
+            0,
+            paid(1999, 1999) + back(1999),
+            Outcome.DUPLICATE,
+            id="cancelled, paid twice, one back",
+        ),
         pytest.param("partly_refunded", 500, paid(1999) + back(500), Outcome.MATCHED, id="partly given back"),
         pytest.param(
             "partly_refunded", 500, paid(1999), Outcome.REFUND_DIFFERS, id="told and not given back"
@@ -250,6 +265,39 @@ def test_the_itemised_report_of_stripe(store, file) -> None:
         -500,
         "card",
     )
+
+
+REFUND_FIRST = (
+    "balance_transaction_id,created_utc,available_on_utc,currency,gross,fee,net,reporting_category,source_id,charge_id,"
+    "payment_metadata[order_id]\n",
+    "txn_2,2026-05-06 10:05:11,2026-05-06 00:00:00,eur,-5.00,0.00,-5.00,refund,re_1,ch_1,\n",
+    "txn_1,2026-05-04 10:05:11,2026-05-11 00:00:00,eur,20.00,0.85,19.15,charge,ch_1,ch_1,A-1\n",
+)
+
+
+@pytest.mark.parametrize("are_files", [False, True], ids=["pieces of a file", "two files"])
+def test_a_refund_that_is_read_before_its_payment_gets_its_order(store, file, monkeypatch, are_files) -> None:
+    make_order(store, "A-1", 2_000, "partly_refunded", refunded_minor_units=500)
+    header, refund, charge = REFUND_FIRST
+    monkeypatch.setattr(reconciliation, "CHUNK", 1)
+    if are_files:
+        run(store, file(header + refund))
+        told = run(store, file(header + charge))
+    else:
+        told = run(store, file(header + refund + charge))
+    assert told["outcomes"] == {"matched": 1}
+    kept = SettledPayment.objects.for_store(store).values_list("reference", "order_id")
+    assert dict(kept) == {"txn_1": "A-1", "txn_2": "A-1"}
+    assert not open_findings(store)
+
+
+def test_a_refund_kept_without_its_order_gets_it_when_it_is_read_again(store, file) -> None:
+    make_order(store, "A-1", 2_000, "partly_refunded", refunded_minor_units=500)
+    header, refund, charge = REFUND_FIRST
+    run(store, file(header + charge + refund))
+    SettledPayment.objects.for_store(store).filter(reference="txn_2").update(order_id="")
+    assert run(store, file(header + refund))["outcomes"] == {"matched": 1}
+    assert SettledPayment.objects.for_store(store).get(reference="txn_2").order_id == "A-1"
 
 
 def test_balance_transactions_of_stripes_api_are_in_cents(store, file) -> None:

@@ -87,7 +87,10 @@ def judge(
         )
     refund_expected = sums.paid if is_cancelled else order.refunded_minor_units
     too_much = _paid_again(sums.charges, total, tolerance)
-    if tells_refunds and too_much and abs(sums.refunded - refund_expected - too_much) <= tolerance:
+    if is_cancelled and tells_refunds and abs(sums.refunded - sums.paid) <= tolerance:
+        # Nothing is left of it, however often it was paid.
+        outcome = Outcome.MATCHED
+    elif tells_refunds and too_much and abs(sums.refunded - refund_expected - too_much) <= tolerance:
         # Paid twice, and given back once.
         too_much, refund_expected = 0, refund_expected + too_much
         outcome = Outcome.MATCHED

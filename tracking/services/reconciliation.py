@@ -89,8 +89,11 @@ class ReconciliationReport:
 
 @dataclass
 class _Touched:
+    """`sources` of the file, each with its order's id; "" where the file does not say it."""
+
     order_ids: set[str] = field(default_factory=set)
     nameless: set[str] = field(default_factory=set)
+    sources: dict[str, str] = field(default_factory=dict)
 
 
 Progress = Callable[[str, int], object]
@@ -135,6 +138,7 @@ def _take_in(
     for chunk in _chunks(settlement.lines(notes)):
         _keep(store, settlement.provider, chunk, report, touched)
         progress("lines", len(chunk))
+    _name_orders(store, settlement.provider, touched)
     report.other = dict(sorted(notes.other.items()))
     report.bad_row_count = len(notes.bad_rows)
     report.bad_rows = [{"row": row.number, "reason": row.reason} for row in notes.bad_rows[:MOST_BAD_ROWS]]
@@ -167,12 +171,33 @@ def _keep(
             report.known += 1
             report.changed += _says_otherwise(before, payment)
         _note_period(report, payment)
+        if line.source:
+            touched.sources[line.source] = line.order_id or touched.sources.get(line.source, "")
         if payment.order_id:
             touched.order_ids.add(payment.order_id)
         else:
             touched.nameless.add(payment.reference)
     SettledPayment.all_stores.bulk_create(new.values(), ignore_conflicts=True)
     report.new += len(new)
+
+
+def _name_orders(store: Store, provider: str, touched: _Touched) -> None:
+    """A refund may stand before its payment, in the file or in an earlier one: it gets its order once that is known."""
+    mine = SettledPayment.objects.for_store(store).filter(provider=provider)
+    for sources in _chunks(sorted(touched.sources)):
+        with transaction.atomic():
+            nameless = list(mine.filter(source__in=sources, order_id="").select_for_update().order_by("pk"))
+            wanted = {payment.source for payment in nameless}
+            named = mine.filter(source__in=wanted).exclude(order_id="")
+            order_of = dict(named.values_list("source", "order_id"))
+            order_of |= {source: told for source in wanted if (told := touched.sources[source])}
+            found = [payment for payment in nameless if payment.source in order_of]
+            for payment in found:
+                payment.order_id = order_of[payment.source]
+            SettledPayment.all_stores.bulk_update(found, ["order_id"])
+        touched.order_ids.update(payment.order_id for payment in found)
+        # Looked at once more, so that what was reported of it resolves itself.
+        touched.nameless.update(payment.reference for payment in found)
 
 
 def _payment(store: Store, provider: str, line: SettlementLine, order_id: str) -> SettledPayment:
@@ -220,7 +245,8 @@ def _judge_orders(
         progress("orders", len(order_ids))
     for references in _chunks(sorted(touched.nameless)):
         drafts = list(_nameless_drafts(store, settlement.provider, references))
-        report.outcomes[Outcome.WITHOUT_ORDER] += len(drafts)
+        if drafts:
+            report.outcomes[Outcome.WITHOUT_ORDER] += len(drafts)
         keys = [_nameless_key(settlement.provider, reference) for reference in references]
         _report(store, drafts, keys, report)
 
