@@ -23,9 +23,10 @@ def as_markdown(report: Report) -> str:
     lines = [
         f"{report.machine}. Load average before the run: {report.load_average:.2f}.",
         "",
-        f"Load generators, web server ({plan.processes} processes of {plan.threads} threads that work, {WAITING_THREADS} that wait), PostgreSQL and Valkey share the "
-        f"machine. The load generators (2 processes) are pinned to core {_cores()}, which the others may use too; nothing else "
-        f"is pinned. {plan.preload_rows:,} events with random keys in the log before. Validation, consent gate (a decision in "
+        f"Load generators, web server ({plan.processes} processes of {plan.threads} threads that work and {WAITING_THREADS} "
+        f"that wait), PostgreSQL and Valkey share the machine. The load generators (2 processes) are pinned to core "
+        f"{_cores()}, which the others may use too; nothing else is pinned. "
+        f"{plan.preload_rows:,} events with random keys in the log before. Validation, consent gate (a decision in "
         "the ledger for each visitor), visitors and customers are on, `synchronous_commit` too: every answer comes after its "
         f"commit. What is compared was measured in turn, {plan.rounds} rounds of {plan.seconds * 0.75:g} s; shares are "
         "the medians of the rounds.",
