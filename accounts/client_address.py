@@ -9,8 +9,8 @@ from django.http import HttpRequest
 def client_address(request: HttpRequest) -> str:
     """The client's IP address, or "" where it cannot be told (a Unix socket).
 
-    `X-Forwarded-For` is not read here, since anybody may send it: `config.wsgi` has put the address that a trusted proxy
-    reports (`FORWARDED_ALLOW_IPS`) into `REMOTE_ADDR` already.
+    `X-Forwarded-For` is not read here, since anybody may send it: where proxies of ours stand in front
+    (`PROXY_COUNT`), `config.proxies` has put the address that they report into `REMOTE_ADDR` already.
     """
     return _normal(request.META.get("REMOTE_ADDR", ""))
 

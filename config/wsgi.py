@@ -10,6 +10,7 @@ os.environ.setdefault("DATABASE_POOL_SIZE", "16")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 import structlog
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.db import DatabaseError
 
@@ -19,6 +20,7 @@ from accounts.models import Store
 from config import multiprocess_metrics
 from config.checks import require_keys
 from config.processes import end_with_main_process
+from config.proxies import behind_proxies
 from config.serving import THREADS
 from config.slow_bodies import SlowBodies
 from recommendations.serving.store_state import warm_up
@@ -36,7 +38,10 @@ end_with_main_process()
 require_keys()
 multiprocess_metrics.forget_the_dead()
 _warm_up()
-application = SlowBodies(_django, threads=int(os.environ.get("WEB_THREADS") or THREADS))
+application = SlowBodies(
+    behind_proxies(_django, proxies=settings.ETALAGE_PROXY_COUNT),
+    threads=int(os.environ.get("WEB_THREADS") or THREADS),
+)
 
 # What is loaded by now stays. Walking it again for every few thousand objects of a batch of events took a third
 # of the time of taking them.
