@@ -102,11 +102,8 @@ class MessageMaker:
         if isinstance(record.values, bytes):
             return self._message(record, record.values)
         if record.fault:
-            return ImportedRow(
-                self._told(record),
-                record.where,
-                (Reason.UNREADABLE, f"{record.fault}: {record.text[:200]!r}"),
-            )
+            # Not what stands in the row: more people read the detail than may see the event.
+            return ImportedRow(self._told(record), record.where, (Reason.UNREADABLE, f"{record.fault}."))
         if not self.targets or not record.values.keys() <= self.targets.keys():
             self.targets = targets_of({**self.targets, **record.values}, self._reading.naming, are_all=False)
         try:
@@ -262,7 +259,7 @@ def _json(value: Any, column: str, kind: type) -> Any:
             value = json.loads(value)
         except (ValueError, RecursionError) as error:
             raise _Fault(
-                Reason.UNREADABLE, f"{column!r} must hold JSON, and is {value[:60]!r} ({error})."
+                Reason.UNREADABLE, f"{column!r} must hold JSON, and cannot be read ({error})."
             ) from error
     if not isinstance(value, kind):
         wanted = "an object {…}" if kind is dict else "a list […]"
