@@ -157,6 +157,36 @@ def test_of_a_customer_what_their_devices_and_the_server_told(store: Store, visi
     ]
 
 
+def test_of_a_shared_browser_each_customer_sees_their_own_part_of_a_visit(
+    store: Store, visitor: Visitor
+) -> None:
+    """One visit of half an hour: Ann until minute 10, then Bob. Some events name who it was, others nobody."""
+    ann, bob = CustomerFactory(store=store), CustomerFactory(store=store)
+    for customer, since, until in ((ann, 0, at(10)), (bob, 10, None)):
+        IdentityLink.all_stores.create(
+            store=store, visitor=visitor, customer=customer, valid_from=at(since), valid_until=until, source="login"
+        )  # fmt: skip
+    visit = session(visitor, 0, 20)
+    event(visitor, "Named Ann", 1, ann)
+    event(visitor, "Silent Ann", 2)
+    event(visitor, "Named Bob", 11, bob)
+    event(visitor, "Silent Bob", 12)
+    event(visitor, "Ann Came Late", 13, ann)
+    permit(store, "anon-1", OPTIONAL, at(3))
+    permit(store, "anon-1", Purpose(0), at(14))
+    told = []
+    for who in (ann, bob):
+        # A visit is filed under one of them.
+        Session.all_stores.filter(pk=visit.pk).update(customer=who)
+        seen = [title for block in blocks(who) for title in titles(block)]
+        told.append([title for title in seen if "Recognised" not in title])
+    assert told == [
+        ["Named Ann", "Silent Ann", "Consent: chose", "Ann Came Late"],
+        ["Named Bob", "Silent Bob", "Consent: rejected all"],
+    ]
+    assert len([title for block in blocks(visitor) for title in titles(block)]) == 9
+
+
 def test_one_kind_alone(visitor: Visitor) -> None:
     session(visitor, 0, 10)
     session(visitor, 300, 310)

@@ -86,7 +86,7 @@ def _consent(stretch: Stretch) -> list[Moment]:
         decided |= Q(subject=ids[stretch.subject.pk]) & stretch.in_time("valid_from")
     for session in stretch.sessions:
         if session.visitor_id in ids:
-            decided |= Q(
+            decided |= stretch.in_own_time(session.visitor_id, "valid_from") & Q(
                 subject=ids[session.visitor_id],
                 valid_from__gte=session.started_at - LEAD,
                 valid_from__lte=session.ended_at,
