@@ -10,6 +10,7 @@ from tracking.ingestion.drafts import Reason
 MENDS: Final[dict[str, str]] = {
     Reason.UNREADABLE: "The sender wrote no valid JSON object. Look at the bytes, mend the sender, discard this one.",
     Reason.TOO_LARGE: "Send less: whole pages or carts do not belong into an event. An event may have 32 KiB.",
+    Reason.TOO_DEEP: "At most 64 objects and lists may stand in each other: send what is needed, flatter.",
     Reason.NUL_CHARACTER: "Strip U+0000 from texts before sending; here, edit it out and replay.",
     Reason.UNKNOWN_TYPE: "`type` must be track, page, screen, identify, alias or group.",
     Reason.MISSING_EVENT_NAME: "A track call needs `event`, a name of at most 100 characters.",

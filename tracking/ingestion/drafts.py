@@ -20,6 +20,7 @@ class Reason(StrEnum):
 
     UNREADABLE = "unreadable"
     TOO_LARGE = "too_large"
+    TOO_DEEP = "too_deep"
     NUL_CHARACTER = "nul_character"
     UNKNOWN_TYPE = "unknown_type"
     MISSING_EVENT_NAME = "missing_event_name"

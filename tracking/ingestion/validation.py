@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
+import structlog
+from django.db import Error
 
 from accounts.identifiers import is_forbidden_id
 from accounts.services.signatures import verify_signature
@@ -31,12 +33,16 @@ from tracking.ingestion.messages import (
     derived_message_id,
     message_of,
     read_message,
+    readable_fields,
 )
 from tracking.ingestion.minimising import needs_scrubbing, scrub, without_identifiers, without_query
+from tracking.ingestion.nesting import MAX_DEPTH, is_json_too_deep, is_too_deep, texts_in
 from tracking.ingestion.properties import Faulty, check_properties
 from tracking.ingestion.times import read_time
 from tracking.normalising import normalised
 from tracking.vocabulary import EVENT_TYPES, RULES
+
+log = structlog.get_logger(__name__)
 
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _FUTURE: Final = timedelta(seconds=MAX_FUTURE_SECONDS)
@@ -45,6 +51,7 @@ _PURPOSES: Final = {name: int(purposes) for name, purposes in EVENT_PURPOSES.ite
 _UNKNOWN_PURPOSES: Final = int(UNKNOWN_EVENT_PURPOSES)
 _EMPTY: Final = b"{}"
 _JOINING: Final = frozenset({"identify", "alias", "group"})
+_NUL_DETAIL: Final = "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out."
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -56,44 +63,97 @@ class _Rejected(Exception):
 
 
 def draft_of_bytes(raw: bytes, arrival: Arrival) -> Draft:
-    """Never raises for what a client may send."""
+    """Never raises for what a client may send, only django.db.Error where the database cannot be used."""
+    try:
+        return _draft_of_bytes(raw, arrival)
+    except Error:
+        raise
+    except Exception as error:
+        return _isolated(raw, arrival, error, readable_fields(raw))
+
+
+def _draft_of_bytes(raw: bytes, arrival: Arrival) -> Draft:
     try:
         message = read_message(raw)
     except UnreadableMessage as error:
         return _unreadable(raw, arrival, error)
+    if is_json_too_deep(raw):
+        return _too_deep(message, raw, arrival)
     draft = _draft(message, raw, arrival)
     if len(raw) > MAX_EVENT_BYTES:
         return draft.reject(Reason.TOO_LARGE, f"{len(raw):,} bytes; an event may have {MAX_EVENT_BYTES:,}.")
-    if b"\\u0000" in raw and _holds_nul(msgspec.json.decode(raw)):
-        return draft.reject(
-            Reason.NUL_CHARACTER,
-            "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out.",
-        )
+    if b"\\u0000" in raw and any("\0" in text for text in texts_in(msgspec.json.decode(raw))):
+        return draft.reject(Reason.NUL_CHARACTER, _NUL_DETAIL)
     return draft
 
 
 def draft_of_fields(fields: Mapping[str, Any], arrival: Arrival) -> Draft:
     """The same for a message of Python values."""
-
-    def raw() -> bytes:
-        return msgspec.json.encode(fields, enc_hook=str)
-
     try:
-        message = message_of(fields)
+        return _draft_of_fields(fields, arrival)
+    except Error:
+        raise
+    except Exception as error:
+        return _isolated(lambda: _encoded(fields), arrival, error, fields)
+
+
+def _draft_of_fields(fields: Mapping[str, Any], arrival: Arrival) -> Draft:
+    def raw() -> bytes:
+        return _encoded(fields)
+
+    is_deep = is_too_deep(fields)
+    try:
+        message = message_of(_shallow(fields) if is_deep else fields)
     except UnreadableMessage as error:
         return _unreadable(raw, arrival, error)
+    if is_deep:
+        return _too_deep(message, raw, arrival)
     draft = _draft(message, raw, arrival)
     if b"\\u0000" in draft.encoded_properties or b"\\u0000" in draft.encoded_context:
-        return draft.reject(
-            Reason.NUL_CHARACTER,
-            "A text holds the character U+0000, which PostgreSQL cannot store. Leave it out.",
-        )
+        return draft.reject(Reason.NUL_CHARACTER, _NUL_DETAIL)
     if len(draft.encoded_properties) > MAX_EVENT_BYTES:
         return draft.reject(
             Reason.TOO_LARGE,
             f"{len(draft.encoded_properties):,} bytes; an event may have {MAX_EVENT_BYTES:,}.",
         )
     return draft
+
+
+def _encoded(fields: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.json.encode(fields, enc_hook=str)
+    except RecursionError:
+        return msgspec.json.encode(_shallow(fields), enc_hook=str)
+
+
+def _shallow(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the fields that are too deep; of the context only those of its own, for it says what is permitted."""
+    kept = {key: value for key, value in fields.items() if not is_too_deep(value)}
+    context = fields.get("context")
+    if "context" not in kept and isinstance(context, dict):
+        kept["context"] = {key: value for key, value in context.items() if not is_too_deep(value)}
+    return kept
+
+
+def _too_deep(message: Message, raw: Any, arrival: Arrival) -> Draft:
+    """Judged by what stands at its top: nothing goes down into the rest."""
+    draft = _draft(msgspec.structs.replace(message, properties=None, traits=None), raw, arrival)
+    # Without one of its own it is known by its bytes: what is left of two of them may be the same.
+    draft.message_id = as_text(message.message_id)
+    draft.traits = None
+    return draft.reject(
+        Reason.TOO_DEEP, f"More than {MAX_DEPTH} objects or lists stand in each other. Send it flatter."
+    )
+
+
+def _isolated(raw: Any, arrival: Arrival, error: Exception, fields: Mapping[str, Any]) -> Draft:
+    """What trips our own code is kept, and its neighbours are stored: a client would send them all again for ever."""
+    log.error("ingestion.draft_failed", error=type(error).__name__, exc_info=error)
+    told = UnreadableMessage(f"It could not be read ({type(error).__name__}).", fields)
+    try:
+        return _unreadable(raw, arrival, told)
+    except Exception:
+        return _blank(arrival, raw, arrival.default_type, "").reject(Reason.UNREADABLE, str(told))
 
 
 def _draft(message: Message, raw: Any, arrival: Arrival) -> Draft:
@@ -334,11 +394,3 @@ def _check_properties(draft: Draft) -> None:
         )
     except Faulty as fault:
         raise _Rejected(fault.reason, fault.detail) from fault
-
-
-def _holds_nul(value: Any) -> bool:
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_holds_nul(key) or _holds_nul(inner) for key, inner in value.items())
-    return isinstance(value, list) and any(map(_holds_nul, value))

@@ -15,6 +15,7 @@ from typing import Any, Final
 from accounts.identifiers import is_forbidden_id
 from tracking.ingestion.drafts import Reason
 from tracking.ingestion.messages import as_text
+from tracking.ingestion.nesting import is_too_deep
 
 MAX_PATH_LENGTH: Final = 200
 _PATH: Final = re.compile(r"[^.\[\]\s]+(\[\])?(\.[^.\[\]\s]+(\[\])?)*")
@@ -70,9 +71,17 @@ def mended(raw: bytes, reason: str, mend: Mend) -> bytes | None:
         return None
     if not isinstance(message, dict):
         return None
+    try:
+        return _changed(message, reason, mend)
+    except RecursionError:
+        return None
+
+
+def _changed(message: dict[str, Any], reason: str, mend: Mend) -> bytes | None:
     before = json.dumps(message)
     if mend.operation is Operation.OBVIOUS:
-        change = _OBVIOUS.get(reason)
+        # Nothing about one that is too deep is obvious, and the changes go down into it.
+        change = None if is_too_deep(message) else _OBVIOUS.get(reason)
         message = change(message) if change is not None else message
     else:
         _apply(message, mend)
