@@ -19,10 +19,12 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 
 from accounts.models import Store
 from accounts.valkey import ValkeyUnavailable
+from tracking.ingestion.metrics import FOLD_FAILURES
 from tracking.jsonb import parsed
 from tracking.models import LogPosition
 
@@ -102,8 +104,8 @@ def fold_new_events(
     """Give every fold (or those named in `only`) what has been committed since its last run. Events read, by
     fold.
 
-    One fold that cannot reach Valkey does not hold the others back: it goes on from where it was at the next
-    run.
+    A fold that fails, for want of Valkey or over what the log holds, does not hold the others back: it is left
+    out of what is given, and goes on from where it was at the next run.
     """
     store_id = store if isinstance(store, int) else store.pk
     counts = {}
@@ -114,6 +116,12 @@ def fold_new_events(
             counts[fold.name] = _run(fold, store_id, progress)
         except ValkeyUnavailable:
             log.warning("fold.valkey_unavailable", fold=fold.name, store_id=store_id)
+            FOLD_FAILURES.labels(fold.name).inc()
+        except (MemoryError, SoftTimeLimitExceeded):
+            raise  # the process is at its end, not the fold
+        except Exception:
+            log.exception("fold.failed", fold=fold.name, store_id=store_id)
+            FOLD_FAILURES.labels(fold.name).inc()
     return counts
 
 

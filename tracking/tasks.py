@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from accounts.models import Store
 from tracking.folding import fold_new_events
@@ -29,8 +30,14 @@ def fold_all_stores() -> dict[str, dict[str, int]]:
     and fold."""
     folded = {}
     for store in Store.objects.all():
-        folded[store.slug] = fold_new_events(store)
-        sources_roll_up(store)
+        # What one store's log holds must not keep the others from being read.
+        try:
+            folded[store.slug] = fold_new_events(store)
+            sources_roll_up(store)
+        except (MemoryError, SoftTimeLimitExceeded):
+            raise
+        except Exception:
+            log.exception("fold.store_failed", store=store.slug)
     return folded
 
 

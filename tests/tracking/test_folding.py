@@ -15,6 +15,7 @@ from tests.tracking.conftest import make_key, order_completed, viewed
 from tracking import folding
 from tracking.folding import Fold, fold_new_events, rebuild, renumber_after_restore
 from tracking.ingestion.importing import ingest_messages
+from tracking.ingestion.metrics import FOLD_FAILURES
 from tracking.models import Event, LogPosition, Order, Session
 from tracking.tasks import fold_all_stores
 
@@ -109,6 +110,28 @@ def test_a_fold_that_fails_stays_where_it_was(recorder):
     assert fold_new_events(store) == {}
     folding._folds["recorder"] = healthy
     assert fold_new_events(store) == {"recorder": 1}
+
+
+def test_a_fold_that_fails_holds_back_neither_other_folds_nor_other_stores(recorder, store):
+    """Over what one store's log holds: the fold of that store alone stays where it was, and is counted."""
+    ingest(store, "poison")
+    other = StoreFactory(slug="other")
+    ingest(other, "m1")
+
+    def fail(store_id, events):
+        if store_id == store.pk:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT (10::numeric ^ 30)::bigint")
+
+    folding._folds["broken"] = Fold(name="broken", apply=fail, reset=recorder.reset, stage=1)
+    before = FOLD_FAILURES.labels("broken")._value.get()
+    folded = fold_all_stores()
+    assert (folded["shop"], folded["other"]) == ({"recorder": 1}, {"recorder": 1, "broken": 1})
+    assert sorted(recorder.seen) == ["m1", "poison"]
+    assert not LogPosition.objects.for_store(store).filter(reader="broken", xact_id__gt=0).exists()
+    assert FOLD_FAILURES.labels("broken")._value.get() == before + 1
+    with pytest.raises(CommandError, match="broken of shop"):
+        call_command("fold", verbosity=0)
 
 
 def test_only_asked_names_and_the_own_store_are_read(recorder, store):

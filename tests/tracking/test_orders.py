@@ -9,10 +9,10 @@ import pytest
 
 from tests.tracking.conftest import make_key, order_completed
 from tracking.folding import fold_new_events
-from tracking.folds.amounts import minor_units
+from tracking.folds.amounts import LARGEST_MINOR_UNITS, minor_units
 from tracking.folds.orders import OrderEvent, fold_order
 from tracking.ingestion.importing import ingest_messages
-from tracking.models import Order, OrderLine
+from tracking.models import Event, Order, OrderLine
 
 T0 = datetime(2026, 5, 4, 10, 0, tzinfo=UTC)
 LINES = [
@@ -258,3 +258,43 @@ def test_a_discounted_line_gives_back_what_it_cost(tell):
     )
     assert order.refunded_minor_units == 160
     assert order.status == "partly_refunded"
+
+
+BEYOND = [1e300, "1e999999999", "9" * 400, 10**17]
+
+
+@pytest.mark.parametrize("amount", BEYOND)
+def test_an_amount_that_no_table_holds_is_no_amount(amount):
+    assert minor_units(amount, "EUR") is None
+
+
+@pytest.mark.parametrize("amount", BEYOND)
+def test_what_the_log_holds_already_stops_no_order(store, tell, amount):
+    tell(event("Order Completed", total=10, products=LINES))
+    first = Event.objects.for_store(store).get()
+    first.properties = {
+        "order_id": "o1",
+        "payments": [{"method": "card", "amount": amount}, {"method": "cash", "amount": 4}],
+        "products": [
+            {"product_id": "tent", "quantity": 1e12, "price": 3, "discount": amount},
+            {"product_id": "peg", "quantity": 10**9, "price": 10**12},
+        ],
+    }
+    Event.all_stores.filter(pk=first.pk).update(properties=first.properties)
+    order = tell(event("Order Updated", 1, coupon="MAY"))
+    assert order.coupon == "MAY"
+    assert payments_of(order) == [("card", None, 1), ("cash", 400, 1)]
+    assert list(order.lines.order_by("position").values_list("quantity", "discount_minor_units")) == [
+        (1, 0),
+        (10**9, 0),
+    ]
+    assert order.total_minor_units == LARGEST_MINOR_UNITS
+
+
+def test_of_a_line_of_nothing_nothing_comes_back(tell):
+    lines = [{"product_id": "tent", "quantity": 0, "price": 5}]
+    order = tell(
+        event("Order Completed", total=10, products=lines),
+        event("Order Refunded", 1, products=[{"product_id": "tent", "quantity": 1}]),
+    )
+    assert (order.status, order.refunded_minor_units) == ("completed", 0)

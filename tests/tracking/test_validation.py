@@ -268,3 +268,29 @@ def test_late_events_are_stored_by_arrival_and_keep_their_time(sender, store):
     first, second = sorted(stored(store), key=lambda event: event.id)
     assert (first.product_id, second.product_id) == ("new", "old")
     assert first.occurred_at > second.occurred_at
+
+
+@pytest.mark.parametrize(
+    ("properties", "told"),
+    [
+        ({"payments": [{"method": "card", "amount": 1e300}]}, "properties.payments[0].amount"),
+        ({"payments": [{}, {"amount": "1e999999999"}]}, "properties.payments[1].amount"),
+        ({"products": [{"product_id": "p", "discount": -1e13}]}, "properties.products[0].discount"),
+        ({"products": [{"product_id": "p", "quantity": 1e12}]}, "properties.products[0].quantity"),
+    ],
+)
+def test_numbers_that_no_table_holds_wait_in_quarantine(sender, store, properties, told):
+    sender.batch(order_completed(properties=properties))
+    row = QuarantinedEvent.objects.for_store(store).get()
+    assert row.reason == "invalid_amount"
+    assert told in row.detail
+    assert stored(store) == []
+
+
+def test_a_discount_in_words_and_a_payment_that_goes_back_are_no_fault(sender, store):
+    properties = {
+        "payments": [{"method": "voucher", "amount": -5}, "card"],
+        "products": [{"product_id": "p", "discount": "10 %", "quantity": 2}],
+    }
+    sender.batch(order_completed(properties=properties))
+    assert len(stored(store)) == 1

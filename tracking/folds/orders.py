@@ -18,7 +18,7 @@ from django.db import connection
 
 from accounts.models import Store
 from tracking.folding import Fold, LoggedEvent
-from tracking.folds.amounts import currency_of, first_amount, minor_units, whole_number
+from tracking.folds.amounts import currency_of, first_amount, minor_units, whole_number, within_bounds
 from tracking.ingestion.messages import as_text
 from tracking.ingestion.properties import product_id_of
 from tracking.jsonb import parsed
@@ -146,7 +146,7 @@ def _set_total(folded: FoldedOrder, properties: dict[str, Any], currency: str) -
             line.quantity * line.unit_price_minor_units - line.discount_minor_units for line in folded.lines
         )
         stated = max(0, lines - folded.order.discount_minor_units) + (folded.order.shipping_minor_units or 0)
-    folded.order.total_minor_units = stated
+    folded.order.total_minor_units = within_bounds(stated)
 
 
 def _set_payments(folded: FoldedOrder, properties: dict[str, Any], currency: str) -> None:
@@ -194,7 +194,7 @@ def _refund(folded: FoldedOrder, refunds: Iterable[OrderEvent], currency: str) -
         if stated is None:
             stated = returned if event.properties.get("products") else folded.order.total_minor_units
         refunded += stated
-    folded.order.refunded_minor_units = min(refunded, folded.order.total_minor_units)
+    folded.order.refunded_minor_units = within_bounds(min(refunded, folded.order.total_minor_units))
 
 
 def _return_lines(lines: Sequence[OrderLine], event: OrderEvent) -> int:
@@ -218,6 +218,8 @@ def _return_lines(lines: Sequence[OrderLine], event: OrderEvent) -> int:
 
 def _paid_for(line: OrderLine, quantity: int) -> int:
     """What so many of the line's units cost: its discount is spread evenly over all of them."""
+    if not quantity:
+        return 0  # and a line may say that none were bought
     discount = round(line.discount_minor_units * quantity / line.quantity)
     return max(0, quantity * line.unit_price_minor_units - discount)
 

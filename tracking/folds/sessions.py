@@ -20,7 +20,7 @@ from django.db import connection
 from accounts.models import Store, Visitor
 from consent.purposes import Purpose
 from tracking.folding import Fold, LoggedEvent
-from tracking.folds.amounts import currency_of, first_amount
+from tracking.folds.amounts import currency_of, first_amount, within_bounds
 from tracking.jsonb import parsed
 from tracking.models import EventType, Session
 
@@ -155,7 +155,7 @@ def session_of(store: Store, visitor_id: int, visits: Sequence[Visit]) -> Sessio
         search_count=names.count("Products Searched"),
         cart_add_count=names.count("Product Added") + names.count("Wishlist Product Added to Cart"),
         order_count=len(orders),
-        revenue_minor_units=sum(_revenue(store, visit.properties or {}) for visit in orders),
+        revenue_minor_units=within_bounds(sum(_revenue(store, visit.properties or {}) for visit in orders)),
         dwell_seconds=sum(
             _dwell_seconds(visit.properties or {}) for visit in visits if visit.name == "Page Left"
         ),

@@ -30,6 +30,9 @@ PENDING: Final = Gauge(
     "Events that wait for the database, in all web processes that are alive.",
     multiprocess_mode="livesum",
 )
+FOLD_FAILURES: Final = Counter(
+    "etalage_fold_failures_total", "Runs of folds that failed, which go on from where they were.", ["fold"]
+)
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Final
 
 from tracking.ingestion.drafts import Reason
@@ -14,6 +14,7 @@ from tracking.normalising import ORDER_AMOUNTS, currency_code
 from tracking.vocabulary import Rule
 
 _LARGEST_AMOUNT: Final = 1e12
+_LARGEST_QUANTITY: Final = 1e9  # what the table of lines can hold
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -74,6 +75,28 @@ def _check_order(properties: Mapping[str, Any]) -> None:
     currency = properties.get("currency")
     if currency is not None:
         _check_currency(currency)
+    for name, field in (("products", "discount"), ("payments", "amount")):
+        _check_sizes(properties.get(name), field, f"properties.{name}")
+
+
+def _check_sizes(rows: Any, field: str, where: str) -> None:
+    """What is no number counts as none in an order, and may be of either sign; but no table holds one beyond
+    all amounts."""
+    for position, row in enumerate(rows if isinstance(rows, list) else ()):
+        value = row.get(field) if isinstance(row, dict) else None
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            continue
+        try:
+            size = abs(float(value))
+        except ValueError:
+            continue
+        except OverflowError:  # an integer of more than 308 digits
+            size = inf
+        if not size <= _LARGEST_AMOUNT:
+            raise Faulty(
+                Reason.INVALID_AMOUNT,
+                f"`{where}[{position}].{field}` is {str(value)[:40]}: not beyond a trillion, please.",
+            )
 
 
 def _check_currency(currency: Any) -> None:
@@ -109,6 +132,10 @@ def _check_line(line: Mapping[str, Any], where: str) -> None:
         check_amount(price, f"{where}.price")
     if (quantity := line.get("quantity")) is not None:
         check_amount(quantity, f"{where}.quantity")
+        if float(quantity) > _LARGEST_QUANTITY:
+            raise Faulty(
+                Reason.INVALID_AMOUNT, f"`{where}.quantity` is {quantity}: not beyond a milliard, please."
+            )
 
 
 def check_amount(value: Any, where: str) -> None:

@@ -37,6 +37,7 @@ class Command(BaseCommand):
             stores = stores.filter(slug=options["store"])
             if not stores:
                 raise CommandError(f"There is no store {options['store']!r}.")
+        failed = []
         for store in stores:
             run = rebuild if options["rebuild"] else fold_new_events
             with tqdm(desc=store.slug, unit=" events", disable=None if options["verbosity"] else True) as bar:
@@ -44,6 +45,12 @@ class Command(BaseCommand):
             if options["verbosity"]:
                 told = ", ".join(f"{name} {count:,}" for name, count in counts.items())
                 self.stdout.write(f"{store.slug}: {told} events folded")
+            wanted = options["only"] or known
+            failed += [f"{name} of {store.slug}" for name in wanted if name not in counts]
+        if failed:
+            raise CommandError(
+                f"Failed: {', '.join(failed)}. The log says why; they go on from where they were at the next run."
+            )
 
     @staticmethod
     def _advance(bar: Any, name: str, count: int) -> None:
