@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from accounts.personal_data import Subject
+from consent.pseudonyms import IdentifierKind, pseudonym
+from consent.services.suppression import subject_suppress
 from tests.tracking.conftest import quarantined, stored
 from tracking.ingestion.posthog import message_of
 from tracking.models import QuarantinedEvent
@@ -122,10 +127,58 @@ def test_faulty_events_go_to_quarantine_and_their_neighbours_are_stored(client, 
     assert [event.message_id for event in stored(store)] == ["m1"]
     assert sorted(QuarantinedEvent.objects.for_store(store).values_list("reason", flat=True)) == [
         "missing_product_id",
-        "unknown_type",
-        "unknown_type",
+        "unreadable",
+        "unreadable",
         "unreadable",
     ]
+
+
+FAULTY = [
+    ({"event": "x", "distinct_id": "u1", "uuid": 5}, {"userId": "u1"}),
+    ({"event": 7, "distinct_id": BROWSER}, {"anonymousId": BROWSER}),
+    ({"event": "x", "distinct_id": "u1", "properties": []}, {"userId": "u1"}),
+    (
+        {"event": "$identify", "distinct_id": "u1", "uuid": 5, "properties": {"$anon_distinct_id": "b"}},
+        {"userId": "u1", "anonymousId": "b"},
+    ),
+    (
+        {"event": "$create_alias", "uuid": 5, "properties": {"distinct_id": "b", "alias": "u1"}},
+        {"userId": "u1", "previousId": "b"},
+    ),
+]
+_KINDS = {
+    "userId": IdentifierKind.USER_ID,
+    "anonymousId": IdentifierKind.ANONYMOUS_ID,
+    "previousId": IdentifierKind.ANONYMOUS_ID,
+}
+
+
+@pytest.mark.parametrize("event, ids", FAULTY)
+def test_a_faulty_event_is_found_by_an_erasure(client, store, secret_key, event, ids):
+    body = {"api_key": secret_key, "batch": [event]}
+    assert client.post("/batch/", json.dumps(body), content_type="application/json").status_code == 200
+    row = QuarantinedEvent.objects.for_store(store).get()
+    assert row.reason == "unreadable"
+    assert row.subject_pseudonyms == sorted(
+        pseudonym(store.pk, _KINDS[key], value) for key, value in ids.items()
+    )
+    assert json.loads(json.loads(bytes(row.raw))["properties"]) == event
+
+
+def test_a_faulty_event_of_somebody_who_was_erased_is_not_kept(client, store, secret_key):
+    subject_suppress(subject=Subject(store, user_ids=("u1",)), until=timezone.now() + timedelta(days=1))
+    event, _ = FAULTY[0]
+    body = {"api_key": secret_key, "batch": [event, {**event, "distinct_id": "u2"}]}
+    assert client.post("/batch/", json.dumps(body), content_type="application/json").status_code == 200
+    (row,) = QuarantinedEvent.objects.for_store(store)
+    assert row.subject_pseudonyms == [pseudonym(store.pk, IdentifierKind.USER_ID, "u2")]
+
+
+def test_bytes_that_are_no_text_can_be_turned_back():
+    raw = b'{"event":"x\xff","distinct_id":"u1"}'
+    message = json.loads(message_of(raw, is_trusted=True))
+    assert message["userId"] == "u1"
+    assert message["properties"].encode("utf-8", "surrogateescape") == raw
 
 
 @pytest.mark.parametrize(
