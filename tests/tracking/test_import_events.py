@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from accounts.models import ApiKey, Store
 from consent.purposes import NONE, Purpose
 from tests.factories import StoreFactory, UserFactory
-from tests.tracking.conftest import EVERYTHING, discarded, permit, quarantined, stored
+from tests.tracking.conftest import EVERYTHING, discarded, make_key, permit, quarantined, stored
 from tracking.imports import run as import_run
+from tracking.imports.files import import_file
 from tracking.models import Event, ImportRun, Order, QuarantinedEvent
 
 HEADER = "user_id,event,timestamp,product_id,price,currency\n"
@@ -535,6 +537,49 @@ class TestRuns:
         )
         with pytest.raises(CommandError, match="no account"):
             imported(store, tmp_path / "a.csv", extra=["--as", "bob@shop.example"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_its_lock_a_run_stops_and_is_gone_on_with(tmp_path):
+    """The connection that held the lock is replaced unnoticed; somebody else may have the file by then."""
+    store = StoreFactory(slug="shop")
+    key, _ = make_key(store)
+    path = write(
+        tmp_path / "a.csv", HEADER + "".join(f"u{n},view,2026-05-04T10:00:00Z,p{n},1,EUR\n" for n in range(6))
+    )
+    killed: list[int] = []
+
+    def kill_once(rows: int, position: int) -> None:
+        if not killed:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                killed.append(cursor.fetchone()[0])
+            other = connection.copy()
+            try:
+                with other.cursor() as cursor:
+                    cursor.execute("SELECT pg_terminate_backend(%s, 5000)", killed)
+            finally:
+                other.close()
+
+    def take() -> import_run.FileReport:
+        with import_file(str(path)) as file:
+            return import_run.import_events(
+                store=store,
+                source=key,
+                file=file,
+                options=import_run.ImportOptions(),
+                started_by="test",
+                batch_rows=2,
+                progress=kill_once,
+            )
+
+    with pytest.raises(import_run.Interrupted, match=r"behind row 2: .*with it the lock"):
+        take()
+    run = ImportRun.objects.for_store(store).get()
+    assert (run.rows_read, run.stored, len(stored(store))) == (2, 2, 2)
+    report = take()
+    assert (report.state, report.skipped_rows, report.rows, report.events.stored) == ("done", 2, 6, 6)
+    assert len(stored(store)) == 6
 
 
 class TestCommand:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from itertools import islice
 from typing import Any, BinaryIO, Final
 
-from django.db import Error, connection
+from django.db import Error, InterfaceError, connection
 from django.utils import timezone
 
 from accounts.models import ApiKey, Store
@@ -199,6 +199,20 @@ def _only_here(run: ImportRun) -> Iterator[None]:
             connection.close()
 
 
+def _check_lock(run: ImportRun) -> None:
+    """In a batch's transaction. A connection that was lost is replaced unnoticed, without the lock that it held: another
+    process may be taking the file by now, and would count on from the same row. Raises InterfaceError."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s AND objsubid = 2"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            " AND pid = pg_backend_pid() AND granted",
+            [_LOCK, run.pk % 2**31],
+        )
+        if cursor.fetchone() is None:
+            raise InterfaceError("the connection was lost, and with it the lock on the file")
+
+
 def _take(
     run: ImportRun,
     store: Store,
@@ -267,6 +281,8 @@ def _store(run: ImportRun, store: Store, source: ApiKey, rows: list[ImportedRow]
 
     def alongside(tally: Tally, faults: Counter[str]) -> None:
         # From what was before: after a deadlock this is called a second time.
+        run.rows_read = before["rows_read"]
+        _check_lock(run)
         run.rows_read = before["rows_read"] + done
         for name in ("stored", "duplicates", "quarantined", "discarded"):
             setattr(run, name, before[name] + getattr(tally, name))
