@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from django.db.models import Q
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import keys
 from accounts.models import Role, Store
@@ -18,9 +21,10 @@ from tests.admin.conftest import Staff
 from tests.factories import CustomerFactory, StoreFactory, VisitorFactory
 from tests.servers import SERVERS, database_name
 from tests.tracking.conftest import Sender, make_key, viewed
+from tracking.admin.timeline_tail import WATCH_SECONDS
 from tracking.ingestion.uuid7 import uuid7s
 from tracking.models import Event
-from tracking.selectors.tail import MOST, tail
+from tracking.selectors.tail import LOOK_BACK, MOST, tail
 
 PAGE = "admin:tracking_tail"
 EVENTS = "admin:tracking_tail_events"
@@ -101,6 +105,39 @@ def test_watching_one_shopper_is_recorded(merchandiser: Staff, store: Store) -> 
         assert merchandiser.client.get(reverse(PAGE), {"who": who}).status_code == 200
     rows = AuditPayload.objects.for_store(store).filter(entry__action="timeline.watched").order_by("pk")
     assert [row.target for row in rows] == [f"customer:{customer.public_id}", f"visitor:{visitor.pk}"]
+
+
+def test_polls_that_watch_one_shopper_are_recorded_once_in_a_while(merchandiser: Staff, store: Store) -> None:
+    def targets() -> list[str]:
+        rows = AuditPayload.objects.for_store(store).filter(entry__action="timeline.watched")
+        return list(rows.order_by("pk").values_list("target", flat=True))
+
+    customer, visitor = CustomerFactory(store=store), VisitorFactory(store=store)
+    first, second = f"customer:{customer.public_id}", f"visitor:{visitor.pk}"
+    for _ in range(3):
+        _events(merchandiser, 0, who=customer.external_id)
+    _events(merchandiser, 0, who="nobody")
+    _events(merchandiser)
+    assert targets() == [first]
+    merchandiser.client.get(reverse(PAGE), {"who": visitor.anonymous_id})
+    _events(merchandiser, 0, who=visitor.anonymous_id)
+    assert targets() == [first, second]
+    session = merchandiser.client.session
+    session["tail_watched"] = {name: at - WATCH_SECONDS for name, at in session["tail_watched"].items()}
+    session.save()
+    _events(merchandiser, 0, who=customer.external_id)
+    assert targets() == [first, second, first]
+
+
+def test_an_old_cursor_reads_the_last_hour_alone(merchandiser: Staff, store: Store, sender: Sender) -> None:
+    sender.batch(viewed(messageId="old"), viewed(messageId="new"))
+    settle()
+    before = timezone.now() - LOOK_BACK - timedelta(minutes=1)
+    Event.objects.for_store(store).filter(message_id="old").update(
+        id=UUID(int=int(before.timestamp() * 1000) << 80)
+    )
+    assert [event.message_id for event in tail(store, Q(), 0).events] == ["new"]
+    assert _events(merchandiser, 0)["count"] == 1
 
 
 def test_a_cursor_that_is_none_is_refused(merchandiser: Staff) -> None:

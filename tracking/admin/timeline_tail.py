@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -24,6 +25,9 @@ from tracking.models import EventType
 from tracking.selectors.tail import Tail, tail
 from tracking.vocabulary import KNOWN_EVENTS
 
+# So long, polls of a page that stays open count as the same watching.
+WATCH_SECONDS: Final = 900
+_WATCHED: Final = "tail_watched"
 _TYPES: Final = {kind.label: kind.value for kind in EventType if kind is not EventType.TRACK}
 
 
@@ -76,8 +80,7 @@ def urls(site: admin.AdminSite) -> list[URLPattern]:
 def tail_view(request: HttpRequest) -> HttpResponse:
     store = require(request, Ability.READ_SHOPPERS)
     filters = Filters.of(request)
-    if filters.who:
-        _record(request, store, filters)
+    _record(request, store, filters)
     found = tail(store, filters.wanted(store))
     context: dict[str, Any] = {
         **admin.site.each_context(request),
@@ -91,14 +94,24 @@ def tail_view(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/tracking/timeline_tail.html", context)
 
 
-def _record(request: HttpRequest, store: Store, filters: Filters) -> None:
-    """Watching one shopper is reading about a person. The log names them as the store's own pages do: by key."""
+def _record(request: HttpRequest, store: Store, filters: Filters, *, is_poll: bool = False) -> None:
+    """Watching one shopper is reading about a person. The log names them as the store's own pages do: by key. Opening the
+    page is recorded each time, its polls once in WATCH_SECONDS."""
+    if not filters.who:
+        return
     customer = Customer.objects.for_store(store).filter(external_id=filters.who).first()
     visitor = Visitor.objects.for_store(store).filter(anonymous_id=filters.who).first()
     target = f"customer:{customer.public_id}" if customer else f"visitor:{visitor.pk}" if visitor else ""
-    if target:
-        with transaction.atomic():
-            auditing.record(store=store, actor=staff_user(request), action="timeline.watched", target=target)
+    watched = f"{store.pk}:{target}"
+    now = time.time()
+    known = {
+        name: at for name, at in request.session.get(_WATCHED, {}).items() if 0 <= now - at < WATCH_SECONDS
+    }
+    if not target or (is_poll and watched in known):
+        return
+    with transaction.atomic():
+        auditing.record(store=store, actor=staff_user(request), action="timeline.watched", target=target)
+    request.session[_WATCHED] = {**known, watched: now}
 
 
 @never_cache
@@ -111,7 +124,9 @@ def events_view(request: HttpRequest) -> JsonResponse:
         return JsonResponse(
             {"code": "invalid_cursor", "message": "Ask with the cursor of the last answer."}, status=400
         )
-    found = tail(store, Filters.of(request).wanted(store), int(after))
+    filters = Filters.of(request)
+    _record(request, store, filters, is_poll=True)
+    found = tail(store, filters.wanted(store), int(after))
     return JsonResponse(_answer(request, found))
 
 

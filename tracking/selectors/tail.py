@@ -21,8 +21,8 @@ from accounts.models import Store
 from tracking.models import Event
 
 MOST: Final = 100
-# How far back the first look goes.
-FIRST_LOOK: Final = timedelta(hours=1)
+# How far back a look goes, whatever its cursor.
+LOOK_BACK: Final = timedelta(hours=1)
 _HORIZON: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
@@ -36,15 +36,17 @@ class Tail:
 
 
 def tail(store: Store, wanted: Q, after: int | None = None) -> Tail:
-    """The newest events that pass `wanted` and were committed since `after`; without it, of the last hour."""
+    """The newest events of the last hour that pass `wanted`; with `after`, only those committed since."""
     horizon = _horizon()
-    rows = Event.objects.for_store(store).filter(wanted, xact_id__lt=horizon)
-    if after is None:
-        # Keys begin with the millisecond: a range of them spares a walk through older rows and other stores'.
-        since = timezone.now() - FIRST_LOOK
-        rows = rows.filter(pk__gte=UUID(int=int(since.timestamp() * 1000) << 80)).order_by("-pk")
-    else:
-        rows = rows.filter(xact_id__gte=after).order_by("-xact_id", "-pk")
+    # Keys begin with the millisecond: a range of them spares a walk through older rows and other stores'. An old cursor
+    # with a filter that nothing passes would else read the store's whole log, at every call.
+    since = timezone.now() - LOOK_BACK
+    rows = Event.objects.for_store(store).filter(
+        wanted, xact_id__lt=horizon, pk__gte=UUID(int=int(since.timestamp() * 1000) << 80)
+    )
+    if after is not None:
+        rows = rows.filter(xact_id__gte=after)
+    rows = rows.order_by("-pk")
     rows = rows.select_related("visitor", "customer", "api_key").defer("context")
     events = list(rows[: MOST + 1])
     return Tail(events[:MOST], max(horizon, after or 0), len(events) > MOST)
