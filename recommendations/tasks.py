@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
+from celery.exceptions import SoftTimeLimitExceeded
 
 from accounts.models import Store
 from recommendations.selectors.training import stores_with_live_version
@@ -8,6 +10,8 @@ from recommendations.training.catching_up import catch_up
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.run import AlreadyTraining, train
 from recommendations.training.watch import find_killed_runs
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task(name="recommendations.train_store", acks_late=False, max_retries=0)
@@ -23,8 +27,18 @@ def train_store(store_id: int, trigger: str = "schedule") -> str:
 @shared_task(name="recommendations.catch_up_models", acks_late=False, max_retries=0)
 def catch_up_models() -> int:
     """What ended since the last training reaches each live version; gives in how many something was new."""
-    stores = Store.objects.filter(pk__in=stores_with_live_version())
-    return sum(bool(caught and caught.is_news) for caught in map(catch_up, stores))
+    news = 0
+    for store in Store.objects.filter(pk__in=stores_with_live_version()).order_by("pk"):
+        try:
+            caught_up = catch_up(store)
+        except (MemoryError, SoftTimeLimitExceeded):
+            raise
+        except Exception:
+            # One store's files must not keep the others from learning.
+            log.exception("model.catch_up_failed", store=store.pk)
+        else:
+            news += bool(caught_up and caught_up.is_news)
+    return news
 
 
 @shared_task(name="recommendations.watch_training")

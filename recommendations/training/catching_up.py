@@ -7,12 +7,15 @@ of it and appended whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
 import structlog
+from django.db import connection
 from django.utils import timezone
 
 from accounts.models import Store
@@ -33,6 +36,7 @@ from tracking.selectors.interactions import SESSION_CAP_SECONDS, Interactions, r
 
 log = structlog.get_logger(__name__)
 
+STORE_LOCK: Final = 7_772  # first half of an advisory lock's key; the second is the store's id
 LONGEST_TAIL_SECONDS: Final = 14 * 86_400.0
 """An older version that was made live again does not read months of the log every few minutes: it waits for the next training."""
 
@@ -48,17 +52,53 @@ class CaughtUp:
 
 
 def catch_up(store: Store, now: datetime | None = None) -> CaughtUp | None:
-    """Append the visits that ended before `now` less the idle time of a visit. None where no version is live or it is too old."""
-    until = now or timezone.now()
-    version = ModelVersion.objects.for_store(store).filter(state=ModelVersion.State.LIVE).first()
-    if version is None:
-        return None
-    folder = model_folder.model_dir() / version.folder
+    """Append the visits that ended before `now` less the idle time of a visit. None where no version is live, it is too old,
+    or another process is at it."""
+    with _alone(store.pk) as is_alone:
+        # Of two that overlap the one that read less could write last.
+        return _catch_up(store, now or timezone.now()) if is_alone else None
+
+
+@contextmanager
+def _alone(store_id: int) -> Iterator[bool]:
+    """Whether no other process catches up with this store. Held for as long as the connection at most."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [STORE_LOCK, store_id])
+        is_alone = bool(cursor.fetchone()[0])
     try:
-        manifest, item_ids = model_folder.read_items(folder)
-    except UnreadableModel as error:
-        log.warning("model.cannot_catch_up", store=store.pk, version=version.number, reason=str(error))
-        return None
+        yield is_alone
+    finally:
+        if is_alone:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [STORE_LOCK, store_id])
+
+
+def _live_version(store: Store) -> ModelVersion | None:
+    return ModelVersion.objects.for_store(store).filter(state=ModelVersion.State.LIVE).first()
+
+
+def _catch_up(store: Store, until: datetime) -> CaughtUp | None:
+    """Once more where the folder is another by now: an erasure writes it anew and removes the old one."""
+    version = _live_version(store)
+    tried = None
+    while version is not None:
+        try:
+            return _append(store, version, until)
+        except (FileNotFoundError, UnreadableModel) as error:
+            current = _live_version(store)
+            if tried is not None or current is None or current.folder == version.folder:
+                log.warning(
+                    "model.cannot_catch_up", store=store.pk, version=version.number, reason=str(error)
+                )
+                return None
+            tried, version = version, current
+    return None
+
+
+def _append(store: Store, version: ModelVersion, until: datetime) -> CaughtUp | None:
+    """Raises UnreadableModel or FileNotFoundError."""
+    folder = model_folder.model_dir() / version.folder
+    manifest, item_ids = model_folder.read_items(folder)
     trained_until = manifest.data_until
     if until.timestamp() - trained_until > LONGEST_TAIL_SECONDS:
         return None

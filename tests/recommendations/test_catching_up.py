@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import time_machine
+from django.db import connections
 
 from accounts.models import Visitor
 from algorithms.types import Query
@@ -25,10 +27,11 @@ from recommendations.services.model_forget import people_forget
 from recommendations.serving import store_state
 from recommendations.shelf import RecommendationRequest
 from recommendations.tasks import catch_up_models
+from recommendations.training import catching_up
 from recommendations.training.catching_up import catch_up
 from recommendations.training.reporting import Silent
 from recommendations.training.run import train
-from tests.factories import VisitorFactory
+from tests.factories import StoreFactory, VisitorFactory
 from tests.recommendations.shop import Shop, decide, event
 from tracking.models import Event
 
@@ -240,3 +243,63 @@ def test_a_tail_that_cannot_be_read_costs_nothing_but_itself(
     tail_file.write_bytes(damage)
     people_forget(store_id=busy_shop.store.pk, hashes=[1])
     assert not tail_file.exists(), "an erasure leaves no file that it could not look into"
+
+
+def test_a_store_is_caught_up_by_one_process_at_a_time(busy_shop: Shop, model_dir: Path) -> None:
+    now = datetime.now(UTC)
+    train_as_of(busy_shop, now - timedelta(hours=5))
+    visit(busy_shop, VisitorFactory(store=busy_shop.store), now - timedelta(hours=2), "tents-0", "kettles-9")
+    other = connections["default"].copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [catching_up.STORE_LOCK, busy_shop.store.pk])
+        assert catch_up(busy_shop.store, now) is None
+    finally:
+        other.close()
+    assert not (live_folder(busy_shop, model_dir) / model_tail.FILE_NAME).exists()
+
+
+def test_an_erasure_that_replaces_the_folder_meanwhile_costs_one_more_look(
+    busy_shop: Shop, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    erased, stays = (VisitorFactory(store=busy_shop.store) for _ in range(2))
+    visit(busy_shop, erased, now - timedelta(days=3), "tents-0", "kettles-9")
+    train_as_of(busy_shop, now - timedelta(hours=5))
+    visit(busy_shop, stays, now - timedelta(hours=2), "tents-0", "kettles-9")
+    old = live_folder(busy_shop, model_dir)
+    real = catching_up.read_interactions
+
+    def read_while_somebody_is_erased(*args: Any, **values: Any) -> Any:
+        people_forget(
+            store_id=busy_shop.store.pk, hashes=[privacy.owner_hash(busy_shop.store.pk, "v", erased.pk)]
+        )
+        return real(*args, **values)
+
+    monkeypatch.setattr(catching_up, "read_interactions", read_while_somebody_is_erased)
+    caught_up = catch_up(busy_shop.store, now)
+    assert not old.exists()
+    assert caught_up is not None
+    assert caught_up.is_news
+    assert model_tail.read(live_folder(busy_shop, model_dir)) is not None
+
+
+def test_a_store_that_fails_keeps_no_other_from_learning(
+    busy_shop: Shop, model_dir: Path, django_capture_on_commit_callbacks: Any
+) -> None:
+    now = datetime.now(UTC)
+    version = train_as_of(busy_shop, now - timedelta(hours=5))
+    broken, later = live_folder(busy_shop, model_dir), StoreFactory()
+    folder = model_dir / model_folder.relative_folder(later.pk, 1)
+    shutil.copytree(broken, folder)
+    ModelVersion.objects.create(
+        store=later, number=1, state=version.state, folder=folder.relative_to(model_dir).as_posix()
+    )
+    visitor = VisitorFactory(store=later)
+    Event.all_stores.bulk_create(
+        event(later, product_id, now - timedelta(hours=2), visitor) for product_id in ("tents-0", "kettles-9")
+    )
+    (broken / "erasure" / "owners.npy").write_bytes(b"no array")
+    with django_capture_on_commit_callbacks(execute=True):
+        assert catch_up_models() == 1
+    assert (folder / model_tail.FILE_NAME).exists()
