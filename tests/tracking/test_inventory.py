@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -18,7 +18,7 @@ from tracking.ingestion.importing import ingest_messages
 from tracking.inventory.coverage import IMPORTANT, coverage_of
 from tracking.inventory.kinds import kind_of
 from tracking.inventory.report import catalogue_facts, inventory_of
-from tracking.inventory.rollup import sources_rebuild, sources_roll_up
+from tracking.inventory.rollup import READER, sources_rebuild, sources_roll_up
 from tracking.models import DiscardCount, ImportRun, LogPosition, SourceDay
 
 # The rollup reads what is committed for everybody: below the oldest transaction that still runs.
@@ -233,6 +233,43 @@ def test_the_worker_counts_along(store):
     fold_all_stores()
     assert rows(store)[today().date(), "Product Viewed"].events == 1
     assert fold_new_events(store)["sessions"] == 0
+
+
+def test_the_worker_counts_a_long_log_a_little_at_a_time(store, monkeypatch):
+    from tracking import tasks
+
+    monkeypatch.setattr("tracking.inventory.rollup.CHUNK_EVENTS", 1)
+    monkeypatch.setattr(tasks, "COUNTING_SECONDS", 0.0)
+    key, _ = make_key(store)
+    for n in range(4):
+        ingest_messages(store, key, [viewed(f"p{n}", timestamp=today())])
+    tasks.fold_all_stores()
+    assert sum(row.events for row in rows(store).values()) < 4
+    assert sources_roll_up(store)
+    assert rows(store)[today().date(), "Product Viewed"].events == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_another_process_that_counts():
+    store = StoreFactory()
+    sources_roll_up(store)
+    other = connections["default"].copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute(
+                "SELECT 1 FROM tracking_logposition WHERE store_id = %s AND reader = %s FOR UPDATE",
+                [store.pk, READER],
+            )
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '2s'")
+        assert not sources_roll_up(store, budget_seconds=60)
+        other.rollback()
+        assert sources_roll_up(store, budget_seconds=60)
+    finally:
+        other.close()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
 
 
 def test_days_are_those_of_utc(store):

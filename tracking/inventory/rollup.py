@@ -79,11 +79,16 @@ ON CONFLICT (store_id, api_key_id, day, event_name) DO UPDATE SET
 def sources_roll_up(store: Store | int, *, budget_seconds: float | None = None) -> bool:
     """Count what has been committed since the last run, for as long as the budget lasts (None: to the end).
 
-    Gives whether all of it is counted now. Position 0, as after a restore, means from the start.
+    Gives whether all of it is counted now. With a budget nobody waits: while another process counts this store, it is
+    left to that one. Position 0, as after a restore, means from the start.
     """
     store_id = store if isinstance(store, int) else store.pk
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
-    while _step(store_id):
+    # Committed by itself, so that the first count of a long log does not hold up those who come after it.
+    LogPosition.all_stores.bulk_create([LogPosition(store_id=store_id, reader=READER)], ignore_conflicts=True)
+    while (has_more := _step(store_id, waits=deadline is None)) is not False:
+        if has_more is None:
+            return False
         if deadline is not None and time.monotonic() >= deadline:
             return False
     return True
@@ -97,10 +102,12 @@ def sources_rebuild(store: Store | int) -> None:
 
 
 @transaction.atomic
-def _step(store_id: int) -> bool:
-    """One chunk; whether there is more."""
-    LogPosition.all_stores.bulk_create([LogPosition(store_id=store_id, reader=READER)], ignore_conflicts=True)
-    position = LogPosition.objects.for_store(store_id).select_for_update().get(reader=READER)
+def _step(store_id: int, *, waits: bool) -> bool | None:
+    """One chunk; whether there is more. None where another process counts and this one does not wait for it."""
+    positions = LogPosition.objects.for_store(store_id).select_for_update(skip_locked=not waits)
+    position = positions.filter(reader=READER).first()
+    if position is None:
+        return None
     if position.xact_id == 0:
         SourceDay.objects.for_store(store_id).delete()
     with connection.cursor() as cursor:
