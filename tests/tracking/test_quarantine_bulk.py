@@ -15,6 +15,7 @@ from consent.models import AuditPayload
 from consent.pseudonyms import IdentifierKind, pseudonym
 from tests.factories import StoreFactory, UserFactory
 from tests.tracking.conftest import make_key, viewed
+from tracking import tasks
 from tracking.ingestion.drafts import Reason
 from tracking.models import Event, QuarantinedEvent, QuarantineJob
 from tracking.quality.mending import Mend, NotMendable, Operation, mended, plain_number
@@ -256,6 +257,49 @@ def test_a_job_that_died_half_way_goes_on_and_stores_nothing_twice(store, hold, 
     assert run_quarantine_jobs() == 2
     job.refresh_from_db()
     assert (job.stored, job.done, Event.objects.for_store(store).count()) == (4, 4, 4)
+
+
+def test_an_event_that_raises_is_left_alone_and_stops_nothing(store, hold, person, monkeypatch) -> None:
+    """Whatever it raises, a refusal of the database among it."""
+    [_, bad, _] = hold(3)
+    real = quarantine_jobs.quarantine_replay
+
+    def refuses(**values: Any) -> Any:
+        if values["event"].pk == bad.pk:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT (10::numeric ^ 30)::bigint")
+        return real(**values)
+
+    monkeypatch.setattr(quarantine_jobs, "quarantine_replay", refuses)
+    job = start(store, person)
+    assert run_quarantine_jobs() == 3
+    job.refresh_from_db()
+    assert (job.stored, job.left_alone, job.done) == (2, 1, 3)
+    assert job.finished_at is not None
+    bad.refresh_from_db()
+    assert (bad.state, bad.job) == ("open", None)
+
+
+def test_a_job_that_fails_stops_no_other(store, hold, person) -> None:
+    broken = start(store, person, chosen=everything(store).filter(pk__in=[row.pk for row in hold(2)]))
+    QuarantineJob.objects.for_store(store).filter(pk=broken.pk).update(stored=2**31 - 1)  # full
+    whole = start(store, person, chosen=everything(store).filter(pk__in=[row.pk for row in hold(2)]))
+    assert run_quarantine_jobs() == 2
+    whole.refresh_from_db()
+    assert whole.finished_at is not None
+
+
+def test_jobs_take_turns(store, hold, person, monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "JOB_PIECE_EVENTS", 1)
+    long, short = (
+        start(store, person, chosen=everything(store).filter(pk__in=[row.pk for row in hold(count)]))
+        for count in (6, 2)
+    )
+    assert run_quarantine_jobs() == 8
+    short.refresh_from_db()
+    assert short.stored == 2
+    order = list(Event.objects.for_store(store).order_by("id").values_list("product_id", flat=True))
+    assert {"p6", "p7"} <= set(order[:4]), f"the short job {short.pk} waited for the long one {long.pk}"
 
 
 def test_a_choice_is_made_once(store, hold, person) -> None:

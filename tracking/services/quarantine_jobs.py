@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
@@ -22,6 +24,8 @@ from tracking.services.quarantine import (
     quarantine_discard,
     quarantine_replay,
 )
+
+log = structlog.get_logger(__name__)
 
 Deed = QuarantineJob.Deed
 State = QuarantinedEvent.State
@@ -127,6 +131,11 @@ def _do(job: QuarantineJob, key: int) -> bool:
             with transaction.atomic():
                 outcome = _deed(job, event)
         except CannotReplay:
+            outcome = "left_alone"
+        except (MemoryError, SoftTimeLimitExceeded):
+            raise  # the process is at its end, and the event stays in the job
+        except Exception:
+            log.exception("quarantine_job.event_failed", job=job.pk, quarantined=key, store_id=job.store_id)
             outcome = "left_alone"
         QuarantinedEvent.objects.for_store(job.store_id).filter(pk=key).update(job=None)
         QuarantineJob.objects.for_store(job.store_id).filter(pk=job.pk).update(**{outcome: F(outcome) + 1})
