@@ -13,16 +13,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from queue import Empty, SimpleQueue
-from typing import Any, Final
+from tempfile import TemporaryFile
+from typing import IO, Any, Final
 
 from config.dead_peers import notice_dead_peers
 from config.serving import WAITING_THREADS
 
-# As much as a batch of events may have. What is longer (uploads of people who are logged in) is read as it comes.
+# As much as a batch of events may have, and one more. Longer bodies wait on disk.
 FIRST_BYTES: Final = 4 * 1024 * 1024 + 1
-_BUSY: Final = json.dumps(
-    {"code": "unavailable", "message": "Too many clients are sending their requests slowly. Try again."}
-).encode()
+# The longest upload there is (a catalogue's file, `catalog.admin.imports`), and the form around it.
+MAX_BYTES: Final = 64 * 1024 * 1024
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -51,11 +51,20 @@ class SlowBodies:
             try:
                 self._reading.get_nowait()
             except Empty:
-                return _refuse(start_response)
+                retry = ("Retry-After", "2")
+                return _refuse(start_response, "503 Service Unavailable", "unavailable", _BUSY, retry)
             try:
-                environ["wsgi.input"] = _Input(environ["wsgi.input"], length)
+                body = _whole_body(environ["wsgi.input"], length)
             finally:
                 self._reading.put(None)
+            if body is None:
+                return _refuse(start_response, "413 Content Too Large", "too_large", _TOO_LONG)
+            with body:
+                environ["wsgi.input"] = body
+                return self._work(environ, start_response)
+        return self._work(environ, start_response)
+
+    def _work(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self._working.get()
         try:
             return self.application(environ, start_response)
@@ -63,41 +72,47 @@ class SlowBodies:
             self._working.put(None)
 
 
-def _refuse(start_response: Callable[..., Any]) -> list[bytes]:
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(_BUSY))),
-        ("Retry-After", "2"),
-    ]
-    start_response("503 Service Unavailable", headers)
-    return [_BUSY]
+_BUSY: Final = "Too many clients are sending their requests slowly. Try again."
+_TOO_LONG: Final = f"A request may hold {MAX_BYTES // 1024**2} MiB."
 
 
-class _Input:
-    """`wsgi.input` whose first FIRST_BYTES have been waited for, often all there is."""
+def _refuse(
+    start_response: Callable[..., Any], status: str, code: str, message: str, *headers: tuple[str, str]
+) -> list[bytes]:
+    answer = json.dumps({"code": code, "message": message}).encode()
+    start_response(
+        status, [("Content-Type", "application/json"), ("Content-Length", str(len(answer))), *headers]
+    )
+    return [answer]
 
-    def __init__(self, stream: Any, length: str) -> None:
-        wanted = min(int(length), FIRST_BYTES) if length.isdecimal() else FIRST_BYTES
-        pieces = []
-        while wanted and (piece := stream.read(wanted)):
-            pieces.append(piece)
-            wanted -= len(piece)
-        self._first = BytesIO(b"".join(pieces))
-        self._rest = stream
 
-    def read(self, size: int = -1) -> bytes:
-        if size is None or size < 0:
-            return self._first.read() + self._rest.read()
-        return self._first.read(size) or (self._rest.read(size) if size else b"")
+def _whole_body(stream: Any, length: str) -> IO[bytes] | None:
+    """The body once all of it is there, in memory or on disk; None where it is longer than MAX_BYTES."""
+    announced = int(length) if length.isdecimal() else None
+    if announced is not None and announced > MAX_BYTES:
+        return None
+    first = b"".join(_pieces(stream, FIRST_BYTES if announced is None else min(announced, FIRST_BYTES)))
+    if len(first) < FIRST_BYTES or announced == FIRST_BYTES:
+        return BytesIO(first)
+    # Closed by who takes it, or here.
+    body = TemporaryFile()  # noqa: SIM115
+    try:
+        body.write(first)
+        for piece in _pieces(stream, (MAX_BYTES + 1 if announced is None else announced) - len(first)):
+            body.write(piece)
+        is_too_long = body.tell() > MAX_BYTES
+        body.seek(0)
+    except BaseException:
+        body.close()
+        raise
+    if is_too_long:
+        body.close()
+        return None
+    return body
 
-    def readline(self, size: int = -1) -> bytes:
-        line = self._first.readline(size)
-        if line.endswith(b"\n") or 0 <= size <= len(line):
-            return line
-        return line + self._rest.readline(*([size - len(line)] if size >= 0 else []))
 
-    def readlines(self, hint: int = -1) -> list[bytes]:
-        return list(self)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.readline, b"")
+def _pieces(stream: Any, wanted: int) -> Iterator[bytes]:
+    """Up to `wanted` bytes, as they come: a read may give less than there is to come."""
+    while wanted > 0 and (piece := stream.read(min(wanted, FIRST_BYTES))):
+        yield piece
+        wanted -= len(piece)

@@ -97,11 +97,18 @@ def test_no_more_than_its_threads_work_at_once() -> None:
     assert most == 2
 
 
-@pytest.mark.parametrize("length", ["25", ""])
-def test_what_is_longer_than_the_first_bytes_is_read_as_it_comes(
-    monkeypatch: pytest.MonkeyPatch, length: str
-) -> None:
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slow_bodies, "FIRST_BYTES", 10)
+    monkeypatch.setattr(slow_bodies, "MAX_BYTES", 25)
+
+
+CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked"}
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("length", ["25", ""])
+def test_a_long_body_is_read_like_any_other(length: str) -> None:
     content = b"first line\nsecond\nand last"[:25]
 
     def ask(use: Callable[[Any], Any]) -> Any:
@@ -111,19 +118,55 @@ def test_what_is_longer_than_the_first_bytes_is_read_as_it_comes(
             found.append(use(environ["wsgi.input"]))
             return []
 
-        environ = {
-            "wsgi.input": BytesIO(content),
-            "CONTENT_LENGTH": length,
-            "HTTP_TRANSFER_ENCODING": "chunked",
-        }
+        environ = {"wsgi.input": BytesIO(content), "CONTENT_LENGTH": length, **CHUNKED}
         SlowBodies(application, threads=1)(environ, lambda *_: None)
         return found[0]
 
     assert ask(lambda stream: stream.read()) == content
-    assert ask(lambda stream: list(iter(lambda: stream.read(4), b""))) == [
-        content[0:4], content[4:8], content[8:10], content[10:14], content[14:18], content[18:22], content[22:25],
-    ]  # fmt: skip
+    assert b"".join(ask(lambda stream: list(iter(lambda: stream.read(4), b"")))) == content
     assert ask(list) == content.splitlines(keepends=True)
     assert ask(lambda stream: [stream.readline(4), stream.readline(), stream.read(0), stream.read(3)]) == [
         b"firs", b"t line\n", b"", b"sec",
     ]  # fmt: skip
+
+
+class Stalling(BytesIO):
+    """Gives `there` bytes at once, and the rest when it is let go."""
+
+    def __init__(self, content: bytes, there: int) -> None:
+        super().__init__(content)
+        self.there = there
+        self.may_go = threading.Event()
+        self.stalls = threading.Event()
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() < self.there:
+            return super().read(min(size or 0, self.there - self.tell()))
+        self.stalls.set()
+        assert self.may_go.wait(30)
+        return super().read(size)
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("length", ["20", ""])
+def test_a_long_body_that_stalls_takes_no_place_of_those_who_work(length: str) -> None:
+    stalling = Stalling(b"x" * 20, there=12)
+    application = SlowBodies(_echo, threads=1, waiting=2)
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(_ask, application, stalling, length, **CHUNKED)
+        try:
+            assert stalling.stalls.wait(10)
+            with ThreadPoolExecutor(1) as others:
+                assert others.submit(_ask, application, BytesIO(b"fast")).result(10) == ("200 OK", b"fast")
+        finally:
+            stalling.may_go.set()
+        assert slow.result(10) == ("200 OK", b"x" * 20)
+
+
+@pytest.mark.usefixtures("_small")
+@pytest.mark.parametrize("length", ["26", ""])
+def test_what_is_longer_than_anything_may_be_is_refused(length: str) -> None:
+    application = SlowBodies(_echo, threads=1, waiting=1)
+    status, answer = _ask(application, BytesIO(b"x" * 26), length, **CHUNKED)
+    assert (status, json.loads(answer)["code"]) == ("413 Content Too Large", "too_large")
+    assert _ask(application, BytesIO(b"x" * 25), "25") == ("200 OK", b"x" * 25)

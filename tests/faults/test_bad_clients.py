@@ -89,6 +89,41 @@ def test_slow_bodies_do_not_hold_up_anybody_else(installation: Installation, sho
     assert not [name for name in books_of(installation, shop).log if name.startswith("slow")]
 
 
+def test_long_bodies_that_stall_do_not_hold_up_anybody_else(
+    installation: Installation, shop: Shop, web: Web
+) -> None:
+    """Past what a batch may hold too, and whatever they are sent to, without a key."""
+    announced = 5 * 1024 * 1024
+    heads = [
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {announced}\r\n\r\n"
+        for path, kind in (
+            ("/v1/batch", "application/json"),
+            ("/admin/login/", "multipart/form-data; boundary=x"),
+        )
+    ]
+    start = b"--x\r\nContent-Disposition: form-data; name=f; filename=f\r\n\r\n"
+    part = start + b"x" * (4 * 1024 * 1024 + 1 - len(start))
+    connections = [_socket(web) for _ in range(SLOW_CLIENTS)]
+    client = HttpClient(web.port, shop.key)
+    try:
+        for number, connection in enumerate(connections):
+            connection.sendall(heads[number % 2].encode() + part)
+        mix = Mix("beside", shop.store_id)
+        attempts = [client.send(mix.batch()) for _ in range(20)]
+        assert web.get("/healthz", 5.0)[0] == 200
+        assert {_status_if_answered(connection) for connection in connections} == {None}
+        for connection in connections[::2]:  # whoever sends it all is told
+            connection.settimeout(20)
+            connection.sendall(b"x" * (announced - len(part)))
+            assert _answer(connection)[0] == 413
+    finally:
+        client.close()
+        for connection in connections:
+            connection.close()
+    assert {attempt.status for attempt in attempts} == {200}
+    reckon(installation, shop, attempts)
+
+
 def _status_if_answered(connection: socket.socket) -> int | None:
     connection.setblocking(False)
     try:
