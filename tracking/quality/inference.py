@@ -8,17 +8,24 @@ visits these are is a matter of a merge that may be undone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from django.db import connection
+import structlog
+from django.db import Error, connection
+from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import ProfileSource, Store
+from accounts.models import Customer, IdentityLink, ProfileSource, Store
+from accounts.selectors.persons import kin_ids
 from accounts.services.customers import customers_upsert
 from consent.purposes import Purpose
 from consent.selectors.denied import DENIED_NOW_CTE, denied_now_parameters, permitted_now_sql
+from consent.withdrawal import Withdrawal
+from tracking.quality.forgetting import forget_all_of, forget_outdated
+
+log = structlog.get_logger(__name__)
 
 DAYS: Final = 90
 # Fewer days of visits than this are no habit, and a smaller share of them is no answer.
@@ -53,7 +60,8 @@ SELECT customer.external_id, visitor.device, visitor.country, COALESCE(seen.lang
 
 
 def infer_profiles(store: Store, now: datetime | None = None) -> int:
-    """Write what the visits suggest, where it is clear enough. Gives how many profiles changed; safe to repeat."""
+    """Write what the visits suggest, where it is clear enough, and take back what they no longer do or may no longer be used
+    for. Gives how many profiles changed; safe to repeat."""
     moment = now or timezone.now()
     guesses: dict[str, dict[str, str]] = {}
     confidence: dict[str, dict[str, float]] = {}
@@ -63,16 +71,53 @@ def infer_profiles(store: Store, now: datetime | None = None) -> int:
             if guess is not None:
                 guesses.setdefault(customer, {})[name] = guess[0]
                 confidence.setdefault(customer, {})[name] = guess[1]
-    if not guesses:
-        return 0
-    return customers_upsert(
-        store=store,
-        profiles=guesses,
-        source=ProfileSource.INFERRED,
-        at=moment,
-        origin=ORIGIN,
-        confidence=confidence,
+    written = (
+        customers_upsert(
+            store=store,
+            profiles=guesses,
+            source=ProfileSource.INFERRED,
+            at=moment,
+            origin=ORIGIN,
+            confidence=confidence,
+        )
+        if guesses
+        else 0
     )
+    # Last, so that a refusal that came meanwhile counts.
+    since = moment - timedelta(days=DAYS)
+    return written + forget_outdated(store, guesses, fields=FIELDS, origin=ORIGIN, since=since)
+
+
+def forget_on_withdrawal(withdrawal: Withdrawal) -> None:
+    """At once: guesses about the customer in all records, and about whoever the browser was linked to. What other browsers of
+    theirs still permit is guessed anew the next night."""
+    if Purpose.PERSONALISATION not in withdrawal.purposes:
+        return
+    store = withdrawal.store
+    links = IdentityLink.objects.for_store(store).filter(
+        visitor__anonymous_id__in=withdrawal.anonymous_ids, undone_at=None
+    )
+    named = [withdrawal.customer_external_id] if withdrawal.customer_external_id is not None else []
+    customers = Customer.objects.for_store(store).filter(
+        Q(external_id__in=kin_ids(store.pk, named)) | Q(pk__in=links.values("customer_id"))
+    )
+    forget_all_of(customers, store, FIELDS, ORIGIN)
+
+
+def forget_on_objection(store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> None:
+    """Listens to `accounts.shopper_changes`, which an objection is told to. Never raises a database error: the nightly run
+    catches up."""
+    try:
+        customers = Customer.objects.for_store(store_id).filter(external_id__in=list(customer_ids))
+        if objecting := list(
+            customers.filter(has_objected_to_profiling=True).values_list("external_id", flat=True)
+        ):
+            everybody = Customer.objects.for_store(store_id).filter(
+                external_id__in=kin_ids(store_id, objecting)
+            )
+            forget_all_of(everybody, Store.objects.get(pk=store_id), FIELDS, ORIGIN)
+    except Error:
+        log.exception("quality.guesses_not_forgotten", store_id=store_id)
 
 
 def _days_seen(store: Store, now: datetime) -> dict[str, dict[str, dict[str, int]]]:
