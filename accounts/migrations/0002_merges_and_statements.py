@@ -29,7 +29,6 @@ class Migration(migrations.Migration):
             field=models.CharField(
                 blank=True,
                 db_default="",
-                db_index=True,
                 default="",
                 help_text="Keyed HMAC of what two spellings of one value have in common, to find one person twice.",
                 max_length=64,

@@ -30,7 +30,6 @@ class VaultEntry(StoreScoped):
         blank=True,
         default="",
         db_default="",
-        db_index=True,
         help_text="Keyed HMAC of what two spellings of one value have in common, to find one person twice.",
     )
     updated_at = models.DateTimeField(auto_now=True)
@@ -39,3 +38,4 @@ class VaultEntry(StoreScoped):
         constraints = [
             models.UniqueConstraint(fields=["customer", "field"], name="one_vault_entry_per_field")
         ]
+        indexes = [models.Index(fields=["match_index"], name="vault_entry_by_match")]

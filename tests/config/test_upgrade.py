@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django_celery_beat.models import PeriodicTask
 
 from tests.factories import StoreFactory
+from tests.tracking.conftest import make_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -152,6 +153,20 @@ def test_counts_of_discarded_events_are_kept_and_get_sources(migrate: Migrate) -
         )
 
 
+def test_counts_of_several_sources_are_summed_up_on_the_way_back(migrate: Migrate) -> None:
+    apps = migrate("tracking", "0006_sources")
+    store = StoreFactory()
+    counts = apps.get_model("tracking", "DiscardCount")._base_manager
+    one = {"store_id": store.pk, "day": "2026-05-04", "event_name": "Product Viewed", "reason": "no consent"}
+    for key, count in ((None, 3), (make_key(store)[0].pk, 4), (make_key(store)[0].pk, 5)):
+        counts.create(**one, api_key_id=key, count=count)
+    counts.create(**{**one, "reason": "unreadable"}, count=1)
+    before = migrate("tracking", "0005_payments_and_rollups")
+    kept = before.get_model("tracking", "DiscardCount")._base_manager
+    assert dict(kept.values_list("reason", "count")) == {"no consent": 12, "unreadable": 1}
+    assert kept.count() == 2
+
+
 def test_quarantined_events_are_kept_and_may_be_chosen_together(migrate: Migrate) -> None:
     before = migrate("tracking", "0006_sources")
     event = before.get_model("tracking", "QuarantinedEvent")._base_manager.create(
@@ -171,6 +186,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
     assert later == {
         "accounts.0002_merges_and_statements",
         "accounts.0003_merge_the_records_compared",
+        "accounts.0004_vault_match_index",
         "consent.0002_append_only_ledgers",
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
@@ -218,3 +234,24 @@ def test_merges_are_kept_when_a_record_may_be_merged_twice(migrate: Migrate) -> 
     eve = customers.create(store=store, external_id="eve")
     merges.create(store_id=store.pk, kept_id=eve.pk, merged_id=anna.pk)
     assert merges.count() == 2
+
+
+def test_entries_of_the_vault_are_kept_while_their_index_is_built_beside_writers(migrate: Migrate) -> None:
+    before = migrate("accounts", "0003_merge_the_records_compared")
+    store = make_store(before)
+    customer = before.get_model("accounts", "Customer")._base_manager.create(store=store, external_id="ann")
+    entry = before.get_model("accounts", "VaultEntry")._base_manager.create(
+        store=store, customer=customer, field="email", ciphertext=b"sealed", match_index="b" * 64
+    )
+    assert not _indexes_of_matches()
+    after = migrate("accounts", "0004_vault_match_index")
+    assert after.get_model("accounts", "VaultEntry")._base_manager.get(match_index="b" * 64).pk == entry.pk
+    assert _indexes_of_matches() == ["vault_entry_by_match"]
+    loader = MigrationExecutor(connection).loader
+    assert not loader.get_migration("accounts", "0004_vault_match_index").atomic
+
+
+def _indexes_of_matches() -> list[str]:
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, "accounts_vaultentry")
+    return [name for name, told in found.items() if told["index"] and told["columns"] == ["match_index"]]

@@ -4,6 +4,18 @@ import django.db.models.deletion
 import django.db.models.manager
 from django.db import migrations, models
 
+# Backwards, counts of several sources become one again: the earlier key does not tell them apart.
+_SUM_UP = """
+WITH total AS (
+    SELECT min(id) AS id, sum(count) AS count
+      FROM tracking_discardcount GROUP BY store_id, day, event_name, reason
+),
+kept AS (
+    UPDATE tracking_discardcount row SET count = total.count FROM total WHERE row.id = total.id
+)
+DELETE FROM tracking_discardcount WHERE id NOT IN (SELECT id FROM total)
+"""
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -48,6 +60,7 @@ class Migration(migrations.Migration):
             model_name="discardcount",
             name="one_count_per_reason",
         ),
+        migrations.RunSQL(migrations.RunSQL.noop, reverse_sql=_SUM_UP),
         migrations.AddField(
             model_name="discardcount",
             name="api_key",
