@@ -28,10 +28,22 @@ Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class SlowBodies:
-    """WSGI middleware. `threads` requests are worked on at once, bodies of `waiting` more may be waited for."""
+    """WSGI middleware. `threads` requests are worked on at once, bodies of `waiting` more may be waited for.
 
-    def __init__(self, application: Application, *, threads: int, waiting: int = WAITING_THREADS) -> None:
+    `is_brief` tells of an address that its requests hardly work but wait for a commit that they share: those take no place,
+    so that all that the server has threads for are committed together.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        *,
+        threads: int,
+        waiting: int = WAITING_THREADS,
+        is_brief: Callable[[str], bool] = lambda path: False,
+    ) -> None:
         self.application = application
+        self._is_brief = is_brief
         self._has_begun = False
         # Queues of tokens: semaphores made in C.
         self._working: SimpleQueue[None] = SimpleQueue()
@@ -65,6 +77,8 @@ class SlowBodies:
         return self._work(environ, start_response)
 
     def _work(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if self._is_brief(environ.get("PATH_INFO", "")):
+            return self.application(environ, start_response)
         self._working.get()
         try:
             return self.application(environ, start_response)

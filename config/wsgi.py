@@ -24,6 +24,7 @@ from config.proxies import behind_proxies
 from config.serving import THREADS
 from config.slow_bodies import SlowBodies
 from recommendations.serving.store_state import warm_up
+from tracking.views import COLLECTING
 
 
 def _warm_up() -> None:
@@ -41,6 +42,7 @@ _warm_up()
 application = SlowBodies(
     behind_proxies(_django, proxies=settings.ETALAGE_PROXY_COUNT),
     threads=int(os.environ.get("WEB_THREADS") or THREADS),
+    is_brief=lambda path: COLLECTING.fullmatch(path) is not None,
 )
 
 # What is loaded by now stays. Walking it again for every few thousand objects of a batch of events took a third

@@ -50,6 +50,20 @@ def _ask(application: SlowBodies, body: BytesIO, length: str = "4", **environ: s
     return statuses[0], b"".join(answer)
 
 
+def test_requests_that_share_a_commit_take_no_place() -> None:
+    meet = threading.Barrier(3)
+
+    def commit(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        meet.wait(10)
+        start_response("200 OK", [])
+        return [b""]
+
+    application = SlowBodies(commit, threads=1, waiting=3, is_brief=lambda path: path == "/v1/batch")
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(_ask, application, BytesIO(b"body"), PATH_INFO="/v1/batch") for _ in range(3)]
+        assert [one.result(20)[0] for one in asked] == ["200 OK"] * 3, "three at once, with one place to work"
+
+
 def test_whoever_waits_for_a_body_takes_no_place_of_those_who_work(bodies: list[Body]) -> None:
     application = SlowBodies(_echo, threads=1, waiting=2)
     with ThreadPoolExecutor(1) as pool:
