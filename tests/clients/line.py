@@ -58,9 +58,15 @@ class Line:
     target: str
     faults: deque[Fault] = field(default_factory=deque)
     exchanges: list[Exchange] = field(default_factory=list)
+    under_way: set[int] = field(default_factory=set)
 
     @property
     def posts(self) -> list[Exchange]:
+        """Those of which nothing is under way any more: what Etalage has stored is noted a moment later."""
+        until = time.monotonic() + 30
+        while self.under_way:
+            assert time.monotonic() < until, "a request on the line has no end"
+            time.sleep(0.01)
         return [exchange for exchange in self.exchanges if exchange.method == "POST"]
 
     @property
@@ -82,9 +88,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self._read()
-        status, headers, answer = self._ask(body)
-        fault = self.line.faults.popleft() if self.command == "POST" and self.line.faults else None
-        self._note(body, status, status if fault is None else fault.status)
+        this = threading.get_ident()
+        self.line.under_way.add(this)
+        try:
+            status, headers, answer = self._ask(body)
+            fault = self.line.faults.popleft() if self.command == "POST" and self.line.faults else None
+            self._note(body, status, status if fault is None else fault.status)
+        finally:
+            self.line.under_way.discard(this)
         if fault is None:
             return self._answer(status, headers, answer)
         if fault.status == 0:

@@ -21,7 +21,8 @@ from tracking.folding import fold_new_events
 from tracking.ingestion.importing import ingest_messages
 
 # Folds read what is committed for everybody.
-pytestmark = pytest.mark.django_db(transaction=True)
+# What sources tell is counted below the oldest transaction that still runs, of the whole server.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 
 
 @pytest.fixture

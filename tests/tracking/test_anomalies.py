@@ -232,6 +232,7 @@ def test_hours_are_counted_by_the_time_of_the_event(store, logged) -> None:
     }
 
 
+@pytest.mark.alone  # the horizon of transactions is the whole server's
 @pytest.mark.django_db(transaction=True)
 def test_each_event_counts_once_and_a_late_one_in_its_own_hour() -> None:
     store = StoreFactory()

@@ -21,8 +21,8 @@ from tracking.inventory.report import catalogue_facts, inventory_of
 from tracking.inventory.rollup import READER, sources_rebuild, sources_roll_up
 from tracking.models import DiscardCount, ImportRun, LogPosition, SourceDay
 
-# The rollup reads what is committed for everybody: below the oldest transaction that still runs.
-pytestmark = pytest.mark.django_db(transaction=True)
+# The rollup reads what is committed for everybody: below the oldest transaction that still runs, of the whole server.
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.alone]
 
 GOOGLEBOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 
