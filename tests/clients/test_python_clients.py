@@ -99,10 +99,12 @@ def test_what_is_sent_again_is_stored_once(package: str, fault: Fault, shop: Sho
         for view in expected_messages(3):
             client.track(anonymous_id="anon-1", event="Product Viewed", properties=view)
     assert client.failures == []
-    assert line.statuses == [fault.status, 200]
-    assert [post.stored_with for post in line.posts] == [200, 200]
-    assert line.posts[0].message_ids == line.posts[1].message_ids
-    assert shop.message_ids() == sorted(line.posts[0].message_ids)
+    refused, *taken = line.posts  # the package may have cut the three into several batches
+    assert line.statuses == [fault.status, *(200 for _ in taken)]
+    assert all(post.stored_with == 200 for post in line.posts)
+    assert refused.message_ids == taken[0].message_ids
+    assert shop.message_ids() == sorted(id_ for post in taken for id_ in post.message_ids)
+    assert len(shop.message_ids()) == 3
     assert shop.nothing_was_left_out()
 
 
@@ -118,9 +120,8 @@ def test_segment_waits_as_long_as_it_is_told(shop: Shop, line: Line) -> None:
 def test_an_unknown_key_fails_at_once_and_says_why(package: str, shop: Shop, line: Line) -> None:
     with client_of(package, "sk_" + "x" * 43, line) as client:
         client.track(anonymous_id="anon-1", event="Cart Viewed")
-        client.track(anonymous_id="anon-1", event="Cart Viewed")
     ((error, given_up),) = client.failures
-    assert given_up == 2
+    assert given_up == 1
     assert (error.status, error.code) == (401, "invalid_key")
     assert "unknown or revoked" in str(error)
     assert line.statuses == [401]
