@@ -1,10 +1,7 @@
 """Following the log: each fold is given every committed event once it is certain that no earlier one can
 still appear.
 
-Rows become visible in the order of commits, not of keys: "everything after the last id" misses what commits
-late. So each row carries the number of its transaction, and a reader goes up to `pg_snapshot_xmin`, below
-which every transaction has ended. How far it came is kept in LogPosition and moves in the transaction in
-which the fold writes.
+How far a fold came (`tracking.log_position`) moves in the transaction in which it writes.
 
 A fold's `apply` must be idempotent, and must not depend on the order of events: they come as they were
 committed, late ones included.
@@ -26,20 +23,13 @@ from accounts.models import Store
 from accounts.valkey import ValkeyUnavailable
 from tracking.ingestion.metrics import FOLD_FAILURES
 from tracking.jsonb import parsed
+from tracking.log_position import chunk_end, position_ensure, position_lock, position_move
 from tracking.models import LogPosition
 
 log = structlog.get_logger(__name__)
 
 CHUNK_EVENTS: Final = 20_000
 
-_HORIZON: Final = (
-    "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_xact_id()::text::bigint"
-)
-_CHUNK_END: Final = """
-SELECT xact_id FROM tracking_event
- WHERE store_id = %s AND xact_id >= %s AND xact_id < %s
- ORDER BY xact_id OFFSET %s LIMIT 1
-"""
 _READ: Final = """
 SELECT id, message_id, type, name, visitor_id, customer_id, product_id, occurred_at, received_at, purposes, is_bot, is_trusted{properties}
   FROM tracking_event
@@ -154,8 +144,7 @@ def _restart(fold: Fold, store_id: int) -> None:
     with transaction.atomic():
         position = _lock(fold, store_id)
         fold.reset(store_id)
-        position.xact_id = 0
-        position.save(update_fields=["xact_id", "updated_at"])
+        position_move(position, 0)
 
 
 def _run(fold: Fold, store_id: int, progress: Callable[[str, int], object] | None) -> int:
@@ -179,9 +168,7 @@ def _step(fold: Fold, store_id: int) -> tuple[int, bool]:
     with transaction.atomic():
         position = _lock(fold, store_id)
         with connection.cursor() as cursor:
-            cursor.execute(_HORIZON)
-            horizon, own = cursor.fetchone()
-            end, has_more = _chunk_end(cursor, store_id, position.xact_id, horizon)
+            end, has_more = chunk_end(cursor, store_id, position.xact_id, CHUNK_EVENTS)
             events = _read(
                 cursor,
                 fold,
@@ -194,30 +181,24 @@ def _step(fold: Fold, store_id: int) -> tuple[int, bool]:
                 # Rows of the caller's own transaction are not below the horizon yet, and will be read again:
                 # for the caller they count.
                 events += _read(
-                    cursor, fold, store_id, "xact_id = %(own)s AND xact_id >= %(end)s", own=own, end=end
+                    cursor,
+                    fold,
+                    store_id,
+                    "xact_id = pg_current_xact_id()::text::bigint AND xact_id >= %(end)s",
+                    end=end,
                 )
         if events:
             fold.apply(store_id, events)
-        if end != position.xact_id:
-            position.xact_id = end
-            position.save(update_fields=["xact_id", "updated_at"])
+        position_move(position, end)
     return len(events), has_more
 
 
 def _lock(fold: Fold, store_id: int) -> LogPosition:
-    LogPosition.all_stores.bulk_create(
-        [LogPosition(store_id=store_id, reader=fold.name)], ignore_conflicts=True
-    )
-    return LogPosition.objects.for_store(store_id).select_for_update().get(reader=fold.name)
-
-
-def _chunk_end(cursor: Any, store_id: int, start: int, horizon: int) -> tuple[int, bool]:
-    """Where a chunk of about CHUNK_EVENTS ends: never within a transaction."""
-    cursor.execute(_CHUNK_END, [store_id, start, horizon, CHUNK_EVENTS])
-    row = cursor.fetchone()
-    if row is None:
-        return max(start, horizon), False
-    return row[0] + (row[0] == start), True
+    position_ensure(store_id, fold.name)
+    position = position_lock(store_id, fold.name)
+    if position is None:
+        raise LogPosition.DoesNotExist(f"The position of {fold.name!r} was deleted while it was read.")
+    return position
 
 
 def _read(cursor: Any, fold: Fold, store_id: int, where: str, **bounds: int) -> list[LoggedEvent]:

@@ -6,33 +6,33 @@ The position in the log moves in the transaction that adds the counts, so that e
 from __future__ import annotations
 
 import time
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection, transaction
 
 from accounts.models import Store
 from consent.purposes import Purpose
-from tracking.models import LogPosition, SourceDay
-from tracking.models.event import EventType
-from tracking.vocabulary import KNOWN_EVENTS, OTHER_EVENT
+from tracking.log_position import (
+    COUNTED_NAME,
+    COUNTED_NAMES,
+    chunk_end,
+    position_ensure,
+    position_lock,
+    position_move,
+    position_reset,
+)
+from tracking.models import SourceDay
 
 READER: Final = "source_rollup"
 CHUNK_EVENTS: Final = 100_000
 
-_HORIZON: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-_CHUNK_END: Final = """
-SELECT xact_id FROM tracking_event
- WHERE store_id = %s AND xact_id >= %s AND xact_id < %s
- ORDER BY xact_id OFFSET %s LIMIT 1
-"""
 _HAS_LINES: Final = "jsonb_typeof(properties -> 'products') = 'array' AND properties -> 'products' <> '[]'"
 # The first 48 bits of a UUIDv7 are the milliseconds at which the row was made; what others put there must not be a date
 # that no calendar has.
 _ADD: Final = f"""
 WITH counted AS (
     SELECT api_key_id, (occurred_at AT TIME ZONE 'UTC')::date AS day,
-           CASE WHEN type <> %(track)s THEN (%(types)s::text[])[type]
-                WHEN name = ANY(%(names)s) THEN name ELSE %(other)s END AS event_name,
+           {COUNTED_NAME} AS event_name,
            count(*) AS events,
            count(*) FILTER (WHERE is_bot) AS bots,
            count(visitor_id) AS with_visitor,
@@ -85,7 +85,7 @@ def sources_roll_up(store: Store | int, *, budget_seconds: float | None = None) 
     store_id = store if isinstance(store, int) else store.pk
     deadline = None if budget_seconds is None else time.monotonic() + budget_seconds
     # Committed by itself, so that the first count of a long log does not hold up those who come after it.
-    LogPosition.all_stores.bulk_create([LogPosition(store_id=store_id, reader=READER)], ignore_conflicts=True)
+    position_ensure(store_id, READER)
     while (has_more := _step(store_id, waits=deadline is None)) is not False:
         if has_more is None:
             return False
@@ -97,46 +97,22 @@ def sources_roll_up(store: Store | int, *, budget_seconds: float | None = None) 
 def sources_rebuild(store: Store | int) -> None:
     """Count the whole log anew."""
     store_id = store if isinstance(store, int) else store.pk
-    LogPosition.objects.for_store(store_id).filter(reader=READER).update(xact_id=0)
+    position_reset(store_id, READER)
     sources_roll_up(store_id)
 
 
 @transaction.atomic
 def _step(store_id: int, *, waits: bool) -> bool | None:
     """One chunk; whether there is more. None where another process counts and this one does not wait for it."""
-    positions = LogPosition.objects.for_store(store_id).select_for_update(skip_locked=not waits)
-    position = positions.filter(reader=READER).first()
+    position = position_lock(store_id, READER, waits=waits)
     if position is None:
         return None
     if position.xact_id == 0:
         SourceDay.objects.for_store(store_id).delete()
     with connection.cursor() as cursor:
-        end, has_more = _chunk_end(cursor, store_id, position.xact_id)
+        end, has_more = chunk_end(cursor, store_id, position.xact_id, CHUNK_EVENTS)
         if end == position.xact_id:
             return False
-        cursor.execute(
-            _ADD,
-            {
-                "store": store_id,
-                "start": position.xact_id,
-                "end": end,
-                "track": EventType.TRACK.value,
-                "types": [kind.label for kind in sorted(EventType)],
-                "names": sorted(KNOWN_EVENTS),
-                "other": OTHER_EVENT,
-            },
-        )
-    position.xact_id = end
-    position.save(update_fields=["xact_id", "updated_at"])
+        cursor.execute(_ADD, {"store": store_id, "start": position.xact_id, "end": end, **COUNTED_NAMES})
+    position_move(position, end)
     return has_more
-
-
-def _chunk_end(cursor: Any, store_id: int, start: int) -> tuple[int, bool]:
-    """Where a chunk of about CHUNK_EVENTS ends: never within a transaction, and never beyond those that have ended."""
-    cursor.execute(_HORIZON)
-    horizon = cursor.fetchone()[0]
-    cursor.execute(_CHUNK_END, [store_id, start, horizon, CHUNK_EVENTS])
-    row = cursor.fetchone()
-    if row is None:
-        return max(start, horizon), False
-    return row[0] + (row[0] == start), True

@@ -14,27 +14,26 @@ from typing import Any, Final
 from django.db import connection, transaction
 
 from accounts.models import Store
-from tracking.models import HourlyCount, LogPosition, ObservedPrice
-from tracking.models.event import EventType
-from tracking.vocabulary import KNOWN_EVENTS, OTHER_EVENT
+from tracking.log_position import (
+    COUNTED_NAME,
+    COUNTED_NAMES,
+    chunk_end,
+    position_ensure,
+    position_lock,
+    position_move,
+    position_reset,
+)
+from tracking.models import HourlyCount, ObservedPrice
 
 READER: Final = "quality_rollup"
 CHUNK_EVENTS: Final = 200_000
 
-_HORIZON: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-_CHUNK_END: Final = """
-SELECT xact_id FROM tracking_event
- WHERE store_id = %s AND xact_id >= %s AND xact_id < %s
- ORDER BY xact_id OFFSET %s LIMIT 1
-"""
 _NEW: Final = "store_id = %(store)s AND xact_id >= %(start)s AND xact_id < %(end)s AND NOT is_bot"
 
-# Page and screen names are the shop's own words, and a track may have any: they are counted by type, or together.
 _COUNT: Final = f"""
 INSERT INTO tracking_hourlycount AS known (store_id, hour, event_name, count)
 SELECT %(store)s, date_trunc('hour', occurred_at AT TIME ZONE 'UTC') AT TIME ZONE 'UTC',
-       CASE WHEN type <> %(track)s THEN (%(types)s::text[])[type]
-            WHEN name = ANY(%(names)s) THEN name ELSE %(other)s END,
+       {COUNTED_NAME},
        count(*)
   FROM tracking_event WHERE {_NEW}
  GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
@@ -89,50 +88,31 @@ def rollup_new_events(store: Store | int, *, progress: Callable[[int], object] |
 def rollup_rebuild(store: Store | int, *, progress: Callable[[int], object] | None = None) -> int:
     """Count the whole log anew."""
     store_id = store if isinstance(store, int) else store.pk
-    LogPosition.objects.for_store(store_id).filter(reader=READER).update(xact_id=0)
+    position_reset(store_id, READER)
     return rollup_new_events(store_id, progress=progress)
 
 
 @transaction.atomic
 def _step(store_id: int) -> tuple[int, bool]:
-    position = _lock(store_id)
+    position_ensure(store_id, READER)
+    position = position_lock(store_id, READER)
+    if position is None:
+        return 0, False  # the store is being deleted
     if position.xact_id == 0:
         HourlyCount.objects.for_store(store_id).delete()
         ObservedPrice.objects.for_store(store_id).delete()
     with connection.cursor() as cursor:
-        cursor.execute(_HORIZON)
-        end, has_more = _chunk_end(cursor, store_id, position.xact_id, cursor.fetchone()[0])
+        end, has_more = chunk_end(cursor, store_id, position.xact_id, CHUNK_EVENTS)
         if end == position.xact_id:
             return 0, False
         touched = _add(cursor, store_id, position.xact_id, end)
-    position.xact_id = end
-    position.save(update_fields=["xact_id", "updated_at"])
+    position_move(position, end)
     return touched, has_more
-
-
-def _lock(store_id: int) -> LogPosition:
-    LogPosition.all_stores.bulk_create([LogPosition(store_id=store_id, reader=READER)], ignore_conflicts=True)
-    return LogPosition.objects.for_store(store_id).select_for_update().get(reader=READER)
-
-
-def _chunk_end(cursor: Any, store_id: int, start: int, horizon: int) -> tuple[int, bool]:
-    """Where a chunk of about CHUNK_EVENTS ends: never within a transaction."""
-    cursor.execute(_CHUNK_END, [store_id, start, horizon, CHUNK_EVENTS])
-    row = cursor.fetchone()
-    if row is None:
-        return max(start, horizon), False
-    return row[0] + (row[0] == start), True
 
 
 def _add(cursor: Any, store_id: int, start: int, end: int) -> int:
     bounds = {"store": store_id, "start": start, "end": end}
-    names = {
-        "track": EventType.TRACK.value,
-        "types": [kind.label for kind in sorted(EventType)],
-        "names": sorted(KNOWN_EVENTS),
-        "other": OTHER_EVENT,
-    }
-    cursor.execute(_COUNT, {**bounds, **names})
+    cursor.execute(_COUNT, {**bounds, **COUNTED_NAMES})
     touched = cursor.rowcount
     cursor.execute(_PRICES, bounds)
     return int(touched + cursor.rowcount)

@@ -13,17 +13,16 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Store
+from tracking.log_position import horizon
 from tracking.models import Event
 
 MOST: Final = 100
 # How far back a look goes, whatever its cursor.
 LOOK_BACK: Final = timedelta(hours=1)
-_HORIZON: Final = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 
 @dataclass(frozen=True)
@@ -37,22 +36,16 @@ class Tail:
 
 def tail(store: Store, wanted: Q, after: int | None = None) -> Tail:
     """The newest events of the last hour that pass `wanted`; with `after`, only those committed since."""
-    horizon = _horizon()
+    end = horizon()
     # Keys begin with the millisecond: a range of them spares a walk through older rows and other stores'. An old cursor
     # with a filter that nothing passes would else read the store's whole log, at every call.
     since = timezone.now() - LOOK_BACK
     rows = Event.objects.for_store(store).filter(
-        wanted, xact_id__lt=horizon, pk__gte=UUID(int=int(since.timestamp() * 1000) << 80)
+        wanted, xact_id__lt=end, pk__gte=UUID(int=int(since.timestamp() * 1000) << 80)
     )
     if after is not None:
         rows = rows.filter(xact_id__gte=after)
     rows = rows.order_by("-pk")
     rows = rows.select_related("visitor", "customer", "api_key").defer("context")
     events = list(rows[: MOST + 1])
-    return Tail(events[:MOST], max(horizon, after or 0), len(events) > MOST)
-
-
-def _horizon() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(_HORIZON)
-        return int(cursor.fetchone()[0])
+    return Tail(events[:MOST], max(end, after or 0), len(events) > MOST)
