@@ -16,6 +16,11 @@ class Impression(StoreScoped):
     strategy = models.CharField(max_length=40, blank=True, help_text="The strategy that contributed most.")
     variant = models.CharField(max_length=40, help_text="personalised, control, or an experiment's arm.")
     model_version = models.PositiveIntegerField(null=True)
+    propensity = models.FloatField(
+        null=True,
+        help_text="With which probability it stood at this rank, where chance had a say: for honest evaluation later. "
+        "Empty: it was certain, or nobody said.",
+    )
     visitor = models.ForeignKey("accounts.Visitor", null=True, on_delete=models.CASCADE, related_name="+")
     customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, related_name="+")
     seen_at = models.DateTimeField(default=timezone.now)

@@ -63,6 +63,9 @@ class BlendVersion(StoreScoped):
     max_per_brand = models.PositiveSmallIntegerField(null=True, blank=True)
     max_per_category = models.PositiveSmallIntegerField(null=True, blank=True)
     diversity = models.FloatField(default=0.0, help_text="0 (as scored) to 1 (as different as possible).")
+    rerank = models.JSONField(
+        default=dict, blank=True, help_text="What `recommendations.rerank_settings` reads; empty: all off."
+    )
     note = models.CharField(max_length=300, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"

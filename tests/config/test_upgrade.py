@@ -63,6 +63,29 @@ def test_versions_stay_live_before_they_catch_up(migrate: Migrate) -> None:
     )
 
 
+def test_published_weights_rerank_nothing_until_somebody_says_so(migrate: Migrate) -> None:
+    before = migrate("recommendations", "0003_catching_up")
+    store = make_store(before)
+    placement = before.get_model("recommendations", "Placement")._base_manager.create(
+        store=store, slug="home", name="Home", heading="For you", kind="home"
+    )
+    before.get_model("recommendations", "BlendVersion")._base_manager.create(
+        store=store, placement=placement, number=3, state="published", diversity=0.2
+    )
+    before.get_model("recommendations", "Impression")._base_manager.create(
+        store=store,
+        request_id="7f0b1c6e-6a0c-4c8e-9b0d-2f1f4a3b5c6d",
+        placement="home",
+        product_id="p1",
+        rank=2,
+    )
+    after = migrate("recommendations", "0004_reranking")
+    version = after.get_model("recommendations", "BlendVersion")._base_manager.get()
+    assert (version.number, version.diversity, version.rerank) == (3, 0.2, {})
+    impression = after.get_model("recommendations", "Impression")._base_manager.get()
+    assert (impression.rank, impression.propensity) == (2, None)
+
+
 def test_consent_recorded_before_the_ledger_was_locked_is_kept_and_locked(migrate: Migrate) -> None:
     before = migrate("consent", "0001_initial")
     record = before.get_model("consent", "ConsentRecord")._base_manager.create(
@@ -190,6 +213,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "consent.0002_append_only_ledgers",
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
+        "recommendations.0004_reranking",
         "segments.0002_schedule",
         "tracking.0002_finding",
         "tracking.0003_import_run",
