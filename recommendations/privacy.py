@@ -102,6 +102,8 @@ def _shown(subject: Subject) -> Iterator[dict[str, Any]]:
         "strategy",
         "variant",
         "model_version",
+        "bandit_arm",
+        "bandit_epoch",
         "request_id",
     )
     yield from (
@@ -188,6 +190,10 @@ _IMPERSONAL: Final = {
     "Placement": "A place for a shelf.",
     "BlendVersion": "A version of weights; names the member of staff who made it.",
     "BlendWeights": "Weights of strategies.",
+    "Bandit": "What a placement's weights are tried for; names the member of staff who began it.",
+    "BanditArm": "Weights that are tried.",
+    "BanditEpoch": "When shares were drawn.",
+    "BanditShare": "Shares of arms, and how many shoppers clicked and ordered under them: sums that name nobody.",
     "MerchandisingRule": "A rule about products.",
     "EventWeight": "What an event is worth.",
     "ModelVersion": "Figures and the folder of a trained model; the folder's own ties to people are cut by the eraser.",

@@ -1,9 +1,14 @@
+from recommendations.models.bandit import Bandit, BanditArm, BanditEpoch, BanditShare
 from recommendations.models.impression import Impression, ImpressionClick
 from recommendations.models.placement import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
 from recommendations.models.preference import ForgottenProduct
 from recommendations.models.training import EventWeight, ModelVersion, TrainingRun, TrainingSchedule
 
 __all__ = [
+    "Bandit",
+    "BanditArm",
+    "BanditEpoch",
+    "BanditShare",
     "BlendVersion",
     "BlendWeights",
     "Density",

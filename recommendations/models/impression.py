@@ -21,6 +21,12 @@ class Impression(StoreScoped):
         help_text="With which probability it stood at this rank, where chance had a say: for honest evaluation later. "
         "Empty: it was certain, or nobody said.",
     )
+    bandit_arm = models.BigIntegerField(
+        null=True, help_text="Primary key of the arm whose weights made the shelf, where a bandit drew one."
+    )
+    bandit_epoch = models.PositiveIntegerField(
+        null=True, help_text="The bandit's epoch: with the arm it names the probability of the draw."
+    )
     visitor = models.ForeignKey("accounts.Visitor", null=True, on_delete=models.CASCADE, related_name="+")
     customer = models.ForeignKey("accounts.Customer", null=True, on_delete=models.CASCADE, related_name="+")
     seen_at = models.DateTimeField(default=timezone.now)

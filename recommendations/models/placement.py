@@ -49,12 +49,13 @@ class Placement(StoreScoped):
 
 
 class BlendVersion(StoreScoped):
-    """A version of a placement's weights. One is published; drafts are previewed; retired ones can come back."""
+    """A version of a placement's weights. One is published; drafts are previewed; retired ones can come back; a bandit tries some."""
 
     class State(models.TextChoices):
         DRAFT = "draft", "Draft"
         PUBLISHED = "published", "Published"
         RETIRED = "retired", "Retired"
+        TRIAL = "trial", "Tried by a bandit"
 
     placement = models.ForeignKey(Placement, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()

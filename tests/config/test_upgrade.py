@@ -86,6 +86,31 @@ def test_published_weights_rerank_nothing_until_somebody_says_so(migrate: Migrat
     assert (impression.rank, impression.propensity) == (2, None)
 
 
+def test_impressions_are_kept_and_a_placement_runs_one_bandit_at_most(migrate: Migrate) -> None:
+    before = migrate("recommendations", "0004_reranking")
+    store = make_store(before)
+    placement = before.get_model("recommendations", "Placement")._base_manager.create(
+        store=store, slug="home", name="Home", heading="For you", kind="home"
+    )
+    before.get_model("recommendations", "Impression")._base_manager.create(
+        store=store,
+        request_id="8a3c7c1e-6f6e-4a57-9d0a-3f1b2c4d5e6f",
+        placement="home",
+        product_id="tent-1",
+        rank=2,
+        variant="personalised",
+    )
+    after = migrate("recommendations", "0005_bandits")
+    kept = after.get_model("recommendations", "Impression")._base_manager.get()
+    assert (kept.product_id, kept.rank, kept.bandit_arm, kept.bandit_epoch) == ("tent-1", 2, None, None)
+    bandits = after.get_model("recommendations", "Bandit")._base_manager
+    bandits.create(store_id=store.pk, placement_id=placement.pk, state="ended")
+    bandits.create(store_id=store.pk, placement_id=placement.pk)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        bandits.create(store_id=store.pk, placement_id=placement.pk, state="frozen")
+    assert bandits.count() == 2
+
+
 def test_consent_recorded_before_the_ledger_was_locked_is_kept_and_locked(migrate: Migrate) -> None:
     before = migrate("consent", "0001_initial")
     record = before.get_model("consent", "ConsentRecord")._base_manager.create(
@@ -214,6 +239,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
         "recommendations.0004_reranking",
+        "recommendations.0005_bandits",
         "segments.0002_schedule",
         "tracking.0002_finding",
         "tracking.0003_import_run",
