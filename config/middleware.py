@@ -8,7 +8,9 @@ from collections.abc import Callable
 import structlog
 from corsheaders.middleware import CorsMiddleware
 from django.http import HttpRequest, HttpResponse
+from django.middleware.security import SecurityMiddleware
 
+from recommendations.api import direct
 from tracking import views
 from tracking.ingestion import metrics
 
@@ -29,6 +31,7 @@ class RequestId:
         # Cleared at the start of the next request, not at the end of this one: Django logs failures after us.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(http_request_id=request_id)
+        request.META["HTTP_X_REQUEST_ID"] = request_id  # for who comes here a second time, within
         response = self.get_response(request)
         response["X-Request-ID"] = request_id
         return response
@@ -59,6 +62,26 @@ class CollectDirectly:
         response.headers["Content-Length"] = str(len(response.content))
         metrics.observe_request(response.status_code, time.perf_counter() - started)
         return response
+
+
+class ShelvesDirectly:
+    """After `CollectDirectly`: answers requests for shelves itself where it can (see `recommendations.api.direct`), and hands
+    everything else on. What else there was to do for an API's answer is kept: the request's id, HTTPS, CORS."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+        self._answer = RequestId(SecurityMiddleware(self._shelf))  # type: ignore[arg-type]
+        self._answer_to_page = RequestId(SecurityMiddleware(CorsMiddleware(self._shelf)))  # type: ignore[arg-type]
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.method != "GET" or direct.ADDRESS.fullmatch(request.path_info) is None:
+            return self.get_response(request)
+        return (self._answer_to_page if "HTTP_ORIGIN" in request.META else self._answer)(request)
+
+    def _shelf(self, request: HttpRequest) -> HttpResponse:
+        path = direct.ADDRESS.fullmatch(request.path_info)
+        assert path is not None, "asked before"
+        return direct.shelf_directly(request, path["placement"], self.get_response)
 
 
 def _collect(request: HttpRequest) -> HttpResponse:

@@ -134,6 +134,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.middleware.CollectDirectly",
+    "config.middleware.ShelvesDirectly",
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
     "config.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",

@@ -142,6 +142,30 @@ def who_is(
     return Who(records, tuple(stretches))
 
 
+@dataclass(frozen=True, slots=True)
+class StoredProfile:
+    """A profile as it came from Valkey with other things: `sets` are the answers for `valkey_names`, without the mark."""
+
+    is_complete: bool
+    sets: tuple[tuple[bytes, ...], ...]
+
+
+def valkey_names(store_id: int, who: Who) -> list[str]:
+    """What to ask Valkey for so that `folded` can make the profile: see `profiles.store.names`."""
+    return profile_store.names(store_id, [key for _, key in _keys(who)])
+
+
+def folded(who: Who, stored: StoredProfile, now: float) -> Profile:
+    """The profile at `now` out of what Valkey gave for `valkey_names`. Only where it `is_complete`."""
+    events = [
+        event
+        for (visitor_id, _), found in zip(_keys(who), stored.sets, strict=True)
+        for event in profile_store.events_of(found)
+        if visitor_id is None or who.has(visitor_id, event)
+    ]
+    return fold(events, now, source="valkey")
+
+
 def _keys(who: Who) -> list[tuple[int | None, str]]:
     visitors = dict.fromkeys(stretch.visitor_id for stretch in who.stretches)
     keys: list[tuple[int | None, str]] = [

@@ -140,6 +140,20 @@ def read(store_id: int, visitor_keys: Sequence[str]) -> tuple[list[list[RecentEv
     return events, bool(is_complete)
 
 
+def names(store_id: int, visitor_keys: Iterable[str]) -> list[str]:
+    """The keys that `read` asks for, for who reads more than profiles in one round trip: the mark of completeness
+    (EXISTS), then the profiles (ZRANGE WITHSCORES)."""
+    return [_complete(store_id), *(_name(store_id, key) for key in visitor_keys)]
+
+
+def events_of(found: Sequence[bytes]) -> list[RecentEvent]:
+    """The events of one profile out of what ZRANGE WITHSCORES gave: member, time, member, time …"""
+    return [
+        msgspec.structs.replace(_decode(member), occurred_at=float(moment))
+        for member, moment in zip(found[::2], found[1::2], strict=True)
+    ]
+
+
 def forget(store_id: int, visitor_keys: Iterable[str]) -> int:
     """Delete profiles. Gives how many there were. Raises ValkeyUnavailable: an erasure must not pass over it."""
     names = [_name(store_id, key) for key in visitor_keys]

@@ -5,20 +5,25 @@ Stages are plain functions of frozen values; this module is their order, and wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from time import time
 from uuid import uuid4
 
 import structlog
 from django.db import DatabaseError
+from django.utils.translation import get_language
+from prometheus_client import Counter, Histogram
 
 from accounts.models import Store
+from accounts.throttling import TooManyRequests, Window
 from algorithms.blend import BlendResult, blend
 from algorithms.types import Bool, Float32
 from profiles.fold import EMPTY, Profile
+from profiles.reading import StoredProfile, folded
 from recommendations.metrics import SHELF_SECONDS, SHELVES
-from recommendations.serving import store_state, subjects
+from recommendations.serving import shelf_cache, store_state, subjects
 from recommendations.serving.configuration import PlacementSettings
 from recommendations.serving.deadline import Deadline, DeadlineExceeded
 from recommendations.serving.history import profile_of
@@ -62,20 +67,45 @@ class Ranked:
     trace: Trace | None = None
 
 
-def recommend(request: RecommendationRequest) -> Shelf:
-    """The shelf for this request. Never empty while an eligible product exists, never random.
+def recommend(
+    request: RecommendationRequest, *, window: Window | None = None, may_repeat: bool = True
+) -> Shelf:
+    """The shelf for this request. Never empty while an eligible product exists.
 
-    Raises UnknownPlacement, UnknownProduct, UnknownCategory and InvalidLimit (all RequestError).
+    `window` is a throttle's, counted on the way. Unless it `may_repeat`, a shelf is never one that was made before (see
+    `serving.shelf_cache`). Raises UnknownPlacement, UnknownProduct, UnknownCategory and InvalidLimit (all RequestError), and
+    TooManyRequests.
     """
     _check_limit(request)
     try:
-        context, deadline, trouble = _open(request)
+        opened = _open(request, window)
     except _Starting:
         return shelf_while_starting(request)
-    shelf = serve(context, deadline, fallback=trouble)
-    SHELVES.labels(placement=shelf.placement, variant=shelf.variant, fallback=shelf.fallback or "none").inc()
-    SHELF_SECONDS.labels(placement=shelf.placement).observe(deadline.elapsed_milliseconds / 1000)
+    key = _key(opened) if may_repeat else None
+    shelf = None if key is None else shelf_cache.repeated(key)
+    if shelf is None:
+        context, trouble = _context(opened)
+        shelf = serve(context, opened.deadline, fallback=trouble)
+        if key is not None and trouble is None:
+            shelf_cache.keep(key, shelf)
+    _count(
+        shelf.placement, shelf.variant, shelf.fallback or "none", opened.deadline.elapsed_milliseconds / 1000
+    )
     return shelf
+
+
+def _count(placement: str, variant: str, fallback: str, seconds: float) -> None:
+    shelves, shelf_seconds = _metrics(placement, str(variant), fallback)
+    shelves.inc()
+    shelf_seconds.observe(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _metrics(placement: str, variant: str, fallback: str) -> tuple[Counter, Histogram]:
+    return (
+        SHELVES.labels(placement=placement, variant=variant, fallback=fallback),
+        SHELF_SECONDS.labels(placement=placement),
+    )
 
 
 def open_context(request: RecommendationRequest, *, keep_profile: bool = False) -> tuple[Context, Deadline]:
@@ -85,38 +115,101 @@ def open_context(request: RecommendationRequest, *, keep_profile: bool = False) 
     DeadlineExceeded where what is needed could not be read in time.
     """
     try:
-        context, deadline, trouble = _open(request, keep_profile=keep_profile)
+        opened = _open(request)
     except _Starting as late:
         raise DeadlineExceeded(str(late)) from late
+    context, trouble = _context(opened, keep_profile=keep_profile)
     if trouble is not None:
         raise DeadlineExceeded(trouble)
-    return context, deadline
+    return context, opened.deadline
 
 
 class _Starting(Exception):
     """The process has not read the store into memory yet."""
 
 
-def _open(
-    request: RecommendationRequest, *, keep_profile: bool = False
-) -> tuple[Context, Deadline, str | None]:
+@dataclass(frozen=True)
+class _Opened:
+    """Who asks and where, before anything is made of it. `stored` is their profile as Valkey has it, if it has; `trouble` says why
+    less is known than could be."""
+
+    request: RecommendationRequest
+    placement: PlacementSettings
+    snapshot: Snapshot
+    arrival: subjects.Arrival
+    known: KnownShopper
+    stored: StoredProfile | None
+    trouble: str | None
+    deadline: Deadline
+    now: float
+
+
+def _open(request: RecommendationRequest, window: Window | None = None) -> _Opened:
     deadline = Deadline(FIRST_DEADLINE_MS)
     shopper = request.shopper if request.personal and not request.shopper.has_paused else NOBODY
     store_id = request.store.pk
-    arrival = subjects.arrive(store_id, shopper)
+    arrival = subjects.arrive(store_id, shopper, window)
+    if not arrival.decision.is_allowed:
+        raise TooManyRequests(arrival.decision)
     try:
         snapshot = store_state.of_store(store_id).current(arrival.versions, deadline)
     except DeadlineExceeded as late:
         raise _Starting from late
     placement = _placement(snapshot, request)
     deadline = deadline.with_milliseconds(placement.deadline_ms)
+    known, stored, trouble = _meet(request.store, shopper, arrival, deadline)
     now = time() if request.now is None else request.now
-    known, profile, trouble = _learn_about(request.store, shopper, arrival, deadline, now)
-    variant = decide_variant(snapshot, store_id, known)
+    return _Opened(request, placement, snapshot, arrival, known, stored, trouble, deadline, now)
+
+
+def _key(opened: _Opened) -> Hashable | None:
+    """Of all that the shelf is made from; None where it must be made anew."""
+    request, known, stored = opened.request, opened.known, opened.stored
+    if opened.trouble is not None or request.now is not None:
+        return None
+    if known == NOBODY_KNOWN:
+        who: tuple[Hashable, ...] = ()  # one list for all of whom nothing is known
+    elif opened.arrival.card is None or stored is None or not stored.is_complete:
+        return None
+    else:
+        who = (opened.arrival.card, stored.sets)
+    rules = opened.snapshot.configuration.rules_for(opened.placement.pk, opened.now)
+    return (
+        opened.snapshot.serial, opened.placement.pk, who, tuple(rule.pk for rule in rules), get_language(),
+        request.limit, request.category, request.product_id, request.cart, request.exclude,
+    )  # fmt: skip
+
+
+def _context(opened: _Opened, *, keep_profile: bool = False) -> tuple[Context, str | None]:
+    """With a reason where what the shopper did lately could not be read in time."""
+    request, known = opened.request, opened.known
+    profile, trouble = _profile(opened)
     context = build_context(
-        request, placement, snapshot, known, profile, variant=variant, now=now, keep_profile=keep_profile
+        request,
+        opened.placement,
+        opened.snapshot,
+        known,
+        profile,
+        variant=decide_variant(opened.snapshot, request.store.pk, known),
+        now=opened.now,
+        keep_profile=keep_profile,
     )
-    return context, deadline, trouble
+    return context, trouble
+
+
+def _profile(opened: _Opened) -> tuple[Profile, str | None]:
+    known, stored = opened.known, opened.stored
+    if opened.trouble is not None or not known.may_personalise:
+        return EMPTY, opened.trouble
+    if stored is not None and stored.is_complete:
+        profile = folded(known.who, stored, opened.now)
+    else:
+        profile = profile_of(opened.request.store.pk, known, opened.deadline, opened.now)
+    try:
+        opened.deadline.check()
+    except DeadlineExceeded:
+        return EMPTY, "deadline"
+    return profile, None
 
 
 def serve(context: Context, deadline: Deadline, *, fallback: str | None = None) -> Shelf:
@@ -228,24 +321,22 @@ def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
     )
 
 
-def _learn_about(
-    store: Store, shopper: Shopper, arrival: subjects.Arrival, deadline: Deadline, now: float
-) -> tuple[KnownShopper, Profile, str | None]:
-    """Who it is and what they did lately; with a reason where that could not be read in time."""
+def _meet(
+    store: Store, shopper: Shopper, arrival: subjects.Arrival, deadline: Deadline
+) -> tuple[KnownShopper, StoredProfile | None, str | None]:
+    """Who it is and what Valkey has of what they did lately; with a reason where that could not be read in time."""
     known = NOBODY_KNOWN
     try:
         known = subjects.know(store, shopper, arrival)
         if not known.may_personalise:
-            return known, EMPTY, None
+            return known, None, None
         deadline.check()
-        profile = profile_of(store.pk, known, deadline, now)
-        deadline.check()
-        return known, profile, None
+        return known, subjects.profile_of(store.pk, known, arrival), None
     except DeadlineExceeded:
-        return known, EMPTY, "deadline"
+        return known, None, "deadline"
     except DatabaseError:
         log.warning("shopper.unreadable", store=store.pk, exc_info=True)
-        return NOBODY_KNOWN, EMPTY, "shopper_unreadable"
+        return NOBODY_KNOWN, None, "shopper_unreadable"
 
 
 def _placement(snapshot: Snapshot, request: RecommendationRequest) -> PlacementSettings:

@@ -100,6 +100,7 @@ class ShelfProduct:
     brand_name: str
     variant_group: str
     published_at: float  # Unix seconds
+    cost_minor_units: int | None = None  # what it costs the shop: for margin, never for a card
 
     @property
     def is_reduced(self) -> bool:
@@ -119,8 +120,19 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class Move:
+    """What reranking did to a product, in words for staff. `factor` multiplied its score; 1 where it was moved otherwise."""
+
+    code: str
+    text: str
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class ShelfItem:
-    """A product at its rank (from 1). `strategies` are the weighted contributions whose sum is `blended`; `score` is after rules."""
+    """A product at its rank (from 1). `strategies` are the weighted contributions whose sum is `blended`; `score` is after rules
+    and `moves`. `rank_by_score` is where scores and rules alone would have put it, None far below. `propensity` is how likely it
+    was to stand at its rank, where chance had a say (None: it was certain)."""
 
     product: ShelfProduct
     rank: int
@@ -129,6 +141,9 @@ class ShelfItem:
     reason: Reason
     blended: float = 0.0
     rules: tuple[str, ...] = ()
+    moves: tuple[Move, ...] = ()
+    rank_by_score: int | None = None
+    propensity: float | None = None
 
     @property
     def strategy(self) -> str:
@@ -155,6 +170,8 @@ class Shelf:
     """An answer. `variant` is personalised, control or non_personal; `fallback` says why popular products stand in, if they do.
 
     `stands_in`: not one product was chosen by the placement's strategies. `is_optional`: the placement would rather show nothing then.
+    `is_drawn`: chance had a part in it, so that it is never given a second time. `rendered` keeps forms of `items` for the next
+    time that they are given.
     """
 
     request_id: UUID
@@ -167,7 +184,9 @@ class Shelf:
     personalised: bool
     stands_in: bool = False
     is_optional: bool = False
+    is_drawn: bool = False
     trace: Trace | None = field(default=None, compare=False)
+    rendered: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def product_ids(self) -> tuple[str, ...]:

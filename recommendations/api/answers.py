@@ -2,13 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from catalog.money import from_minor_units
+from recommendations.serving.recent import Recent
 from recommendations.serving.tokens import impression_token
-from recommendations.shelf import Shelf, ShelfItem, Trace
+from recommendations.shelf import Shelf, ShelfItem, ShelfProduct, Trace
 
 
-def shelf_answer(store_id: int, shelf: Shelf, *, explain: bool = False) -> dict[str, Any]:
-    """As `ShelfSerializer` describes it."""
+def shelf_json(store_id: int, shelf: Shelf, *, explain: bool = False) -> bytes:
+    """As `ShelfSerializer` describes it. Products are written once for all requests that get this shelf."""
+    items = shelf.rendered.get("items")
+    if items is None:
+        items = shelf.rendered["items"] = b"[%s]" % b",".join(map(_item, shelf.items))
     answer: dict[str, Any] = {
         "request_id": str(shelf.request_id),
         "placement": shelf.placement,
@@ -18,35 +24,57 @@ def shelf_answer(store_id: int, shelf: Shelf, *, explain: bool = False) -> dict[
         "personalised": shelf.personalised,
         "fallback": shelf.fallback,
         "token": impression_token(store_id, shelf),
-        "items": [_item(item) for item in shelf.items],
+        "items": orjson.Fragment(items),
     }
     if explain and shelf.trace is not None:
         answer["trace"] = _trace(shelf.trace, shelf)
-    return answer
+    return orjson.dumps(answer)
 
 
-def _item(item: ShelfItem) -> dict[str, Any]:
-    product = item.product
+def _item(item: ShelfItem) -> bytes:
+    """What this shopper's shelf says of the product, then what every shelf does."""
+    reason = item.reason
+    own = orjson.dumps(
+        {
+            "product_id": item.product.external_id,
+            "rank": item.rank,
+            "score": round(item.score, 5),
+            "strategy": item.strategy,
+            "strategies": {name: round(value, 5) for name, value in item.strategies.items()},
+            "reason": {"code": reason.code, "text": reason.text, "product_id": reason.trigger},
+        }
+    )
+    return own[:-1] + b"," + _product(item.product)[1:]
+
+
+_written: Recent[tuple[ShelfProduct, bytes]] = Recent(seconds=300.0, capacity=20_000)
+
+
+def _product(product: ShelfProduct) -> bytes:
+    """Products are replaced, never changed: the same object says the same."""
+    known = _written.get(id(product))
+    if known is not None and known[0] is product:
+        return known[1]
     reduced_from = product.list_price_minor_units if product.is_reduced else None
-    return {
-        "product_id": product.external_id,
-        "rank": item.rank,
-        "score": round(item.score, 5),
-        "strategy": item.strategy,
-        "strategies": {name: round(value, 5) for name, value in item.strategies.items()},
-        "reason": {"code": item.reason.code, "text": item.reason.text, "product_id": item.reason.trigger},
-        "name": product.name,
-        "brand": product.brand_name or None,
-        "category": product.category_name or None,
-        "price": str(from_minor_units(product.price_minor_units, product.currency)),
-        "list_price": None if reduced_from is None else str(from_minor_units(reduced_from, product.currency)),
-        "price_minor_units": product.price_minor_units,
-        "currency": product.currency,
-        "stock": product.stock,
-        "url": product.url,
-        "image_url": product.image_url,
-        "variant_group": product.variant_group,
-    }
+    written = orjson.dumps(
+        {
+            "name": product.name,
+            "brand": product.brand_name or None,
+            "category": product.category_name or None,
+            "price": str(from_minor_units(product.price_minor_units, product.currency)),
+            "list_price": None
+            if reduced_from is None
+            else str(from_minor_units(reduced_from, product.currency)),
+            "price_minor_units": product.price_minor_units,
+            "currency": product.currency,
+            "stock": product.stock,
+            "url": product.url,
+            "image_url": product.image_url,
+            "variant_group": product.variant_group,
+        }
+    )
+    _written.put(id(product), (product, written))
+    return written
 
 
 def _trace(trace: Trace, shelf: Shelf) -> dict[str, Any]:

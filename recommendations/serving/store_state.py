@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from time import monotonic, time
 
 import structlog
@@ -38,12 +39,16 @@ LARGE_CATALOGUE = 5_000
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`model` is None where no version is live or its folder cannot be read; then `model_missing` says why."""
+    """`model` is None where no version is live or its folder cannot be read; then `model_missing` says why.
+
+    `serial` is another for every snapshot of the process: what was made from one is told from what another gives.
+    """
 
     configuration: Configuration
     assortment: Assortment
     model: StoredModel | None
     model_missing: str = ""
+    serial: int = field(init=False, default_factory=count().__next__)
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,21 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Final
 
 import orjson
 from django.conf import settings
 from django.db import transaction
+from redis.exceptions import NoScriptError
 
 from accounts import valkey
 from accounts.models import Store
+from accounts.throttling import ALLOWED, Decision, Window
+from profiles.reading import StoredProfile, valkey_names
 from recommendations.selectors.shoppers import read_known_shopper
 from recommendations.serving import versions
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
+from recommendations.serving.recent import Recent
 from recommendations.serving.versions import Versions
 from recommendations.shelf import Shopper
 
@@ -32,25 +37,107 @@ STAMP_SECONDS = 600
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What one trip to Valkey gave for a request."""
+    """What one trip to Valkey gave for a request. `card` is what the shopper's knowledge was read from, as it is stored."""
 
     versions: Versions
     shopper: KnownShopper | None  # None = not in the cache
     stamps: tuple[bytes | None, ...]
+    card: bytes | None = None
+    profile: StoredProfile | None = None  # of `shopper`; None = not asked for, or not answered
+    decision: Decision = ALLOWED
 
 
-def arrive(store_id: int, shopper: Shopper) -> Arrival:
-    """Counters and, where somebody is named, their card, in one round trip."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A card that this process has read, under which stamps, and where the profile of its shopper lies."""
+
+    card: bytes
+    stamps: tuple[bytes | None, ...]
+    shopper: KnownShopper
+    profile_names: list[str]
+
+
+_seen: Recent[_Seen] = Recent(seconds=CARD_SECONDS, capacity=10_000)
+
+
+def arrive(store_id: int, shopper: Shopper, window: Window | None = None) -> Arrival:
+    """Counters and, where somebody is named, their card and their profile, in one round trip.
+
+    Whose profile it is stands on the card. Of who came lately it is remembered and asked for along with the card: if the
+    card is still the same, so is the profile's place. Else the profile takes a second trip (`profile_of`). `window` is
+    counted in the same trip.
+    """
     counter_keys = [versions.key(store_id, part) for part in versions.Part]
-    keys = [*counter_keys, *([] if shopper.is_nobody else _keys(store_id, shopper))]
-    values = versions.get_all(keys)
-    if values is None:
+    personal_keys = [] if shopper.is_nobody else _keys(store_id, shopper)
+    guess = _seen.get(personal_keys[0]) if personal_keys else None
+    answer = valkey.call(
+        partial(_ask, [*counter_keys, *personal_keys], window, guess.profile_names if guess else []), None
+    )
+    if answer is None:
         return Arrival(Versions(None), NOBODY_KNOWN if shopper.is_nobody else None, ())
-    counters, personal = values[: len(counter_keys)], values[len(counter_keys) :]
+    values, counted, profile = answer
+    decision = window.decide(*counted) if window is not None and counted is not None else ALLOWED
+    counters = Versions(tuple(values[: len(counter_keys)]))
     if shopper.is_nobody:
-        return Arrival(Versions(counters), NOBODY_KNOWN, ())
-    card, stamps = personal[0], personal[1:]
-    return Arrival(Versions(counters), _read_card(card, stamps), stamps)
+        return Arrival(counters, NOBODY_KNOWN, (), decision=decision)
+    card, stamps = values[len(counter_keys)], tuple(values[len(counter_keys) + 1 :])
+    if guess is not None and card == guess.card and stamps == guess.stamps:
+        return Arrival(counters, guess.shopper, stamps, guess.card, profile, decision)
+    known = _read_card(card, stamps)
+    if known is None or card is None:
+        return Arrival(counters, None, stamps, decision=decision)
+    _seen.put(personal_keys[0], _Seen(card, stamps, known, valkey_names(store_id, known.who)))
+    return Arrival(counters, known, stamps, card, None, decision)
+
+
+_ASK: Final = """
+local plain, counted, profile = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local answer = {redis.call('MGET', unpack(KEYS, 1, plain)), false, false}
+if counted > 0 then
+  local current = redis.call('INCRBY', KEYS[plain + 2], 1)
+  if current == 1 then redis.call('EXPIRE', KEYS[plain + 2], counted) end
+  answer[2] = {redis.call('GET', KEYS[plain + 1]), current}
+  plain = plain + 2
+end
+if profile > 0 then
+  local found = {redis.call('EXISTS', KEYS[plain + 1])}
+  for i = 2, profile do found[i] = redis.call('ZRANGE', KEYS[plain + i], 0, -1, 'WITHSCORES') end
+  answer[3] = found
+end
+return answer
+"""
+_ASK_DIGEST: Final = hashlib.sha1(_ASK.encode(), usedforsecurity=False).hexdigest()
+
+Counted = tuple[bytes | None, int]
+
+
+def _ask(
+    plain: list[str], window: Window | None, profile: list[str], client: valkey.redis.Redis
+) -> tuple[list[bytes | None], Counted | None, StoredProfile | None]:
+    """Values of the plain keys, both counters of the window, and the profile. A script, since commands in a pipeline cost more
+    of Python than all that they ask for."""
+    counted = [] if window is None else [window.earlier, window.current]
+    keys = [*plain, *counted, *profile]
+    arguments = (len(plain), 0 if window is None else 2 * window.seconds, len(profile))
+    try:
+        values, count, found = client.evalsha(_ASK_DIGEST, len(keys), *keys, *arguments)
+    except NoScriptError:
+        values, count, found = client.eval(_ASK, len(keys), *keys, *arguments)
+    stored = None
+    if found is not None:
+        stored = StoredProfile(bool(found[0]), tuple(tuple(members) for members in found[1:]))
+    return values, None if count is None else (count[0], count[1]), stored
+
+
+def profile_of(store_id: int, known: KnownShopper, arrival: Arrival) -> StoredProfile | None:
+    """What Valkey holds of this shopper's profile: with the arrival or by a trip of its own. None while it is away."""
+    if arrival.profile is not None:
+        return arrival.profile
+    answer = valkey.call(partial(_ask, [_NO_KEY], None, valkey_names(store_id, known.who)), None)
+    return None if answer is None else answer[2]
+
+
+_NO_KEY: Final = "etalage:nothing"  # MGET wants one
 
 
 def know(store: Store, shopper: Shopper, arrival: Arrival) -> KnownShopper:

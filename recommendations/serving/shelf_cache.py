@@ -1,0 +1,37 @@
+"""Shelves that were made a moment ago, for requests that would give the very same.
+
+The key is everything that a shelf is made from: the snapshot (catalogue with stock, weights, rules, model), the shopper's card and
+profile as Valkey gave them for this request, the language, and what the request names. Any event, sale, price, rule, model, consent or
+"not this" thus gives another key, and the very next request another shelf. Only the clock stands outside: a shelf may be up to
+`2 * CLOCK_SECONDS` old in what depends on nothing else (the end of a visit after 30 minutes, half-lives of days).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import replace
+from uuid import uuid4
+
+from recommendations.serving.recent import Recent
+from recommendations.shelf import Shelf
+
+CLOCK_SECONDS = 5.0
+CAPACITY = 2_500
+
+_shelves: Recent[Shelf] = Recent(seconds=CLOCK_SECONDS, capacity=CAPACITY)
+
+
+def repeated(key: Hashable) -> Shelf | None:
+    """The shelf of this key under a request id of its own; None where there is none."""
+    shelf = _shelves.get(key)
+    return None if shelf is None else replace(shelf, request_id=uuid4())
+
+
+def keep(key: Hashable, shelf: Shelf) -> None:
+    """Not one that chance had a part in, and not one that was made in too great a hurry."""
+    if not shelf.is_drawn and shelf.fallback not in ("deadline", "shopper_unreadable", "starting"):
+        _shelves.put(key, shelf)
+
+
+def forget_all() -> None:
+    _shelves.clear()
