@@ -197,6 +197,7 @@ _IMPERSONAL: Final = {
     "MerchandisingRule": "A rule about products.",
     "EventWeight": "What an event is worth.",
     "ModelVersion": "Figures and the folder of a trained model; the folder's own ties to people are cut by the eraser.",
+    "DriftReading": "How far what happens has moved from what a version learned; shares of many.",
     "TrainingRun": "When a training ran and how it ended.",
     "TrainingSchedule": "When trainings run.",
 }

@@ -1,4 +1,5 @@
 from recommendations.models.bandit import Bandit, BanditArm, BanditEpoch, BanditShare
+from recommendations.models.drift import DriftReading
 from recommendations.models.impression import Impression, ImpressionClick
 from recommendations.models.placement import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
 from recommendations.models.preference import ForgottenProduct
@@ -12,6 +13,7 @@ __all__ = [
     "BlendVersion",
     "BlendWeights",
     "Density",
+    "DriftReading",
     "EventWeight",
     "ForgottenProduct",
     "Impression",

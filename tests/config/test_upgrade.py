@@ -111,6 +111,21 @@ def test_impressions_are_kept_and_a_placement_runs_one_bandit_at_most(migrate: M
     assert bandits.count() == 2
 
 
+def test_versions_are_kept_and_their_drift_goes_with_them(migrate: Migrate) -> None:
+    before = migrate("recommendations", "0005_bandits")
+    store = make_store(before)
+    version = before.get_model("recommendations", "ModelVersion")._base_manager.create(
+        store=store, number=4, state="live", folder="1/4", metrics={"cases": 900}
+    )
+    after = migrate("recommendations", "0006_drift")
+    kept = after.get_model("recommendations", "ModelVersion")._base_manager.get(pk=version.pk)
+    assert (kept.number, kept.state, kept.metrics) == (4, "live", {"cases": 900})
+    readings = after.get_model("recommendations", "DriftReading")._base_manager
+    readings.create(store_id=store.pk, version_id=kept.pk, level="ok")
+    kept.delete()
+    assert not readings.exists()
+
+
 def test_consent_recorded_before_the_ledger_was_locked_is_kept_and_locked(migrate: Migrate) -> None:
     before = migrate("consent", "0001_initial")
     record = before.get_model("consent", "ConsentRecord")._base_manager.create(
@@ -235,11 +250,14 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "accounts.0002_merges_and_statements",
         "accounts.0003_merge_the_records_compared",
         "accounts.0004_vault_match_index",
+        "accounts.0005_record_of_processing",
         "consent.0002_append_only_ledgers",
+        "consent.0003_policies",
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
         "recommendations.0004_reranking",
         "recommendations.0005_bandits",
+        "recommendations.0006_drift",
         "segments.0002_schedule",
         "tracking.0002_finding",
         "tracking.0003_import_run",
@@ -305,3 +323,22 @@ def _indexes_of_matches() -> list[str]:
     with connection.cursor() as cursor:
         found = connection.introspection.get_constraints(cursor, "accounts_vaultentry")
     return [name for name, told in found.items() if told["index"] and told["columns"] == ["match_index"]]
+
+
+def test_stores_are_kept_beside_what_the_record_of_processing_asks(migrate: Migrate) -> None:
+    before = migrate("accounts", "0004_vault_match_index")
+    store = make_store(before)
+    after = migrate("accounts", "0005_record_of_processing")
+    kept = after.get_model("accounts", "Store")._base_manager.get(pk=store.pk)
+    assert (kept.slug, kept.protection_officer, kept.transfers) == (store.slug, "", "")
+
+
+def test_notices_are_kept_beside_policies(migrate: Migrate) -> None:
+    before = migrate("consent", "0002_append_only_ledgers")
+    notice = before.get_model("consent", "Notice")._base_manager.create(
+        store=make_store(before), version=1, language="en", title="Your data", body="…"
+    )
+    after = migrate("consent", "0003_policies")
+    assert after.get_model("consent", "Notice")._base_manager.get(pk=notice.pk).title == "Your data"
+    for empty in ("Policy", "PolicyReview"):
+        assert not after.get_model("consent", empty)._base_manager.exists()
