@@ -53,6 +53,8 @@ class TrainingData:
     item_texts: list[str] | None = None  # n_items texts, "" = none
     item_category: Int32 | None = None  # (n_items,) -1 = unknown
     item_created: Float64 | None = None  # (n_items,) Unix seconds at which the item appeared
+    item_brand: Int32 | None = None  # (n_items,) -1 = unknown
+    item_price: Float64 | None = None  # (n_items,) minor units of one currency, 0 = unknown
 
     def __len__(self) -> int:
         return len(self.item)
@@ -154,6 +156,18 @@ class Query:
 
 
 @dataclass(frozen=True)
+class ItemDescriptions:
+    """m items that came after a training, described as the training described its own: the same columns of features."""
+
+    texts: list[str]
+    features: csr_matrix | None  # (m, F)
+    created: Float64  # (m,) Unix seconds
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
 class Trigger:
     """Which of the shopper's items made a strategy score a product, and how much of the score it carries."""
 
@@ -215,6 +229,19 @@ class Strategy(ABC):
     def append_sessions(self, data: TrainingData) -> Self:
         """A new strategy that knows these further sessions too; `data.n_items` may have grown, never shrunk."""
         raise NotImplementedError(f"{self.name} learns by a full training only")
+
+    @property
+    def can_add_items(self) -> bool:
+        """Whether `with_items` makes it score items that came after the training."""
+        return False
+
+    def described(self, items: ItemDescriptions) -> dict[str, Array]:
+        """What `with_items` takes, worked out once by whoever can read texts; (m, …) arrays as `arrays` has them."""
+        raise NotImplementedError(f"{self.name} learns of new items by a full training only")
+
+    def with_items(self, described: Mapping[str, Array]) -> Self:
+        """A new strategy that knows m further items too, numbered from `n_items`."""
+        raise NotImplementedError(f"{self.name} learns of new items by a full training only")
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         """A new strategy without the contribution of the sessions where `forgotten` (n_sessions,) is true.
