@@ -25,6 +25,7 @@ from profiles.events import (
 SESSION_GAP_SECONDS: Final = 30 * 60
 _INTERACTIONS: Final = frozenset(INTERACTIONS)
 _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
+_NO_COUNTS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,8 @@ class Profile:
     `interactions`: oldest first; `session_start`: index in it where the open session begins (its length: none
     is open). `cart`: product → quantity, last added last. `purchased`: product → Unix seconds of the last
     purchase that was not cancelled. `wishlist`, `searches`, `categories`: newest first, each once. `source`:
-    `valkey`, `log`, or `none` where nothing could be read.
+    `valkey`, `log`, or `none` where nothing could be read. `shown`: product → how often shelves showed it lately, for products
+    that the shopper never did anything with; empty unless it was asked for.
     """
 
     interactions: tuple[Interaction, ...] = ()
@@ -61,6 +63,7 @@ class Profile:
     event_count: int = 0
     last_event_at: float | None = None
     source: str = "none"
+    shown: Mapping[str, int] = field(default_factory=lambda: _NO_COUNTS)
 
     @property
     def is_empty(self) -> bool:

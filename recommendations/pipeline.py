@@ -44,10 +44,12 @@ from recommendations.shelf import (
 )
 from recommendations.stages.candidates import score_candidates
 from recommendations.stages.context import Context, Variant, build_context, decide_variant
+from recommendations.stages.evidence import evidence_of
 from recommendations.stages.filters import eligible
 from recommendations.stages.reasons import reason_for, standing_reason
+from recommendations.stages.reranking import Candidates, Reranked, rerank
 from recommendations.stages.rules import CompiledRules, compile_rules
-from recommendations.stages.selection import popular, select, top_up
+from recommendations.stages.selection import popular, top_up
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +67,7 @@ class Ranked:
     rules: CompiledRules
     fallback: str | None
     trace: Trace | None = None
+    reranked: Reranked | None = None
 
 
 def recommend(
@@ -250,13 +253,15 @@ def _rank(context: Context, mask: Bool, rules: CompiledRules, scores: Mapping[st
         return _popular(context, mask, rules, _why_nothing(context))
     result = blend(scores, context.weights.by_strategy, settings.normalisation if settings else "max")
     total = result.total if rules.factor is None else result.total * rules.factor
-    places = select(snapshot.assortment, total, mask, limit, settings, rules)
+    candidates = Candidates.of(total, result.contributions, limit)
+    reranked = rerank(snapshot.assortment, candidates, mask, limit, settings, rules, evidence_of(context))
+    places = reranked.places
     fallback = None
     if context.placement.tops_up and len(places) < limit:
         places = [*places, *top_up(snapshot.assortment, places, mask, limit, rules)]
     if snapshot.model is None:
         fallback = "no_model"
-    return Ranked(places, result, total, rules, fallback)
+    return Ranked(places, result, total, rules, fallback, reranked=reranked)
 
 
 def _popular(context: Context, mask: Bool, rules: CompiledRules, fallback: str | None) -> Ranked:
@@ -303,8 +308,11 @@ def _is_impersonal_home(context: Context) -> bool:
 
 
 def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
-    contributions = {}
-    if ranked.blend is not None:
+    contributions: Mapping[str, float] = {}
+    reranked = ranked.reranked
+    if reranked is not None and place in reranked.parts:
+        contributions = reranked.parts[place]
+    elif ranked.blend is not None:
         given = {name: float(row[place]) for name, row in ranked.blend.contributions.items()}
         contributions = {name: value for name, value in given.items() if value > 0}
     reason: Reason = (
@@ -313,12 +321,21 @@ def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
     return ShelfItem(
         product=context.snapshot.assortment.product(place),
         rank=rank,
-        score=0.0 if ranked.scores is None else float(ranked.scores[place]),
+        score=_score(ranked, place),
         strategies=contributions,
         reason=reason,
-        blended=0.0 if ranked.blend is None else float(ranked.blend.total[place]),
+        blended=sum(contributions.values()),
         rules=ranked.rules.names_for(place),
+        moves=() if reranked is None else reranked.moves.get(place, ()),
+        rank_by_score=None if reranked is None else reranked.ranks.get(place),
+        propensity=None if reranked is None else reranked.propensity.get(place),
     )
+
+
+def _score(ranked: Ranked, place: int) -> float:
+    if ranked.reranked is not None and place in ranked.reranked.scores:
+        return ranked.reranked.scores[place]
+    return 0.0 if ranked.scores is None else float(ranked.scores[place])
 
 
 def _meet(

@@ -21,6 +21,7 @@ OVERLAP = timedelta(seconds=60)
 _FIELDS = (
     "pk", "external_id", "name", "url", "image_url", "price_minor_units", "list_price_minor_units", "currency", "stock",
     "is_active", "category_id", "category__name", "brand_id", "brand__name", "variant_group", "published_at", "created_at",
+    "cost_minor_units",
 )  # fmt: skip
 
 
@@ -40,6 +41,7 @@ def _shelf_product(
     pk: int, external_id: str, name: str, url: str, image_url: str, price: int, list_price: int | None, currency: str,
     stock: int | None, is_active: bool, category_id: int | None, category_name: str | None, brand_id: int | None,
     brand_name: str | None, variant_group: str, published_at: datetime | None, created_at: datetime,
+    cost: int | None,
 ) -> ShelfProduct:  # fmt: skip
     return ShelfProduct(
         pk=pk,
@@ -58,6 +60,7 @@ def _shelf_product(
         brand_name=brand_name or "",
         variant_group=variant_group,
         published_at=(published_at or created_at).timestamp(),
+        cost_minor_units=cost,
     )
 
 

@@ -6,22 +6,31 @@ The opinions were kept by the training (`model_store/measuring.py`), so that not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from algorithms.experiments import Interval, paired_relative_difference
-from algorithms.types import Float32, Float64
+from algorithms.ranking import top_k
+from algorithms.types import Float64
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store import measuring
 from recommendations.model_store.measuring import MeasuringSet, Page
 from recommendations.models import ModelVersion, Placement
+from recommendations.rerank_settings import PARAMETERS
 from recommendations.serving import store_state, versions
-from recommendations.serving.assortment import Assortment
 from recommendations.serving.configuration import BlendSettings, density_of
+from recommendations.serving.store_state import Snapshot
+from recommendations.stages.evidence import observations
+from recommendations.stages.reranking import (
+    CANDIDATES_PER_PLACE,
+    MIN_CANDIDATES,
+    Candidates,
+    Evidence,
+    rerank,
+)
 from recommendations.stages.rules import CompiledRules
-from recommendations.stages.selection import select
 
 LENGTH: Final = 10
 NO_RULES: Final = CompiledRules(None, None, (), ())
@@ -29,6 +38,9 @@ PAGE_OF_KIND: Final[dict[str, Page]] = {
     Placement.Kind.PRODUCT: "product",
     Placement.Kind.CART: "product",
 }
+
+
+_OF_SHOPPER: Final = frozenset({"fatigue", "price_bands", "shopper_value"})
 
 
 class CannotMeasure(LookupError):
@@ -53,13 +65,15 @@ class ShelfFigures:
 @dataclass(frozen=True)
 class DraftFigures:
     """`accuracy` is the relative difference of NDCG@10 to today's, with its 95 % interval; `not_measured` are strategies of the draft
-    that were not in the training (they read the catalogue or what customers state)."""
+    that were not in the training (they read the catalogue or what customers state); `not_asked` are parameters of reranking that need
+    to know the shopper, whom the kept choices do not name."""
 
     today: ShelfFigures
     draft: ShelfFigures
     accuracy: Interval
     cases: int
     not_measured: tuple[str, ...]
+    not_asked: tuple[str, ...]
     version: int
 
     @property
@@ -85,11 +99,10 @@ def draft_figures(placement: Placement, draft: BlendSettings, today: BlendSettin
             f"Version {live.number} keeps no choices to measure on: train again (Models → Train now), with some days of visits in the log."
         )
     snapshot = store_state.of_store(placement.store_id).current(versions.read(placement.store_id))
-    assortment = snapshot.assortment
     if snapshot.model is None or snapshot.model.number != live.number:
         raise CannotMeasure("The live version is being read into memory: try again in a moment.")
-    before, ndcg_before = _figures(cases, assortment, today)
-    after, ndcg_after = _figures(cases, assortment, draft)
+    before, ndcg_before = _figures(cases, snapshot, today)
+    after, ndcg_after = _figures(cases, snapshot, draft)
     unknown = {
         name for weights in draft.rows.values() for name, weight in weights.items() if weight > 0
     } - set(cases.names)
@@ -99,22 +112,28 @@ def draft_figures(placement: Placement, draft: BlendSettings, today: BlendSettin
         accuracy=paired_relative_difference(ndcg_after, ndcg_before, np.random.default_rng(0)),
         cases=len(cases),
         not_measured=tuple(sorted(unknown)),
+        not_asked=tuple(
+            p.label for p in PARAMETERS if p.name in _OF_SHOPPER and getattr(draft.rerank, p.name)
+        ),
         version=live.number,
     )
 
 
-def _figures(
-    cases: MeasuringSet, assortment: Assortment, blend: BlendSettings
-) -> tuple[ShelfFigures, Float64]:
+def _figures(cases: MeasuringSet, snapshot: Snapshot, blend: BlendSettings) -> tuple[ShelfFigures, Float64]:
     """The figures, and (n,) NDCG@10 of each case."""
+    assortment = snapshot.assortment
     ndcg, hits, variety, prices = np.zeros(len(cases)), 0, [], []
     shown: set[int] = set()
     everything = np.ones(len(assortment), np.bool_)
+    known = Evidence(
+        now=snapshot.model.manifest.data_until if snapshot.model else 0.0, observations=observations(snapshot)
+    )
     gains = 1.0 / np.log2(np.arange(2, LENGTH + 2))
     for case in range(len(cases)):
-        shelf = select(
-            assortment, _totals(cases, case, assortment, blend), everything, LENGTH, blend, NO_RULES
-        )
+        evidence = replace(known, seed=case)
+        shelf = rerank(
+            assortment, _candidates(cases, case, blend), everything, LENGTH, blend, NO_RULES, evidence
+        ).places
         is_hit = np.isin(shelf, cases.chosen(case))
         ndcg[case] = gains[: len(shelf)][is_hit].sum() / gains[: min(len(cases.chosen(case)), LENGTH)].sum()
         hits += bool(is_hit.any())
@@ -134,15 +153,14 @@ def _figures(
     )
 
 
-def _totals(cases: MeasuringSet, case: int, assortment: Assortment, blend: BlendSettings) -> Float32:
-    """(places,) the blend's score of every product for the shopper of a case."""
+def _candidates(cases: MeasuringSet, case: int, blend: BlendSettings) -> Candidates:
+    """What the blend thinks of the products that were kept of a case, as serving hands it to reranking."""
     weights = blend.weights_for((), density_of(int(cases.known[case]))).by_strategy
     row = np.array([weights.get(name, 0.0) for name in cases.names], np.float32)
-    totals = np.zeros(len(assortment), np.float32)
-    totals[cases.items[cases.offsets[case] : cases.offsets[case + 1]]] = row @ cases.scaled(
-        case, blend.normalisation
-    )
-    return totals
+    given = row[:, None] * cases.scaled(case, blend.normalisation)
+    order = top_k(given.sum(axis=0), max(MIN_CANDIDATES, LENGTH * CANDIDATES_PER_PLACE))
+    items = cases.items[cases.offsets[case] : cases.offsets[case + 1]]
+    return Candidates(items[order], cases.names, given[:, order], np.ones(len(order)))
 
 
 def _variety(groups: np.ndarray) -> float:

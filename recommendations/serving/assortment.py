@@ -6,6 +6,7 @@ translation; products that came later follow. A place whose product is gone stay
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,7 @@ class Assortment:
     brand: Int32  # (n,)
     family: Int32  # (n,) variant families numbered from 0, -1 = no family
     price: Float64  # (n,) minor units
+    cost: Float64  # (n,) minor units, NaN where it is not known
     published: Float64  # (n,) Unix seconds
     families: dict[str, int]
 
@@ -177,6 +179,7 @@ _COLUMN_TYPES: dict[str, type[np.generic]] = {
     "brand": np.int32,
     "family": np.int32,
     "price": np.float64,
+    "cost": np.float64,
     "published": np.float64,
 }
 
@@ -191,9 +194,11 @@ def _columns(places: Sequence[ShelfProduct | None], families: dict[str, int]) ->
     }
 
 
-def _row(product: ShelfProduct | None, families: dict[str, int]) -> tuple[bool, int, int, int, float, float]:
+def _row(
+    product: ShelfProduct | None, families: dict[str, int]
+) -> tuple[bool, int, int, int, float, float, float]:
     if product is None:
-        return False, -1, -1, -1, 0.0, 0.0
+        return False, -1, -1, -1, 0.0, math.nan, 0.0
     group = product.variant_group
     return (
         product.is_available,
@@ -201,6 +206,7 @@ def _row(product: ShelfProduct | None, families: dict[str, int]) -> tuple[bool, 
         -1 if product.brand_id is None else product.brand_id,
         families.setdefault(group, len(families)) if group else -1,
         float(product.price_minor_units),
+        math.nan if product.cost_minor_units is None else float(product.cost_minor_units),
         product.published_at,
     )
 

@@ -40,6 +40,7 @@ class BlendSettings:
     diversity: float
     rows: Mapping[tuple[int | None, str], Mapping[str, float]]
     segment_names: Mapping[int, str]
+    rerank: RerankSettings = NOTHING
 
     def weights_for(self, segments: Sequence[int], density: Density) -> Weights:
         """`segments` are the shopper's, the one that counts first. The order of choice is that of BlendWeights."""
@@ -141,6 +142,7 @@ def blend_settings(version: BlendVersion, segment_names: Mapping[int, str]) -> B
         diversity=version.diversity,
         rows={(row.segment_id, row.density): _positive(row) for row in version.weights.all()},
         segment_names=segment_names,
+        rerank=RerankSettings.read(version.rerank),
     )
 
 

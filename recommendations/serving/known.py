@@ -17,6 +17,7 @@ class KnownShopper:
     `stretches` are the times (visitor, since, until) that visitors were this person, as `profiles.reading.Who` has them.
     `segments` are primary keys, the one that counts first. `purchased` and `forgotten` are products' external ids.
     `features` are the customer's features as training names them, `interests` (kind, value) pairs of their own statement.
+    `value` is where their spending of a year stands among customers who bought, 0 to 1; None where that is not known.
     """
 
     may_personalise: bool = False
@@ -30,6 +31,7 @@ class KnownShopper:
     forgotten: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
     interests: tuple[tuple[str, str], ...] = ()
+    value: float | None = None
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> KnownShopper:

@@ -1,75 +1,14 @@
-"""Reranking, clusters, RFM, propensity and the statistics of experiments."""
+"""Clusters, RFM, propensity and the statistics of experiments."""
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from algorithms.clustering import Clustering, cluster
 from algorithms.experiments import bootstrap_mean, paired_relative_difference, two_proportions, uplift, wilson
 from algorithms.propensity import Propensity, fit_propensity
-from algorithms.rerank import cap_per_group, explore, fatigue, mmr, reserve_slots
 from algorithms.rfm import DAY_SECONDS, churned, quintiles, rfm
 from algorithms.types import TrainingData
 from tests.algorithms.shops import NOW, shop
-
-orders = st.lists(st.integers(0, 30), unique=True, max_size=15).map(lambda x: np.array(x, np.int32))
-
-
-class TestRerank:
-    def test_mmr_prefers_the_unlike_of_two_almost_as_good(self) -> None:
-        order = np.array([7, 8, 9], np.int32)
-        relevance = np.array([1.0, 0.9, 0.8], np.float32)
-        vectors = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
-        assert mmr(order, relevance, vectors, 3, 1.0).tolist() == [7, 8, 9]
-        # After 7: 8 gives 0.7 · 0.9 - 0.3 · 1 = 0.33, 9 gives 0.7 · 0.8 - 0 = 0.56.
-        assert mmr(order, relevance, vectors, 3, 0.7).tolist() == [7, 9, 8]
-        assert mmr(order, relevance, vectors, 1, 0.0).tolist() == [7]
-        with pytest.raises(ValueError, match="trade_off"):
-            mmr(order, relevance, vectors, 3, 1.5)
-
-    def test_what_is_beyond_the_cap_follows_at_the_end(self) -> None:
-        groups = np.array([0, 0, 0, 1, -1, -1, -1])
-        order = np.array([0, 4, 1, 5, 2, 3, 6], np.int32)
-        assert cap_per_group(order, groups, 2).tolist() == [0, 4, 1, 5, 3, 6, 2]
-        assert cap_per_group(order, groups, 1).tolist() == [0, 4, 5, 3, 6, 1, 2]
-        with pytest.raises(ValueError, match="1 or more"):
-            cap_per_group(order, groups, 0)
-
-    def test_reserved_items_take_their_slots(self) -> None:
-        order, fresh = np.array([1, 2, 3, 4], np.int32), np.array([8, 9], np.int32)
-        assert reserve_slots(order, fresh, [2, 4]).tolist() == [1, 8, 2, 9, 3, 4]
-        assert reserve_slots(order, fresh, [1]).tolist() == [8, 1, 2, 3, 4, 9]
-        assert reserve_slots(order, fresh[:1], [2, 3]).tolist() == [1, 8, 2, 3, 4]
-
-    def test_a_reserved_item_that_stands_higher_stays_there(self) -> None:
-        assert reserve_slots(np.array([8, 1, 2], np.int32), np.array([8, 9], np.int32), [2, 3]).tolist() == [
-            8,
-            9,
-            1,
-            2,
-        ]
-
-    def test_what_is_shown_and_never_clicked_goes_down(self) -> None:
-        scores = np.array([1.0, 1.0, 0.5], np.float32)
-        assert fatigue(scores, {0: 2, 99: 5}, strength=0.5).tolist() == [0.5, 1.0, 0.5]
-        assert scores.tolist() == [1.0, 1.0, 0.5]
-
-    @given(orders, orders, st.lists(st.integers(1, 20)), st.integers(1, 4), st.floats(0, 1))
-    def test_nothing_is_lost_invented_or_repeated(
-        self, order: np.ndarray, reserved: np.ndarray, slots: list[int], cap: int, share: float
-    ) -> None:
-        capped = cap_per_group(order, np.arange(31) % 3 - 1, cap)
-        explored = explore(order, share, 5, np.random.default_rng(0))
-        assert sorted(capped.tolist()) == sorted(explored.tolist()) == sorted(order.tolist())
-        both = reserve_slots(order, reserved, slots).tolist()
-        assert sorted(both) == sorted({*order.tolist(), *reserved.tolist()})
-
-    def test_exploration_draws_from_below_the_list(self) -> None:
-        order = np.arange(20, dtype=np.int32)
-        explored = explore(order, 1.0, 5, np.random.default_rng(0))
-        assert (explored[:5] >= 5).all()
-        assert explore(order, 0.0, 5, np.random.default_rng(0)).tolist() == order.tolist()
 
 
 class TestRFM:

@@ -13,8 +13,9 @@ from recommendations.serving.assortment import Assortment, Taxonomy
 from recommendations.serving.configuration import BlendSettings, Rule, density_of
 from recommendations.shelf import ShelfProduct
 from recommendations.stages.control import in_control_group
-from recommendations.stages.rules import compile_rules
-from recommendations.stages.selection import popular, select, top_up
+from recommendations.stages.reranking import Candidates, rerank
+from recommendations.stages.rules import CompiledRules, compile_rules
+from recommendations.stages.selection import popular, top_up
 
 TAXONOMY = Taxonomy(
     {1: "camping", 2: "camping/tents", 3: "home"},
@@ -53,6 +54,18 @@ def settings_of(**fields: object) -> BlendSettings:
 
 
 ALL = np.ones
+
+
+def select(
+    goods: Assortment,
+    scores: np.ndarray,
+    mask: np.ndarray,
+    limit: int,
+    blend: BlendSettings | None,
+    rules: CompiledRules,
+) -> list[int]:
+    """The shelf of scores that no strategy is told apart in."""
+    return rerank(goods, Candidates.scored(scores, limit), mask, limit, blend, rules).places
 
 
 @st.composite
