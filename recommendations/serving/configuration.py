@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from accounts.models import Store
 from algorithms.blend import METHODS, Method
 from recommendations.models import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
+from recommendations.rerank_settings import NOTHING, RerankSettings
 from recommendations.selectors.event_weights import event_weights
 from segments.models import Segment
 
