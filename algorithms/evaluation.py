@@ -37,13 +37,22 @@ DENSITIES = ("0", "1", "2-4", "5+")
 
 @dataclass(frozen=True)
 class TestCase:
-    """A shopper as they were known, and what they then chose (at least one item). `user` is their number, -1 where none is known."""
+    """A shopper as they were known, and what they then chose (at least one item). `user` is their number, -1 where none is known.
+
+    `seen` is every item that they had met, where the query carries only the newest; None where the query has all.
+    """
 
     __test__ = False  # not a test of pytest's
 
     query: Query
     targets: Int32
     user: int = -1
+    seen: Int32 | None = None
+
+    @property
+    def seen_items(self) -> Int32:
+        """What does not count as new to the shopper."""
+        return self.query.items if self.seen is None else self.seen
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,8 @@ class Figures:
     """What was measured of one ranking. `per_case` holds (n_cases,) values, NaN where a case does not count."""
 
     per_case: dict[str, Float64]  # "ndcg@10" …
+    lists: Int32  # (n_lists, LIST_LENGTH) what was recommended, padded with -1
+    listed: Int64  # (n_lists,) the case of each list, ascending
     exposure: Int64  # (n_items,) how often each item stood in a list of LIST_LENGTH
     novelty: float  # bits
     repeat_share: float
@@ -154,7 +165,7 @@ def _check(strategies: Mapping[str, Strategy], cases: Sequence[TestCase], blends
 def _seen(cases: Sequence[TestCase], n_items: int) -> Bool:
     seen = np.zeros((len(cases), n_items), np.bool_)
     for row, case in enumerate(cases):
-        seen[row, case.query.items[case.query.items < n_items]] = True
+        seen[row, case.seen_items[case.seen_items < n_items]] = True
     return seen
 
 
@@ -167,6 +178,7 @@ class _Recorder:
     ranks: list[Float64] = field(default_factory=list)
     cases: list[Int64] = field(default_factory=list)
     lists: list[Int32] = field(default_factory=list)
+    listed_cases: list[Int64] = field(default_factory=list)
     repeats: int = 0
     listed: int = 0
 
@@ -179,6 +191,7 @@ class _Recorder:
         self.ranks.append(mean_ranks(scores, rows, targets, seen if mode == "unseen" else None))
         self.cases.append(rows + start)
         counted = np.unique(rows) if mode == "unseen" else np.arange(len(part))
+        self.listed_cases.append(counted + start)
         for row in counted:
             best = top_k(scores[row], LIST_LENGTH)
             self.listed += len(best)
@@ -195,6 +208,8 @@ class _Recorder:
                 for name, metric in PER_CASE.items()
                 for k in CUTOFFS
             },
+            lists=lists,
+            listed=np.concatenate(self.listed_cases),
             exposure=exposure,
             novelty=metrics.novelty(exposure, popularity),
             repeat_share=self.repeats / self.listed if self.listed else 0.0,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from algorithms.types import Float64
+from algorithms.types import Bool, Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,41 @@ def paired_relative_difference(
     ordered = np.sort(draws)  # with infinities a quantile must be a value that occurred
     low, high = (ordered[round(q * (resamples - 1))] for q in ((1 - confidence) / 2, (1 + confidence) / 2))
     return Interval(_relative(new, old), float(low), float(high))
+
+
+def clustered_relative_difference(
+    values: Float64,
+    in_group: Bool,
+    clusters: Int64,
+    rng: np.random.Generator,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+) -> Interval:
+    """Mean of the cases where `in_group` (n,) over the mean of the rest, less 1. NaN does not count.
+
+    Whole clusters (n,), such as all cases of a shopper, are resampled, since the cases of one resemble each other (Efron and
+    Tibshirani 1993, ch. 8). Nothing is known (-inf to inf) where either side is empty, or the rest has a mean of 0.
+    """
+    counted = ~np.isnan(values)
+    values, in_group = values[counted], in_group[counted]
+    if not in_group.any() or in_group.all() or not values[~in_group].any():
+        return Interval(0.0, -np.inf, np.inf)
+    _, cluster = np.unique(clusters[counted], return_inverse=True)
+    n = int(cluster.max()) + 1
+    columns = [
+        np.bincount(cluster, weights=column, minlength=n)
+        for column in (values * in_group, in_group, values * ~in_group, ~in_group)
+    ]
+    sums = np.stack(columns, axis=1)  # (n, 4): sum and number in the group, sum and number in the rest
+    draws = rng.multinomial(n, np.full(n, 1.0 / n), size=resamples) @ sums
+    usable = draws[(draws[:, 1] > 0) & (draws[:, 2] > 0)]
+    if not len(usable):
+        return Interval(0.0, -np.inf, np.inf)
+    ratios = (usable[:, 0] / usable[:, 1]) / (usable[:, 2] / usable[:, 3]) - 1.0
+    low, high = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
+    whole = sums.sum(axis=0)
+    return Interval(float((whole[0] / whole[1]) / (whole[2] / whole[3]) - 1.0), float(low), float(high))
 
 
 def _relative(new: Float64, old: Float64) -> float:

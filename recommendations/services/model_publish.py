@@ -19,8 +19,9 @@ class CannotPublish(ValueError):
 
 
 @transaction.atomic
-def model_publish(*, version: ModelVersion, actor: User, reason: str) -> ModelVersion:
-    """Make a version live because a person says so, the publish gate notwithstanding. Recorded with the reason.
+def model_publish(*, version: ModelVersion, actor: User | None, reason: str) -> ModelVersion:
+    """Make a version live because a person says so, the publish gate notwithstanding. Recorded with the reason; `actor` is None for
+    who has said so on the command line.
 
     Raises CannotPublish for a version that is live already, whose folder cannot be read, or without a reason.
     """

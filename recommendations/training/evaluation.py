@@ -13,10 +13,11 @@ from algorithms.evaluation import LIST_LENGTH, TestCase
 from algorithms.item_knn import ItemKNN
 from algorithms.ranking import top_k
 from algorithms.types import Strategy
+from recommendations.selectors.audience import audience_of
 from recommendations.selectors.event_weights import event_weights
 from recommendations.selectors.training import catalogue_items, measured_blend
-from recommendations.training.figures import MODE, measure, split
-from recommendations.training.fitting import fit_all, weights_of
+from recommendations.training.figures import MODE, measure, same_for_all, split
+from recommendations.training.fitting import case_weights, fit_all, weights_of
 from recommendations.training.preparation import Prepared, prepare
 from recommendations.training.recipe import Recipe
 from recommendations.training.reporting import Noting, Reporter
@@ -45,11 +46,15 @@ def evaluate_store(
     started = perf_counter()
     strategies = fit_all(recipe, halves.train, seed, noting, "fit")
     train_seconds = perf_counter() - started
-    weights, method = weights_of(measured_blend(store.pk))
+    blend = measured_blend(store.pk)
+    weights, method = weights_of(blend)
+    audience = audience_of(store.pk, prepared.people)
     with reporter.step("measure"):
-        measured = measure(strategies, halves.cases, halves.train, weights, method, reporter.progress)
+        measured = measure(
+            strategies, halves.cases, halves.train, case_weights(blend, audience), method, reporter.progress
+        )
     return {
-        **measured.report(rng),
+        **measured.report(rng, audience),
         "weights": {name: weight for name, weight in weights.items() if name in strategies},
         "train_seconds": round(train_seconds, 3),
         "seconds": seconds,
@@ -65,7 +70,8 @@ def sweep_threshold(
     rows = []
     for threshold in reporter.progress(THRESHOLDS):
         strategy: Strategy = ItemKNN(threshold=threshold).fit(halves.train, np.random.default_rng(seed))
-        measured = measure({"item_knn": strategy}, halves.cases, halves.train, {"item_knn": 1.0}, "max")
+        alone = same_for_all({"item_knn": 1.0})
+        measured = measure({"item_knn": strategy}, halves.cases, halves.train, alone, "max")
         summary = measured.figures["item_knn"][MODE].summary()
         precision = float(np.mean([_precision(strategy, case) for case in measured.cases]))
         rows.append(

@@ -29,7 +29,7 @@ def collect(
     strategies: Mapping[str, Strategy], cases: Sequence[TestCase], owner_of: Callable[[int], int]
 ) -> dict[Page, MeasuringSet]:
     """Measuring sets of the cases in which something was chosen that had not been seen before. `owner_of` takes a user number."""
-    fresh = [case for case in cases if len(_unseen(case))][:CASES]
+    fresh = fresh_cases(cases)
     with_history = [case for case in fresh if len(case.query.items)]
     pages: dict[Page, list[TestCase]] = {
         "shopper": fresh,
@@ -39,6 +39,22 @@ def collect(
     return {
         page: _collect(strategies, asked, fresh_of, owner_of) for page, asked, fresh_of in _with_fresh(pages)
     }
+
+
+def collect_shelves(
+    strategies: Mapping[str, Strategy], cases: Sequence[TestCase], owner_of: Callable[[int], int]
+) -> MeasuringSet:
+    """The `shopper` page alone."""
+    fresh = fresh_cases(cases)
+    return _collect(strategies, fresh, fresh, owner_of)
+
+
+def fresh_cases(cases: Sequence[TestCase]) -> list[TestCase]:
+    """At most CASES of those in which something new was chosen, spread over all of them: they come sorted by shopper, visitors first."""
+    fresh = [case for case in cases if len(_unseen(case))]
+    if len(fresh) <= CASES:
+        return fresh
+    return [fresh[place] for place in np.linspace(0, len(fresh) - 1, CASES).astype(int)]
 
 
 def _with_fresh(

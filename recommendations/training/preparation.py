@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from algorithms.types import Int32, TrainingData
+from algorithms.types import Int32, Int64, TrainingData
 from profiles.events import INTERACTIONS
 from recommendations.model_store.sessions import owner_hash
 from recommendations.training.item_features import CatalogueItem, ItemFeatures, item_features
@@ -21,13 +21,15 @@ class TooLittleData(RuntimeError):
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a version is trained on. `owners` has an `owner_hash` per session, `item_ids` external ids in item order."""
+    """What a version is trained on. `owners` has an `owner_hash` per session, `item_ids` external ids in item order, `people`
+    (n_users,) primary keys of customers, of visitors below 0, 0 = nobody known."""
 
     data: TrainingData
     item_ids: tuple[str, ...]
     owners: Sequence[int]
     item_features: ItemFeatures
     user_features: UserFeatures
+    people: Int64
 
 
 def prepare(
@@ -72,9 +74,11 @@ def prepare(
         item_texts=features.texts,
         item_category=features.category,
         item_created=features.created,
+        item_brand=features.brand,
+        item_price=features.price,
     )
     data.validate()
-    return Prepared(data, item_ids, _owners(store_id, log, data), features, people)
+    return Prepared(data, item_ids, _owners(store_id, log, data), features, people, person)
 
 
 def _places(product_ids: Sequence[str], item_ids: Sequence[str]) -> Int32:

@@ -20,11 +20,12 @@ from recommendations.model_store import measuring
 from recommendations.model_store.folder import StoredModel
 from recommendations.model_store.manifest import Manifest, UnreadableModel
 from recommendations.models import ModelVersion, TrainingRun
+from recommendations.selectors.audience import audience_of
 from recommendations.selectors.event_weights import event_weights
 from recommendations.selectors.training import catalogue_items, measured_blend
 from recommendations.services.model_forget import late_forget
 from recommendations.services.model_prune import versions_prune
-from recommendations.services.model_publish import make_live
+from recommendations.services.model_publish import make_live, model_publish
 from recommendations.training.fitting import Fitted, fit_and_measure
 from recommendations.training.heartbeat import Heartbeat
 from recommendations.training.preparation import Prepared, TooLittleData, prepare
@@ -56,8 +57,11 @@ def train(
     recipe: Recipe = DEFAULT_RECIPE,
     seed: int = 0,
     reporter: Reporter | None = None,
+    consent: str = "",
 ) -> Trained:
     """Train a new version and publish it if the gate lets it pass.
+
+    `consent` is a person's reason to publish it also with too few test cases to tell; it goes into the audit log.
 
     Raises AlreadyTraining, TooLittleData, and whatever a strategy raises; the run is then marked as failed and people are told.
     """
@@ -68,7 +72,7 @@ def train(
         noting = Noting(reporter or Silent(), steps.started, steps.ended)
         try:
             with Heartbeat(run.pk):
-                version = _train(store, recipe, seed, noting)
+                version = _train(store, recipe, seed, noting, consent)
         except TooLittleData as reason:
             training_waits(run, str(reason))
             raise
@@ -81,7 +85,7 @@ def train(
         return Trained(run, version, seconds)
 
 
-def _train(store: Store, recipe: Recipe, seed: int, reporter: Reporter) -> ModelVersion:
+def _train(store: Store, recipe: Recipe, seed: int, reporter: Reporter, consent: str) -> ModelVersion:
     now = timezone.now()
     with reporter.step("read the log"):
         interactions = read_interactions(store, until=now)
@@ -91,9 +95,17 @@ def _train(store: Store, recipe: Recipe, seed: int, reporter: Reporter) -> Model
         )
     live = _live_model(store.pk)
     blend = measured_blend(store.pk)
-    fitted = fit_and_measure(prepared, recipe, blend, live, seed=seed, reporter=reporter)
+    fitted = fit_and_measure(
+        prepared,
+        recipe,
+        blend,
+        live,
+        seed=seed,
+        reporter=reporter,
+        audience_of=lambda people: audience_of(store.pk, people),
+    )
     with reporter.step("save"):
-        return _save(store, prepared, fitted, recipe, seed)
+        return _save(store, prepared, fitted, recipe, seed, consent)
 
 
 def _live_model(store_id: int) -> StoredModel | None:
@@ -108,7 +120,9 @@ def _live_model(store_id: int) -> StoredModel | None:
         return None
 
 
-def _save(store: Store, prepared: Prepared, fitted: Fitted, recipe: Recipe, seed: int) -> ModelVersion:
+def _save(
+    store: Store, prepared: Prepared, fitted: Fitted, recipe: Recipe, seed: int, consent: str
+) -> ModelVersion:
     data = prepared.data
     number = _next_number(store.pk)
     settings = {"recipe": {name: dict(parameters) for name, parameters in recipe.items()}, "seed": seed}
@@ -149,6 +163,8 @@ def _save(store: Store, prepared: Prepared, fitted: Fitted, recipe: Recipe, seed
     if verdict.is_open:
         with transaction.atomic():
             make_live(version)
+    elif verdict.needs_person and consent:
+        model_publish(version=version, actor=None, reason=consent)
     return version
 
 

@@ -44,7 +44,8 @@ TEN_DAYS_AGO = timedelta(days=10)
 
 def train_as_of(shop: Shop, moment: datetime) -> ModelVersion:
     with time_machine.travel(moment, tick=True):
-        return train(shop.store, recipe=RECIPE).version
+        is_first = not ModelVersion.objects.for_store(shop.store).exists()
+        return train(shop.store, recipe=RECIPE, consent="A small shop" if is_first else "").version
 
 
 def live_folder(shop: Shop, model_dir: Path) -> Path:
@@ -88,7 +89,7 @@ def test_what_was_appended_gives_what_a_full_training_gives(busy_shop: Shop, mod
 
 
 def test_a_visit_that_goes_on_waits_for_its_end(busy_shop: Shop, model_dir: Path) -> None:
-    train(busy_shop.store, recipe=RECIPE)
+    train(busy_shop.store, recipe=RECIPE, consent="A small shop")
     now = datetime.now(UTC)
     visit(busy_shop, VisitorFactory(store=busy_shop.store), now, "tents-0", "kettles-9")
     assert catch_up(busy_shop.store, now + timedelta(minutes=20)).visits == 0  # type: ignore[union-attr]
@@ -159,7 +160,9 @@ def test_who_is_erased_while_a_version_is_made_is_not_in_it(busy_shop: Shop, mod
                 people_forget(store_id=busy_shop.store.pk, hashes=hashes)
             yield
 
-    version = train(busy_shop.store, recipe=RECIPE, reporter=ErasesMeanwhile()).version
+    version = train(
+        busy_shop.store, recipe=RECIPE, reporter=ErasesMeanwhile(), consent="A small shop"
+    ).version
     assert version.state == ModelVersion.State.LIVE
     version.refresh_from_db()
     assert version.erased_at is not None
@@ -184,7 +187,7 @@ def test_without_a_version_or_with_an_old_one_there_is_nothing_to_catch_up(
     busy_shop: Shop, model_dir: Path
 ) -> None:
     assert catch_up(busy_shop.store) is None
-    train(busy_shop.store, recipe={"popular": {}, "viewed_next": {}})
+    train(busy_shop.store, recipe={"popular": {}, "viewed_next": {}}, consent="A small shop")
     assert catch_up(busy_shop.store, datetime.now(UTC) + timedelta(days=15)) is None
     (live_folder(busy_shop, model_dir) / "model.json").unlink()
     assert catch_up(busy_shop.store) is None
@@ -193,7 +196,7 @@ def test_without_a_version_or_with_an_old_one_there_is_nothing_to_catch_up(
 def test_a_damaged_version_is_not_served_because_it_was_tried_before(
     busy_shop: Shop, model_dir: Path
 ) -> None:
-    train(busy_shop.store, recipe=RECIPE)
+    train(busy_shop.store, recipe=RECIPE, consent="A small shop")
     folder = live_folder(busy_shop, model_dir)
     file = folder / "viewed_next" / next(iter(model_folder.load(folder).strategies["viewed_next"].arrays()))
     file = file.with_suffix(".npy")
@@ -214,7 +217,7 @@ def test_a_damaged_version_is_not_served_because_it_was_tried_before(
 
 
 def test_measurements_that_are_damaged_hold_up_no_erasure(busy_shop: Shop, model_dir: Path) -> None:
-    train(busy_shop.store, recipe=RECIPE)
+    train(busy_shop.store, recipe=RECIPE, consent="A small shop")
     folder = live_folder(busy_shop, model_dir)
     path = folder / measuring.FILE_NAME
     whole = path.read_bytes()

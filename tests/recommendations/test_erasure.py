@@ -75,8 +75,8 @@ def test_a_pair_known_from_one_customer_vanishes_from_every_retained_version(
     busy_shop: Shop, model_dir: Path, django_capture_on_commit_callbacks: Any
 ) -> None:
     subject = pair_of_one_customer(busy_shop)
-    for _ in range(2):
-        train(busy_shop.store, recipe=RECIPE)
+    train(busy_shop.store, recipe=RECIPE, consent="A small shop")
+    train(busy_shop.store, recipe=RECIPE)
     versions = list(ModelVersion.objects.for_store(busy_shop.store))
     for version in versions:
         scores = pair_scores(model_dir / version.folder)

@@ -31,7 +31,7 @@ TINY = {"popular": {}, "trending": {}, "session_knn": {}}
 def test_a_training_killed_in_the_middle_is_found_and_the_live_version_stays(model_dir: Path) -> None:
     shop = make_shop()
     fill_log(shop)
-    train(shop.store, recipe=TINY)
+    train(shop.store, recipe=TINY, consent="A small shop")
     environment = {**os.environ, "ETALAGE_MODEL_DIR": str(model_dir)}
     command = [sys.executable, "manage.py", "train", "--store", shop.store.slug]
     process = subprocess.Popen(

@@ -27,7 +27,7 @@ def folders(shop: Shop, model_dir: Path) -> set[str]:
 
 
 def test_a_few_versions_stay_and_the_live_one_always(busy_shop: Shop, model_dir: Path) -> None:
-    first = train(busy_shop.store, recipe=TINY).version
+    first = train(busy_shop.store, recipe=TINY, consent="A small shop").version
     assert first.state == ModelVersion.State.LIVE
     for _ in range(KEPT_UNPUBLISHED + 2):
         train(busy_shop.store, recipe=TINY)  # too few cases: each waits for a person
@@ -45,7 +45,7 @@ def test_one_can_go_back_so_far(busy_shop: Shop, model_dir: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_after_an_hour(busy_shop: Shop, model_dir: Path) -> None:
-    train(busy_shop.store, recipe=TINY)
+    train(busy_shop.store, recipe=TINY, consent="A small shop")
     home = model_dir / str(busy_shop.store.pk)
     for name, age in (("9", ORPHAN_SECONDS + 60), (".8.partial-77", ORPHAN_SECONDS + 60), ("1r1", 60.0)):
         (home / name).mkdir()

@@ -19,6 +19,7 @@ EXAMPLE = """
 examples:
   manage.py train --store demo
   manage.py train --store demo --strategies popular,session_knn,als --json
+  manage.py train --store new-shop --consent "First model of a shop that has only just opened"
   manage.py train --all
 """
 
@@ -33,17 +34,23 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add_store_argument(parser)
         parser.add_argument("--strategies", help="comma-separated names; default: all")
+        parser.add_argument(
+            "--consent",
+            metavar="REASON",
+            default="",
+            help="publish it also where it has too few test cases to tell, and nothing else speaks against it; goes into the audit log",
+        )
         parser.add_argument("--seed", type=int, default=0, help="the same seed and data give the same model")
         parser.add_argument(
             "--json", action="store_true", help="print one JSON object a store, for programmes"
         )
 
-    def handle(self, *, strategies: str | None, seed: int, json: bool, **options: Any) -> None:
+    def handle(self, *, strategies: str | None, seed: int, json: bool, consent: str, **options: Any) -> None:
         recipe = chosen_recipe(strategies)
         for store in stores_named(options):
             reporter = Terminal(steps_of(recipe) + 3, f"train {store.slug}")
             try:
-                trained = train(store, recipe=recipe, seed=seed, reporter=reporter)
+                trained = train(store, recipe=recipe, seed=seed, reporter=reporter, consent=consent)
             except (TooLittleData, AlreadyTraining) as error:
                 raise CommandError(f"{store.slug}: {error}") from error
             finally:
