@@ -92,6 +92,7 @@ class EtalageAdminSite(UnfoldAdminSite):
         return _admin_page(super().login)(request, extra_context)  # type: ignore[return-value]
 
     def get_urls(self) -> list[URLPattern]:
+        from consent.admin import processing_record
         from recommendations.admin import data_audit
         from recommendations.admin.experiments import experiments_view
         from tracking.admin import debugger, sources, timeline, timeline_tail
@@ -103,6 +104,7 @@ class EtalageAdminSite(UnfoldAdminSite):
             *debugger.urls(self),
             *sources.urls(self),
             *data_audit.urls(self),
+            *processing_record.urls(self),
             *timeline.urls(self),
             *timeline_tail.urls(self),
             *super().get_urls(),

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Store
-from consent.models import DataSubjectRequest
+from consent.models import DataSubjectRequest, Policy
 from consent.request_states import OPEN
 from recommendations.models import TrainingRun
 from tracking.models import Finding, QuarantinedEvent
@@ -22,12 +22,14 @@ _MOST = 1_000
 
 @dataclass(frozen=True)
 class Attention:
-    """`requests_urgent` are open requests that are overdue or due within seven days."""
+    """`requests_urgent` are open requests that are overdue or due within seven days, `reviews_late` policies whose review
+    is overdue."""
 
     failed_runs: int = 0
     quarantine_open: int = 0
     findings_open: int = 0
     requests_urgent: int = 0
+    reviews_late: int = 0
 
 
 def attention_for(store: Store) -> Attention:
@@ -40,6 +42,9 @@ def attention_for(store: Store) -> Attention:
         .count(),
         findings_open=Finding.objects.for_store(store).filter(state=Finding.State.OPEN)[:_MOST].count(),
         requests_urgent=urgent_requests(store)[:_MOST].count(),
+        reviews_late=Policy.objects.for_store(store)
+        .filter(next_review_on__lt=timezone.localdate())[:_MOST]
+        .count(),
     )
 
 

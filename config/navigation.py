@@ -140,6 +140,15 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
             Entry(
                 "Handling", "rule_settings", "admin:consent_requestpolicy_changelist", Ability.READ_PRIVACY
             ),
+            Entry(
+                "Policies", "policy", "admin:consent_policy_changelist", Ability.READ_PRIVACY, "reviews_late"
+            ),
+            Entry(
+                "Record of processing",
+                "description",
+                "admin:consent_processing_record",
+                Ability.READ_PRIVACY,
+            ),
             Entry("Audit log", "history", "admin:consent_auditentry_changelist", Ability.READ_PRIVACY),
         ],
     ),

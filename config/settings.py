@@ -277,12 +277,15 @@ _scheduled: dict[str, float | crontab] = {
     "tracking.tasks.run_quarantine_jobs": 30.0,
     "recommendations.watch_training": 60.0,
     "recommendations.catch_up_models": 180.0,
+    "recommendations.update_bandits": 600.0,
+    "recommendations.watch_models": crontab(hour="5,17", minute=40),
     "consent.tasks.sweep_requests": 60.0,
     "tracking.tasks.detect_anomalies_all_stores": crontab(minute=20),
     "tracking.tasks.find_duplicates_all_stores": crontab(hour=3, minute=15),
     "tracking.tasks.infer_profiles_all_stores": crontab(hour=3, minute=45),
     "consent.tasks.anchor_ledgers": crontab(hour=1, minute=30),
     "consent.tasks.expire_personal_data": crontab(hour=2, minute=0),
+    "consent.tasks.remind_owners": crontab(hour=7, minute=0),
 }
 CELERY_BEAT_SCHEDULE = {
     task: {"task": task, "schedule": at, "options": {"expires": at if isinstance(at, float) else 43_200}}

@@ -49,6 +49,7 @@ __all__ = [
     "lock_against_erasure",
     "may_personalise",
     "permissions_for_batch",
+    "personal_purposes",
 ]
 
 log = structlog.get_logger(__name__)
@@ -280,15 +281,29 @@ def may_personalise(
 
     Honours refusal, withdrawal, objection, restriction, Global Privacy Control and the pause that a customer sets.
     """
+    return bool(
+        personal_purposes(store, anonymous_id=anonymous_id, customer=customer, source=source, gpc=gpc)
+    )
+
+
+def personal_purposes(
+    store: Store | int,
+    *,
+    anonymous_id: str | None = None,
+    customer: Customer | None = None,
+    source: SourcePolicy = LEDGER,
+    gpc: bool = False,
+) -> Purpose:
+    """What this person permits now beside a shelf of their own; empty where none may be made for them (see `may_personalise`)."""
     if anonymous_id is None and customer is None:
-        return False
+        return Purpose(0)
     try:
         if customer is not None and any(record.is_personalisation_paused for record in records_of(customer)):
-            return False
+            return Purpose(0)
         permitted = allowed_purposes(
             store, anonymous_id=anonymous_id, customer=customer, source=source, gpc=gpc
         )
     except Error:
         log.warning("consent.unreadable", exc_info=True)
-        return False
-    return Purpose.PERSONALISATION in permitted
+        return Purpose(0)
+    return permitted if Purpose.PERSONALISATION in permitted else Purpose(0)

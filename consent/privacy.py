@@ -239,6 +239,16 @@ def register_all() -> None:
     classify("consent.PurposeText", nothing, "The shop's own text.")
     classify("consent.RequestPolicy", nothing, "How the shop handles requests.")
     classify(
+        "consent.Policy",
+        Classification.STAFF,
+        "What the shop has decided, and which member of staff owns it.",
+    )
+    classify(
+        "consent.PolicyReview",
+        Classification.STAFF,
+        "Which member of staff looked at a policy, and what they found.",
+    )
+    classify(
         "consent.Suppression",
         nothing,
         "Keyed digests of erased identifiers: needed so that nothing erased comes back, and not to be turned back without the key.",

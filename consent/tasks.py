@@ -11,6 +11,7 @@ from accounts.models import Store
 from consent.anchors import anchor_heads
 from consent.request_alerts import publish_request_figures
 from consent.services import request_processing
+from consent.services.policies import owners_remind
 from consent.verification import verify_all
 
 log = structlog.get_logger(__name__)
@@ -58,3 +59,10 @@ def expire_personal_data() -> None:
     """Delete what is past its term, in every app."""
     deleted = personal_data.expire(timezone.now())
     log.info("retention.done", deleted={label: count for label, count in deleted.items() if count})
+
+
+@shared_task
+def remind_owners() -> None:
+    """Write to the owners of policies whose review is due."""
+    if count := owners_remind():
+        log.info("policies.reminded", count=count)

@@ -80,8 +80,9 @@ class StoreAdmin(ScopedAdmin):
         (
             "Who is responsible for the data",
             {
-                "fields": ("controller_name", "controller_contact"),
-                "description": "Shown to customers in the privacy centre and in exports.",
+                "fields": (("controller_name", "controller_contact"), "protection_officer", "transfers"),
+                "description": "Who is responsible is shown to customers in the privacy centre and in exports; all of it stands "
+                "in the record of processing.",
             },
         ),
     )

@@ -30,6 +30,19 @@ class Store(models.Model):
         max_length=200, blank=True, help_text="Who is responsible for the data, as shown to customers."
     )
     controller_contact = models.CharField(max_length=200, blank=True)
+    protection_officer = models.CharField(
+        "data protection officer",
+        max_length=200,
+        blank=True,
+        db_default="",
+        help_text="Name and contact; stands in the record of processing.",
+    )
+    transfers = models.TextField(
+        "transfers to third countries",
+        blank=True,
+        db_default="",
+        help_text="Which recipients are outside of the law's area, and what protects the data there. Empty: none.",
+    )
     holdout_share = models.FloatField(
         default=0.1, help_text="Share of shoppers (0 to 1) in the control group: they get popular products."
     )

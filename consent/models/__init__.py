@@ -1,4 +1,5 @@
 from consent.models.audit import AuditEntry, AuditHead, AuditPayload
+from consent.models.governance import Policy, PolicyReview
 from consent.models.notice import Notice, PurposeText
 from consent.models.record import (
     ConsentChoice,
@@ -24,6 +25,8 @@ __all__ = [
     "IdentityChallenge",
     "LedgerHead",
     "Notice",
+    "Policy",
+    "PolicyReview",
     "PurposeText",
     "RequestPart",
     "RequestPolicy",
