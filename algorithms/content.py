@@ -1,8 +1,8 @@
 """Content: products like those that the shopper chose, by their texts and attributes alone.
 
 TF-IDF vectors (Salton and Buckley, "Term-weighting Approaches in Automatic Text Retrieval", 1988) of words and word pairs,
-joined with the item's features (category, brand, price band …), each part of length 1. It knows a product from the minute
-it is imported, and nothing of what shoppers do.
+joined with the item's features (category, brand, price band …), each part of length 1. It keeps its vocabulary, so that a
+product that is imported later is described in the same terms (`described`, `with_items`), and knows nothing of what shoppers do.
 
     shopper = Σ_a strength_a · query_decay^age_a · vector(q_a),  score(i) = cosine(shopper, vector(i))
 """
@@ -11,17 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix, hstack, vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from algorithms.interactions import history_of
 from algorithms.needs import Need
 from algorithms.scoring import strongest
-from algorithms.types import JSON, Array, Float32, Query, Strategy, TrainingData, Trigger
+from algorithms.types import (
+    JSON,
+    Array,
+    Float32,
+    ItemDescriptions,
+    Query,
+    Strategy,
+    TrainingData,
+    Trigger,
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,10 @@ class ContentTFIDF(Strategy):
     name: ClassVar[str] = "content"
     needs: ClassVar[tuple[Need, ...]] = (Need("items_with_text", 2, 20),)
 
-    vectors_: csr_matrix  # (n_items, d) rows of length 1 or 0
+    vectors_: csr_matrix  # (n_items, d) rows of length 1 or 0: d = terms, then features
+    terms_: tuple[str, ...]
+    rarity_: Float32  # (terms,) inverse document frequencies
+    n_features_: int | None  # None where new items cannot be described: see `from_arrays`
 
     def __init__(self, **parameters: JSON) -> None:
         self.settings = ContentParameters(**parameters)
@@ -48,33 +60,50 @@ class ContentTFIDF(Strategy):
 
     def fit_items(self, n_items: int, texts: Sequence[str] | None, features: csr_matrix | None) -> Self:
         """Learn from the catalogue alone: all that a new product needs to be known."""
-        parts = []
-        if texts is not None and any(text.strip() for text in texts):
-            parts.append(
-                self._tfidf(texts) * (1.0 - self.settings.feature_weight if features is not None else 1.0)
-            )
-        if features is not None:
-            parts.append(normalize(features.astype(np.float32)) * self.settings.feature_weight)
-        vectors = normalize(hstack(parts)) if parts else csr_matrix((n_items, 1))
-        return self._learn(csr_matrix(vectors, dtype=np.float32))
+        words, terms, rarity = self._words(texts) if texts is not None else _NO_WORDS
+        n_features = 0 if features is None else features.shape[1]
+        vectors = _joined(n_items, words, features, self.settings.feature_weight)
+        return self._learn(vectors, terms, rarity, n_features)
 
-    def _tfidf(self, texts: Sequence[str]) -> csr_matrix:
-        vectorizer = TfidfVectorizer(
-            ngram_range=(1, self.settings.longest_ngram),
-            max_features=self.settings.vocabulary,
-            sublinear_tf=True,
-            token_pattern=r"(?u)\b\w+\b",
-            dtype=np.float32,
-        )
+    def _words(self, texts: Sequence[str]) -> tuple[csr_matrix | None, tuple[str, ...], Float32]:
+        vectorizer = _vectorizer(self.settings, max_features=self.settings.vocabulary)
         try:
-            return vectorizer.fit_transform(texts)
+            words = vectorizer.fit_transform(texts)
         except ValueError:  # no text has a word in it
-            return csr_matrix((len(texts), 1), dtype=np.float32)
+            return _NO_WORDS
+        return words, tuple(vectorizer.get_feature_names_out()), np.asarray(vectorizer.idf_, np.float32)
 
-    def _learn(self, vectors: csr_matrix) -> Self:
-        self.vectors_ = vectors
+    def _learn(
+        self, vectors: csr_matrix, terms: Sequence[str], rarity: Float32, n_features: int | None
+    ) -> Self:
+        self.vectors_, self.terms_, self.rarity_ = vectors, tuple(terms), rarity
+        self.n_features_ = n_features
         self._by_term = vectors.T.tocsr()
         return self
+
+    @property
+    def can_add_items(self) -> bool:
+        return self.n_features_ is not None
+
+    def described(self, items: ItemDescriptions) -> dict[str, Array]:
+        """Words that the vocabulary does not have say nothing. Raises ValueError for other features than were learned."""
+        features = items.features if self.n_features_ else None
+        if self.n_features_ and (features is None or features.shape[1] != self.n_features_):
+            found = "none" if features is None else str(features.shape[1])
+            raise ValueError(f"items must have the {self.n_features_} features of the training, not {found}")
+        words = _weighed(items.texts, self.terms_, self.rarity_, self.settings)
+        rows = _joined(len(items), words, features, self.settings.feature_weight)
+        return {"data": rows.data, "indices": rows.indices, "offsets": rows.indptr}
+
+    def with_items(self, described: Mapping[str, Array]) -> Self:
+        rows = csr_matrix(
+            (described["data"], described["indices"], described["offsets"]),
+            shape=(len(described["offsets"]) - 1, self.vectors_.shape[1]),
+        )
+        vectors = csr_matrix(vstack([self.vectors_, rows]), dtype=np.float32)
+        return type(self)(**asdict(self.settings))._learn(
+            vectors, self.terms_, self.rarity_, self.n_features_
+        )
 
     @property
     def n_items(self) -> int:
@@ -85,13 +114,14 @@ class ContentTFIDF(Strategy):
         scores = np.zeros(self.n_items, np.float32)
         if not len(history.items):
             return scores
-        shopper = self._shopper(history.items, history.decayed(self.settings.query_decay))
+        shopper = self.taste(history.items, history.decayed(self.settings.query_decay))
         likeness = shopper @ self._by_term
         above = likeness.data >= self.settings.minimum_similarity
         scores[likeness.indices[above]] = likeness.data[above]
         return scores
 
-    def _shopper(self, items: Array, importance: Float32) -> csr_matrix:
+    def taste(self, items: Array, importance: Float32) -> csr_matrix:
+        """(1, d) of length 1: the direction in which these items, as important as that, point."""
         return normalize(csr_matrix(importance) @ self.vectors_[items])
 
     def similar(self, item: int) -> Float32:
@@ -110,15 +140,62 @@ class ContentTFIDF(Strategy):
 
     def arrays(self) -> dict[str, Array]:
         vectors = self.vectors_
-        return {"data": vectors.data, "indices": vectors.indices, "offsets": vectors.indptr}
+        return {
+            "data": vectors.data,
+            "indices": vectors.indices,
+            "offsets": vectors.indptr,
+            "terms": np.frombuffer("\n".join(self.terms_).encode(), np.uint8),
+            "rarity": self.rarity_,
+        }
 
     def parameters(self) -> dict[str, JSON]:
-        return asdict(self.settings) | {"dimensions": int(self.vectors_.shape[1])}
+        return asdict(self.settings) | {
+            "dimensions": int(self.vectors_.shape[1]),
+            "features": self.n_features_,
+        }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        """A version saved by an earlier release has no vocabulary: it cannot tell what new items are about."""
         constructor = dict(parameters)
+        n_features = constructor.pop("features", None)
         shape = (len(arrays["offsets"]) - 1, constructor.pop("dimensions"))
-        return cls(**constructor)._learn(
-            csr_matrix((arrays["data"], arrays["indices"], arrays["offsets"]), shape=shape)
-        )
+        vectors = csr_matrix((arrays["data"], arrays["indices"], arrays["offsets"]), shape=shape)
+        terms = np.asarray(arrays.get("terms", np.zeros(0, np.uint8))).tobytes().decode()
+        rarity = np.asarray(arrays.get("rarity", np.zeros(0, np.float32)))
+        return cls(**constructor)._learn(vectors, terms.split("\n") if terms else (), rarity, n_features)
+
+
+_NO_WORDS: tuple[csr_matrix | None, tuple[str, ...], Float32] = (None, (), np.zeros(0, np.float32))
+
+
+def _vectorizer(settings: ContentParameters, **known: Any) -> TfidfVectorizer:
+    return TfidfVectorizer(
+        ngram_range=(1, settings.longest_ngram),
+        sublinear_tf=True,
+        token_pattern=r"(?u)\b\w+\b",
+        dtype=np.float32,
+        **known,
+    )
+
+
+def _weighed(
+    texts: Sequence[str], terms: Sequence[str], rarity: Float32, settings: ContentParameters
+) -> csr_matrix | None:
+    """(m, terms) TF-IDF rows of length 1 or 0; None where there is no vocabulary."""
+    if not len(terms):
+        return None
+    vectorizer = _vectorizer(settings, vocabulary={term: n for n, term in enumerate(terms)})
+    vectorizer.idf_ = rarity
+    return vectorizer.transform(texts)
+
+
+def _joined(
+    m: int, words: csr_matrix | None, features: csr_matrix | None, feature_weight: float
+) -> csr_matrix:
+    """(m, d) rows of length 1 or 0. An item that has only words, or only features, is described by those in full."""
+    parts = [csr_matrix((m, 1), dtype=np.float32) if words is None else words]
+    if features is not None:
+        parts[0] = parts[0] * (1.0 - feature_weight)
+        parts.append(normalize(features.astype(np.float32)) * feature_weight)
+    return csr_matrix(normalize(hstack(parts)), dtype=np.float32)

@@ -71,6 +71,14 @@ class Popularity(Strategy):
             category = data.item_category
         return self._copy()._learn(aged + self._mass(data, data.now), category, data.now)
 
+    def of_items(self, n_items: int) -> Self:
+        """With further items that nobody has wanted yet and whose category is unknown."""
+        more = n_items - self.n_items
+        category = np.concatenate([self.category_, np.full(more, -1, np.int32)])
+        return self._copy()._learn(
+            np.concatenate([self.mass_, np.zeros(more)]), category, self.reference_time_
+        )
+
     def _aging(self, now: float) -> float:
         if self.half_life_days is None:
             return 1.0

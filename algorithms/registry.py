@@ -9,6 +9,7 @@ from algorithms.ease import EASE
 from algorithms.history import RecentlyViewed, Reminder, Repurchase
 from algorithms.item_knn import ItemKNN
 from algorithms.lightfm import LightFMHybrid
+from algorithms.new_items import NewItems
 from algorithms.popularity import PopularInCategory, Popularity, Trending
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
@@ -32,6 +33,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         EASE,
         LightFMHybrid,
         ContentTFIDF,
+        NewItems,
         RecentlyViewed,
         Reminder,
         Repurchase,

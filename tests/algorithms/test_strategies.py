@@ -8,6 +8,7 @@ from algorithms.ease import EASE
 from algorithms.history import RecentlyViewed, Reminder, Repurchase
 from algorithms.item_knn import ItemKNN
 from algorithms.lightfm import LightFMHybrid
+from algorithms.new_items import NewItems
 from algorithms.popularity import PopularInCategory, Popularity, Trending
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
@@ -118,6 +119,15 @@ class TestContentTFIDF(StrategyContract):
     strategy = ContentTFIDF
     learns_nothing_from_sessions = True
     forgets_exactly = True
+
+
+class TestNewItems(StrategyContract):
+    """By what is carried over alone: a text says what it says, whoever is forgotten."""
+
+    strategy = NewItems
+    parameters = {"content_weight": 0.0}
+    forgets_exactly = True
+    speaks_without_history = True
 
 
 class TestRecentlyViewed(StrategyContract):

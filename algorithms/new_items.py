@@ -1,0 +1,304 @@
+"""New items, ranked among themselves: in one ranking with the others they drown, whatever the method.
+
+Nobody has touched them yet, so they speak through the known items that are most like them by content ("attribute-to-feature"
+cold start, Gantner et al., "Learning Attribute-to-Feature Mappings for Cold-Start Recommendations", ICDM 2010; here without a
+mapping: neighbours by content, as in Sarwar et al. 2001, carry their co-occurrence over). With t(i, j) ∝ cosine(i, j)^sharpness
+over the `neighbours` known items nearest to i, summing to 1 (an item that has been touched is its own nearest):
+
+    content(i)  cosine of the shopper's history and i, as `content` has it
+    carried(i)  Σ_j t(i, j) · demand(j) / n(j) · Σ_a strength_a · query_decay^age_a · count(q_a, j) / √n(q_a)
+    demand(i)   Σ_j t(i, j) · demand(j),  demand(j) = interactions with j of late, halved every half_life_days
+
+count(a, j) is how often both stood in one session, 1/√gap apart; n(j) how often j was there at all: what goes along with the
+shopper's items, in proportion to how wanted it is now. Each voice is divided by its largest, weighted and added.
+
+New is what appeared in the last `new_days` where that is known (the newest `most` items), else what was touched fewer than `few` times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import ClassVar, Self
+
+import numba
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from algorithms.content import ContentTFIDF
+from algorithms.cooccurrence import PairCounts, add_rows, count_pairs
+from algorithms.interactions import DAY_SECONDS, History, history_of
+from algorithms.needs import Need
+from algorithms.neighbour_table import NeighbourTable, most_similar
+from algorithms.popularity import Trending
+from algorithms.scoring import strongest
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Float64,
+    Int32,
+    ItemDescriptions,
+    Query,
+    Strategy,
+    TrainingData,
+    Trigger,
+)
+
+
+@dataclass(frozen=True)
+class NewItemsParameters:
+    content_weight: float = 1.0
+    carried_weight: float = 1.0
+    demand_weight: float = 0.5
+    neighbours: int = 30
+    sharpness: float = 3.0
+    window: int = 20
+    half_life_days: float = 7.0
+    query_decay: float = 0.8
+    query_length: int = 30
+    new_days: float = 45.0
+    few: int = 5
+    most: int = 5_000
+
+
+class NewItems(Strategy):
+    name: ClassVar[str] = "new_items"
+    needs: ClassVar[tuple[Need, ...]] = (Need("items_with_text", 2, 20), Need("new_items", 1, 8))
+
+    content_: ContentTFIDF
+    counts_: PairCounts
+    demand_: Trending
+    created_: Float64  # (n_items,) Unix seconds; empty where nobody knows
+
+    def __init__(self, **parameters: JSON) -> None:
+        self.settings = NewItemsParameters(**parameters)
+
+    def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
+        content = ContentTFIDF().fit(data, rng)
+        demand = Trending(self.settings.half_life_days).fit(data, rng)
+        created = np.zeros(0) if data.item_created is None else np.asarray(data.item_created, np.float64)
+        return self._learn(content, self._count(data), demand, created)
+
+    def _count(self, data: TrainingData) -> PairCounts:
+        apart = 1.0 / np.sqrt(np.arange(1.0, self.settings.window + 1.0))
+        items = np.ascontiguousarray(data.item, np.int32)
+        return count_pairs(items, data.session_offsets, data.n_items, forward=apart, backward=apart)
+
+    def _learn(self, content: ContentTFIDF, counts: PairCounts, demand: Trending, created: Float64) -> Self:
+        self.content_, self.counts_, self.demand_, self.created_ = content, counts, demand, created
+        occurrences = np.maximum(counts.occurrences, 1.0)
+        self._source = (occurrences**-0.5).astype(np.float32)
+        self._pull = (demand.score(_NOBODY) / occurrences).astype(np.float32)
+        self._new = self._candidates()
+        self._nearest = self._neighbours()
+        self._wanted = _carried(self._nearest, demand.score(_NOBODY))
+        rows = content.vectors_[self._new]
+        self._rows = rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data
+        return self
+
+    def _candidates(self) -> Int32:
+        """Items that are new, or were when this was trained: `score_new` looks at the clock."""
+        if not len(self.created_):
+            return np.flatnonzero(self.counts_.occurrences < self.settings.few).astype(np.int32)
+        since = self.demand_.reference_time_ - self.settings.new_days * DAY_SECONDS
+        newest = np.argsort(-self.created_, kind="stable")[: self.settings.most]
+        return np.sort(newest[self.created_[newest] >= since]).astype(np.int32)
+
+    def _neighbours(self) -> NeighbourTable:
+        """(c rows): for each candidate the known items most like it, with t(i, j) of the module's formula."""
+        vectors = self.content_.vectors_
+        known = vectors.multiply((self.counts_.occurrences > 0)[:, None]).tocsr()
+        by_term = known.T.tocsr()
+        nearest, similarity, offsets = most_similar(
+            self._new,
+            vectors.indptr.astype(np.int64), vectors.indices, vectors.data,
+            by_term.indptr.astype(np.int64), by_term.indices, by_term.data.astype(np.float32),
+            self.settings.neighbours, self.content_.settings.minimum_similarity,
+        )  # fmt: skip
+        table = csr_matrix(
+            (similarity**self.settings.sharpness, nearest, offsets), shape=(len(self._new), self.n_items)
+        )
+        own = (self.counts_.occurrences[self._new] > 0).astype(np.float32)
+        table += csr_matrix((own, (np.arange(len(self._new)), self._new)), shape=table.shape)
+        total = np.maximum(np.asarray(table.sum(axis=1)).ravel(), 1e-12)
+        table.data /= np.repeat(total, np.diff(table.indptr))
+        return NeighbourTable(
+            table.indices.astype(np.int32), table.data.astype(np.float32), table.indptr.astype(np.int64)
+        )
+
+    @property
+    def n_items(self) -> int:
+        return self.content_.n_items
+
+    def score(self, query: Query) -> Float32:
+        scores = np.zeros(self.n_items, np.float32)
+        items, values = self.score_new(query)
+        scores[items] = values
+        return scores
+
+    def score_new(self, query: Query) -> tuple[Int32, Float32]:
+        """(c,) items that are new now, ascending, and their scores: all that `score` says, without the zeros."""
+        settings = self.settings
+        history = history_of(query, self.n_items, settings.query_length)
+        importance = history.decayed(settings.query_decay)
+        is_new = self._is_new(query.now)
+        total = np.zeros(int(is_new.sum()), np.float32)
+        for weight, voice in (
+            (settings.content_weight, self._content(history, importance)),
+            (settings.carried_weight, self._carried(history, importance)),
+            (settings.demand_weight, self._wanted),
+        ):
+            opinion = voice[is_new]
+            top = opinion.max(initial=0.0)
+            if weight and top > 0.0:
+                total += np.float32(weight / top) * opinion
+        return self._new[is_new], total
+
+    def _is_new(self, now: float) -> Bool:
+        """(c,) of the candidates: what appears later than now is not there yet."""
+        if not len(self.created_):
+            return np.ones(len(self._new), np.bool_)
+        age = now - self.created_[self._new]
+        return np.asarray((age >= 0.0) & (age <= self.settings.new_days * DAY_SECONDS))
+
+    def _content(self, history: History, importance: Float32) -> Float32:
+        if not len(history.items):
+            return np.zeros(len(self._new), np.float32)
+        shopper = self.content_.taste(history.items, importance)
+        dense = np.zeros(shopper.shape[1], np.float32)
+        dense[shopper.indices] = shopper.data
+        return _products(*self._rows, dense, self.content_.settings.minimum_similarity)
+
+    def _carried(self, history: History, importance: Float32) -> Float32:
+        drawn = np.zeros(self.n_items, np.float32)
+        counts = self.counts_
+        add_rows(
+            history.items, importance * self._source[history.items],
+            counts.neighbours, counts.counts, counts.offsets, 0.0, self._pull, drawn,
+        )  # fmt: skip
+        return _carried(self._nearest, drawn)
+
+    def trigger(self, query: Query, item: int) -> Trigger | None:
+        """By content and by what goes along, each in proportion to what it gave."""
+        at = int(np.searchsorted(self._new, item))
+        history = history_of(query, self.n_items, self.settings.query_length)
+        if at == len(self._new) or self._new[at] != item or not len(history.items):
+            return None
+        importance = history.decayed(self.settings.query_decay)
+        vectors = self.content_.vectors_
+        likeness = np.asarray((vectors[history.items] @ vectors[item].T).todense()).ravel() * importance
+        credit = self.settings.content_weight * _shares(likeness, history.items != item)
+        goes_along = np.array([self._carried_from(int(source), at) for source in history.items], np.float32)
+        goes_along *= importance * self._source[history.items]
+        credit += self.settings.carried_weight * _shares(goes_along, history.items != item)
+        return strongest(history.items, credit)
+
+    def _carried_from(self, source: int, at: int) -> float:
+        """What candidate `at` inherits of the row of `source`."""
+        items, counts = self.counts_.row(source)
+        near, share = self._nearest.row(at)
+        place = np.minimum(np.searchsorted(items, near), max(len(items) - 1, 0))
+        found = items[place] == near if len(items) else np.zeros(len(near), np.bool_)
+        return float((share[found] * self._pull[near[found]] * counts[place[found]]).sum())
+
+    @property
+    def can_append(self) -> bool:
+        return True
+
+    def append_sessions(self, data: TrainingData) -> Self:
+        """Items of `data` beyond those that are known must have been added before (`with_items`): nothing else tells what they are."""
+        within = data.item < self.n_items
+        known = replace(data if within.all() else data.select(within), n_items=self.n_items)
+        demand = self.demand_.append_sessions(known)
+        return self._again(self.content_, self.counts_.plus(self._count(known)), demand, self.created_)
+
+    @property
+    def can_add_items(self) -> bool:
+        return self.content_.can_add_items and len(self.created_) > 0
+
+    def described(self, items: ItemDescriptions) -> dict[str, Array]:
+        return self.content_.described(items) | {"created": items.created}
+
+    def with_items(self, described: Mapping[str, Array]) -> Self:
+        content = self.content_.with_items(described)
+        created = np.concatenate([self.created_, described["created"]])
+        nobody_yet = PairCounts(
+            np.zeros(0, np.int32),
+            np.zeros(0),
+            np.zeros(content.n_items + 1, np.int64),
+            np.zeros(content.n_items),
+        )
+        demand = self.demand_.of_items(content.n_items)
+        return self._again(content, self.counts_.plus(nobody_yet), demand, created)
+
+    def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
+        theirs = data.select(forgotten[data.session])
+        counts = self.counts_.minus(self._count(theirs))
+        return self._again(
+            self.content_, counts, self.demand_.forget_sessions(forgotten, data), self.created_
+        )
+
+    def _again(self, content: ContentTFIDF, counts: PairCounts, demand: Trending, created: Float64) -> Self:
+        return type(self)(**asdict(self.settings))._learn(content, counts, demand, created)
+
+    def arrays(self) -> dict[str, Array]:
+        return {
+            **{f"content_{name}": array for name, array in self.content_.arrays().items()},
+            **{f"pairs_{name}": array for name, array in self.counts_.arrays().items()},
+            **{f"demand_{name}": array for name, array in self.demand_.arrays().items()},
+            "created": self.created_,
+        }
+
+    def parameters(self) -> dict[str, JSON]:
+        return asdict(self.settings) | {
+            "content": self.content_.parameters(),
+            "demand": self.demand_.parameters(),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
+        constructor = dict(parameters)
+        content = ContentTFIDF.from_arrays(_part(arrays, "content_"), constructor.pop("content"))
+        demand = Trending.from_arrays(_part(arrays, "demand_"), constructor.pop("demand"))
+        counts = PairCounts.from_arrays(_part(arrays, "pairs_"))
+        return cls(**constructor)._learn(content, counts, demand, np.asarray(arrays["created"]))
+
+
+_NOBODY = Query.empty(0.0)
+
+
+def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _shares(credit: Float32, counts: Bool) -> Float32:
+    """Those that count, divided by their sum."""
+    credit = np.where(counts, credit, 0.0).astype(np.float32)
+    total = credit.sum()
+    return credit / total if total > 0.0 else credit
+
+
+def _carried(table: NeighbourTable, values: Float32) -> Float32:
+    """(rows,): Σ_j table(row, j) · values[j]."""
+    return _row_sums(table.offsets, table.neighbours, table.similarity, values, 0.0)
+
+
+def _products(offsets: Array, columns: Array, data: Array, dense: Float32, minimum: float) -> Float32:
+    return _row_sums(offsets, columns, data, dense, minimum)
+
+
+@numba.njit(nogil=True, cache=True)
+def _row_sums(
+    offsets: Array, columns: Array, data: Array, values: Float32, minimum: float
+) -> Float32:  # fmt: skip
+    """(rows,): dot products of the rows of a CSR matrix with `values`; those below `minimum` are 0."""
+    sums = np.zeros(len(offsets) - 1, np.float32)
+    for row in range(len(sums)):
+        total = np.float32(0.0)
+        for p in range(offsets[row], offsets[row + 1]):
+            total += data[p] * values[columns[p]]
+        if total >= minimum:
+            sums[row] = total
+    return sums
