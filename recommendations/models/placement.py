@@ -38,6 +38,13 @@ class Placement(StoreScoped):
     tops_up = models.BooleanField(
         default=True, help_text="Fill the places that the strategies leave empty with popular products."
     )
+    uses_learned_reranker = models.BooleanField(
+        "uses the learned reranker",
+        default=True,
+        help_text="Where a training learned a correction of the blend that did better than the blend alone, it is applied after your "
+        "weights and before rules. It does nothing on shelves about the page, on product and cart pages, and for shoppers of whom "
+        "nothing is known.",
+    )
     is_active = models.BooleanField(default=True)
 
     class Meta:

@@ -94,10 +94,21 @@ class TrainingRun(StoreScoped):
 
 
 class TrainingSchedule(StoreScoped):
-    """When a store's models are trained again; kept in step with Celery beat's own table."""
+    """When and how a store's models are trained again; kept in step with Celery beat's own table."""
+
+    class Reranker(models.TextChoices):
+        OFF = "off", "Off"
+        WHEN_IT_WINS = "when_it_wins", "On when it wins"
 
     every_hours = models.PositiveSmallIntegerField(default=24)
     is_enabled = models.BooleanField(default=True)
+    learned_reranker = models.CharField(
+        max_length=12,
+        choices=Reranker.choices,
+        default=Reranker.WHEN_IT_WINS,
+        help_text="A small learned correction of the blend, part of a version only where it did better than the blend alone on "
+        "choices that it had not learned from. Needs requirements-reranker.txt where models are trained.",
+    )
     periodic_task = models.OneToOneField(
         "django_celery_beat.PeriodicTask", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -126,6 +126,20 @@ def test_versions_are_kept_and_their_drift_goes_with_them(migrate: Migrate) -> N
     assert not readings.exists()
 
 
+def test_placements_and_schedules_are_kept_and_try_the_learned_reranker(migrate: Migrate) -> None:
+    before = migrate("recommendations", "0006_drift")
+    store = make_store(before)
+    before.get_model("recommendations", "Placement")._base_manager.create(
+        store=store, slug="home", name="Home", heading="For you", kind="home", size=9
+    )
+    before.get_model("recommendations", "TrainingSchedule")._base_manager.create(store=store, every_hours=6)
+    after = migrate("recommendations", "0007_learned_reranker")
+    placement = after.get_model("recommendations", "Placement")._base_manager.get()
+    assert (placement.slug, placement.size, placement.uses_learned_reranker) == ("home", 9, True)
+    schedule = after.get_model("recommendations", "TrainingSchedule")._base_manager.get()
+    assert (schedule.every_hours, schedule.learned_reranker) == (6, "when_it_wins")
+
+
 def test_consent_recorded_before_the_ledger_was_locked_is_kept_and_locked(migrate: Migrate) -> None:
     before = migrate("consent", "0001_initial")
     record = before.get_model("consent", "ConsentRecord")._base_manager.create(
@@ -258,6 +272,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "recommendations.0004_reranking",
         "recommendations.0005_bandits",
         "recommendations.0006_drift",
+        "recommendations.0007_learned_reranker",
         "segments.0002_schedule",
         "tracking.0002_finding",
         "tracking.0003_import_run",
