@@ -85,11 +85,13 @@ class TestUserKNN(StrategyContract):
 class TestItemVectors(StrategyContract):
     strategy = ItemVectors
     parameters = {"factors": 16}
+    pairs_are_learned = False  # two products seen with nothing else: their surroundings have nothing in common
 
 
 class TestItemVectorsByPerson(StrategyContract):
     strategy = ItemVectors
     parameters = {"unit": "user", "factors": 16}
+    pairs_are_learned = False  # two products seen with nothing else: their surroundings have nothing in common
 
 
 class TestALS(StrategyContract):
