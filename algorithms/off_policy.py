@@ -92,7 +92,7 @@ def evaluate(
     """
     _check(log, policy, folds)
     weights = importance_weights(log, policy, cap)
-    fold = rng.permutation(len(log)) % folds
+    fold = (rng.permutation(len(log)) % folds).astype(np.int32)
     point = _estimate(log, policy, weights, fold, folds, prior_rows, np.ones(len(log)))
     drawn = np.array(
         [

@@ -28,6 +28,8 @@ class _Told:
     strategy: str
     variant: str
     model_version: int | None
+    bandit_arm: int | None = None
+    bandit_epoch: int | None = None
 
 
 def apply(store_id: int, events: Sequence[LoggedEvent]) -> None:
@@ -73,7 +75,15 @@ def _of_token(event: LoggedEvent, shelf: ShownShelf) -> _Told | None:
     if item is None:
         return None
     return _Told(
-        event, shelf.request_id, shelf.placement, item.rank, item.strategy, shelf.variant, shelf.model_version
+        event,
+        shelf.request_id,
+        shelf.placement,
+        item.rank,
+        item.strategy,
+        shelf.variant,
+        shelf.model_version,
+        shelf.bandit_arm,
+        shelf.bandit_epoch,
     )
 
 
@@ -101,6 +111,8 @@ def _impression(store_id: int, told: _Told) -> Impression:
         strategy=told.strategy,
         variant=told.variant,
         model_version=told.model_version,
+        bandit_arm=told.bandit_arm,
+        bandit_epoch=told.bandit_epoch,
         visitor_id=told.event.visitor_id,
         customer_id=told.event.customer_id,
         seen_at=told.event.occurred_at,

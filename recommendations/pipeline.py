@@ -296,6 +296,7 @@ def _explained(context: Context, ranked: Ranked) -> Shelf:
         stands_in=stands_in,
         is_optional=not context.placement.tops_up,
         trace=ranked.trace,
+        arm=context.arm,
     )
 
 

@@ -165,6 +165,20 @@ class Trace:
     skipped: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class DrawnArm:
+    """Weights that a bandit drew for the shopper: `share` is the probability of that, 0 to 1, and holds for the whole epoch."""
+
+    pk: int
+    name: str
+    share: float
+    epoch: int
+
+    @property
+    def text(self) -> str:
+        return f"“{self.name}”, which a bandit gives {self.share:.0%} of shoppers"
+
+
 @dataclass(frozen=True)
 class Shelf:
     """An answer. `variant` is personalised, control or non_personal; `fallback` says why popular products stand in, if they do.
@@ -186,6 +200,7 @@ class Shelf:
     is_optional: bool = False
     is_drawn: bool = False
     trace: Trace | None = field(default=None, compare=False)
+    arm: DrawnArm | None = None
     rendered: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -3,9 +3,12 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
+from django.utils import timezone
 
 from accounts.models import Store
+from recommendations.selectors.bandits import bandits_to_count
 from recommendations.selectors.training import stores_with_live_version
+from recommendations.services.bandit_update import bandit_update
 from recommendations.training.catching_up import catch_up
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.run import AlreadyTraining, train
@@ -39,6 +42,21 @@ def catch_up_models() -> int:
         else:
             news += bool(caught_up and caught_up.is_news)
     return news
+
+
+@shared_task(name="recommendations.update_bandits", acks_late=False, max_retries=0)
+def update_bandits() -> int:
+    """Count what shoppers did under each running bandit's arms; gives in how many of them new shares began."""
+    begun = 0
+    for bandit in bandits_to_count():
+        try:
+            begun += bandit_update(bandit=bandit, now=timezone.now())
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception:
+            # One placement's trouble must not keep the others from learning.
+            log.exception("bandit.not_updated", bandit=bandit.pk)
+    return begun
 
 
 @shared_task(name="recommendations.watch_training")

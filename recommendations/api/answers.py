@@ -81,6 +81,9 @@ def _trace(trace: Trace, shelf: Shelf) -> dict[str, Any]:
     return {
         "weights": dict(trace.weights),
         "weights_source": trace.weights_source,
+        "arm": None
+        if shelf.arm is None
+        else {"name": shelf.arm.name, "share": round(shelf.arm.share, 4), "epoch": shelf.arm.epoch},
         "density": trace.density,
         "segments": list(trace.segments),
         "known_interactions": trace.known_interactions,

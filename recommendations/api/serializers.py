@@ -76,9 +76,20 @@ class RecommendedProductSerializer(serializers.Serializer[Any]):
     variant_group = serializers.CharField()
 
 
+class ArmSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    share = serializers.FloatField(
+        help_text="The probability with which a shopper gets these weights, 0 to 1."
+    )
+    epoch = serializers.IntegerField(help_text="Shares, and who has which arm, stand still for an epoch.")
+
+
 class TraceSerializer(serializers.Serializer[Any]):
     weights = serializers.DictField(child=serializers.FloatField())
     weights_source = serializers.CharField(help_text="Whose weights applied.")
+    arm = ArmSerializer(
+        allow_null=True, help_text="The weights that a bandit drew for the shopper, if one runs."
+    )
     density = serializers.CharField(help_text="How much is known about the shopper.")
     segments = serializers.ListField(child=serializers.CharField())
     known_interactions = serializers.IntegerField()

@@ -110,8 +110,8 @@ SELECT id, placed_at, customer_id, visitor_id, greatest(total_minor_units - refu
    AND status <> 'cancelled' AND NOT is_blocked AND purposes & %(analytics)s <> 0
 """
 # One row a line that a click on a shelf came before.
-_SALES: Final = f"""
-SELECT DISTINCT ON (line.id) line.id, sale.id AS order_id, sale.placed_at, click.placement,
+SALES: Final = f"""
+SELECT DISTINCT ON (line.id) line.id, sale.id AS order_id, sale.placed_at, click.placement, click.request_id,
        greatest((line.quantity - line.refunded_quantity) * line.unit_price_minor_units - line.discount_minor_units, 0) AS revenue
   FROM ({_ORDERS}) sale
   JOIN tracking_orderline line ON line.order_id = sale.id
@@ -124,7 +124,8 @@ SELECT DISTINCT ON (line.id) line.id, sale.id AS order_id, sale.placed_at, click
 """
 
 
-def _parameters(store: Store, period: Period) -> dict[str, Any]:
+def sale_parameters(store: Store, period: Period) -> dict[str, Any]:
+    """What `SALES` and the queries here are asked with."""
     return {
         "store": store.pk,
         "since": period.since,
@@ -145,7 +146,7 @@ def _rows(query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
 def engagement(store: Store, period: Period) -> Engagement:
     """The sums of a period, in one query."""
     query = f"""
-        WITH sale AS ({_ORDERS}), shelf_sale AS ({_SALES})
+        WITH sale AS ({_ORDERS}), shelf_sale AS ({SALES})
         SELECT visits.visitors, visits.visits, visits.with_order,
                (SELECT count(*) FROM recommendations_impression
                  WHERE store_id = %(store)s AND seen_at >= %(since)s AND seen_at < %(until)s),
@@ -157,7 +158,7 @@ def engagement(store: Store, period: Period) -> Engagement:
                   FROM tracking_session
                  WHERE store_id = %(store)s AND started_at >= %(since)s AND started_at < %(until)s AND NOT is_bot) visits
     """
-    return Engagement(*(int(value) for value in _rows(query, _parameters(store, period))[0]))
+    return Engagement(*(int(value) for value in _rows(query, sale_parameters(store, period))[0]))
 
 
 _BY_DAY: Final[Sequence[tuple[tuple[str, ...], str]]] = (
@@ -183,14 +184,14 @@ _BY_DAY: Final[Sequence[tuple[tuple[str, ...], str]]] = (
     ),
     (
         ("shelf_revenue",),
-        f"SELECT (placed_at AT TIME ZONE %(zone)s)::date, sum(revenue) FROM ({_SALES}) sale GROUP BY 1",
+        f"SELECT (placed_at AT TIME ZONE %(zone)s)::date, sum(revenue) FROM ({SALES}) sale GROUP BY 1",
     ),
 )
 
 
 def engagement_by_day(store: Store, period: Period) -> list[Day]:
     """Every day of the period in the store's time zone, oldest first, quiet ones with zeros. Five queries."""
-    parameters = _parameters(store, period)
+    parameters = sale_parameters(store, period)
     found: dict[date, dict[str, int]] = {}
     for names, query in _BY_DAY:
         for day, *values in _rows(query, parameters):
@@ -210,11 +211,12 @@ def engagement_by_placement(store: Store, period: Period) -> list[PlacementFigur
                        WHERE store_id = %(store)s AND seen_at >= %(since)s AND seen_at < %(until)s GROUP BY 1),
              clicked AS (SELECT placement, count(*) AS n FROM recommendations_impressionclick
                           WHERE store_id = %(store)s AND clicked_at >= %(since)s AND clicked_at < %(until)s GROUP BY 1),
-             sold AS (SELECT placement, count(DISTINCT order_id) AS orders, sum(revenue) AS revenue FROM ({_SALES}) sale GROUP BY 1)
+             sold AS (SELECT placement, count(DISTINCT order_id) AS orders, sum(revenue) AS revenue FROM ({SALES}) sale GROUP BY 1)
         SELECT placement, coalesce(seen.n, 0), coalesce(clicked.n, 0), coalesce(sold.orders, 0), coalesce(sold.revenue, 0)
           FROM seen FULL JOIN clicked USING (placement) FULL JOIN sold USING (placement)
          ORDER BY 5 DESC, 3 DESC, 1
     """
     return [
-        PlacementFigures(slug, *map(int, rest)) for slug, *rest in _rows(query, _parameters(store, period))
+        PlacementFigures(slug, *map(int, rest))
+        for slug, *rest in _rows(query, sale_parameters(store, period))
     ]

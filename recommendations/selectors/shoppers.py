@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Customer, Store, Visitor
 from accounts.selectors.persons import merged_view, records_of
-from consent.gate import may_personalise
+from consent.gate import personal_purposes
 from consent.purposes import Purpose
 from profiles.reading import who_is
 from recommendations.models import ForgottenProduct
@@ -33,7 +33,7 @@ def read_known_shopper(store: Store, shopper: Shopper) -> KnownShopper:
     customer = _customer(store_id, shopper.customer_id, visitor)
     if visitor is None and customer is None:
         return NOBODY_KNOWN
-    permitted = may_personalise(
+    permitted = personal_purposes(
         store_id,
         anonymous_id=shopper.anonymous_id,
         customer=customer,
@@ -51,6 +51,7 @@ def read_known_shopper(store: Store, shopper: Shopper) -> KnownShopper:
     visitor_ids = tuple({stretch.visitor_id for stretch in who.stretches if math.isinf(stretch.since)})
     return KnownShopper(
         may_personalise=True,
+        may_be_measured=Purpose.ANALYTICS in permitted,
         key=f"c:{record_ids[0]}" if records else f"v:{visitor_id}",
         visitor_id=visitor_id,
         customer_pk=customer.pk if customer else None,

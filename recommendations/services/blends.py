@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from django.core.exceptions import ValidationError
@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from accounts import auditing
 from accounts.models import User
-from recommendations.models import BlendVersion, BlendWeights, Density, Placement
+from recommendations.models import Bandit, BlendVersion, BlendWeights, Density, Placement
+from recommendations.services.bandit_end import bandit_end
 from recommendations.serving import versions
 from recommendations.serving.versions import Part
 from segments.models import Segment
@@ -85,6 +86,29 @@ def blend_draft_save(*, placement: Placement, draft: BlendDraft, user: User | No
     if version is None:
         newest = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
         version = BlendVersion(store_id=placement.store_id, placement=locked, number=newest + 1)
+    _write_weights(version, draft, user)
+    return version
+
+
+@transaction.atomic
+def trial_save(*, placement: Placement, draft: BlendDraft, name: str, user: User | None) -> BlendVersion:
+    """Keep weights that a bandit tries, as a version of their own that nobody edits. Raises ValidationError as for a draft."""
+    if problems := draft.problems():
+        raise ValidationError(problems)
+    _check_segments(placement, draft)
+    locked = Placement.objects.for_store(placement.store_id).select_for_update().get(pk=placement.pk)
+    newest = locked.versions.order_by("-number").values_list("number", flat=True).first() or 0
+    version = BlendVersion(
+        store_id=placement.store_id,
+        placement=locked,
+        number=newest + 1,
+        state=BlendVersion.State.TRIAL,
+    )
+    _write_weights(version, replace(draft, note=f"Tried by a bandit: {name}"[:300]), user)
+    return version
+
+
+def _write_weights(version: BlendVersion, draft: BlendDraft, user: User | None) -> None:
     for name in ("normalisation", "max_per_brand", "max_per_category", "diversity", "note"):
         setattr(version, name, getattr(draft, name))
     version.created_by = user
@@ -92,7 +116,7 @@ def blend_draft_save(*, placement: Placement, draft: BlendDraft, user: User | No
     version.weights.all().delete()
     BlendWeights.all_stores.bulk_create(
         BlendWeights(
-            store_id=placement.store_id,
+            store_id=version.store_id,
             version=version,
             segment_id=segment_id,
             density=density,
@@ -100,7 +124,6 @@ def blend_draft_save(*, placement: Placement, draft: BlendDraft, user: User | No
         )
         for (segment_id, density), weights in draft.rows.items()
     )
-    return version
 
 
 def _check_segments(placement: Placement, draft: BlendDraft) -> None:
@@ -132,6 +155,11 @@ def blend_publish(*, version: BlendVersion, user: User | None, reason: str = "")
         placement=version.placement_id, state=BlendVersion.State.PUBLISHED
     )
     replaced = live.values_list("number", flat=True).first()
+    for bandit in Bandit.objects.for_store(version.store_id).filter(
+        placement=version.placement_id, ended_at=None
+    ):
+        # Its arms were compared with weights that are gone, and shoppers would hardly see the new ones.
+        bandit_end(bandit=bandit, user=user, outcome=f"Version {version.number} was published.")
     live.update(state=BlendVersion.State.RETIRED)
     version.state = BlendVersion.State.PUBLISHED
     version.published_at = timezone.now()

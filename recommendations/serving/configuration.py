@@ -10,6 +10,7 @@ from algorithms.blend import METHODS, Method
 from recommendations.models import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
 from recommendations.rerank_settings import NOTHING, RerankSettings
 from recommendations.selectors.event_weights import event_weights
+from recommendations.serving.bandits import BanditSettings, read_bandits
 from segments.models import Segment
 
 LITTLE, MUCH = 1, 5
@@ -97,6 +98,7 @@ class PlacementSettings:
     tops_up: bool
     is_about_page: bool
     blend: BlendSettings | None
+    bandit: BanditSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,9 @@ def read_configuration(store_id: int) -> Configuration:
         .prefetch_related("weights")
     )
     blends = {version.placement_id: blend_settings(version, segment_names) for version in published}
+    bandits = read_bandits(store_id, lambda version: blend_settings(version, segment_names))
     placements = {
-        placement.slug: placement_settings(placement, blends.get(placement.pk))
+        placement.slug: placement_settings(placement, blends.get(placement.pk), bandits.get(placement.pk))
         for placement in Placement.objects.for_store(store_id).filter(is_active=True)
     }
     rules = MerchandisingRule.objects.for_store(store_id).filter(is_active=True).order_by("pk")
@@ -156,7 +159,9 @@ def _positive(row: BlendWeights) -> dict[str, float]:
     return {name: float(weight) for name, weight in row.weights.items() if weight > 0}
 
 
-def placement_settings(placement: Placement, blend: BlendSettings | None) -> PlacementSettings:
+def placement_settings(
+    placement: Placement, blend: BlendSettings | None, bandit: BanditSettings | None = None
+) -> PlacementSettings:
     return PlacementSettings(
         pk=placement.pk,
         slug=placement.slug,
@@ -170,6 +175,7 @@ def placement_settings(placement: Placement, blend: BlendSettings | None) -> Pla
         tops_up=placement.tops_up,
         is_about_page=placement.is_about_page,
         blend=blend,
+        bandit=bandit,
     )
 
 

@@ -12,6 +12,7 @@ from profiles.reading import Stretch, Who
 class KnownShopper:
     """What the database says of a shopper. Empty in everything where shelves may not be made for them.
 
+    `may_be_measured`: what they see and click may be counted too, so that a bandit may draw an arm for them.
     `key` names the person for good (`c:<customer>` or `v:<visitor>`, primary keys): the control group hangs on it. `customer_pk` is
     the record that was asked for, `records` are all of the person's (several where staff merged them; the kept one first).
     `stretches` are the times (visitor, since, until) that visitors were this person, as `profiles.reading.Who` has them.
@@ -21,6 +22,7 @@ class KnownShopper:
     """
 
     may_personalise: bool = False
+    may_be_measured: bool = False
     key: str = ""
     visitor_id: int | None = None
     customer_pk: int | None = None

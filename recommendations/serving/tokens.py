@@ -30,12 +30,15 @@ class ShownShelf:
     variant: str
     model_version: int | None
     items: dict[str, ShownItem]
+    bandit_arm: int | None = None
+    bandit_epoch: int | None = None
 
 
 def impression_token(store_id: int, shelf: Shelf) -> str:
     items = [[item.product.external_id, item.strategy] for item in shelf.items]
+    drawn = [] if shelf.arm is None else [[shelf.arm.pk, shelf.arm.epoch]]
     return signing.dumps(
-        [store_id, shelf.request_id.hex, shelf.placement, shelf.variant, shelf.model_version, items],
+        [store_id, shelf.request_id.hex, shelf.placement, shelf.variant, shelf.model_version, items, *drawn],
         salt=SALT,
         compress=True,
     )
@@ -44,7 +47,7 @@ def impression_token(store_id: int, shelf: Shelf) -> str:
 def read_impression_token(token: str) -> ShownShelf | None:
     """None for a token that we did not sign, or that is older than a week."""
     try:
-        store_id, request_id, placement, variant, version, items = signing.loads(
+        store_id, request_id, placement, variant, version, items, *drawn = signing.loads(
             token, salt=SALT, max_age=MAX_AGE_SECONDS
         )
     except (signing.BadSignature, ValueError):
@@ -52,4 +55,5 @@ def read_impression_token(token: str) -> ShownShelf | None:
     shown = {
         product_id: ShownItem(rank, strategy) for rank, (product_id, strategy) in enumerate(items, start=1)
     }
-    return ShownShelf(store_id, UUID(request_id), placement, variant, version, shown)
+    arm, epoch = drawn[0] if drawn else (None, None)
+    return ShownShelf(store_id, UUID(request_id), placement, variant, version, shown, arm, epoch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -14,7 +14,7 @@ from recommendations.models import Density
 from recommendations.serving.configuration import PlacementSettings, Weights, density_of
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.serving.store_state import Snapshot
-from recommendations.shelf import RecommendationRequest, UnknownCategory, UnknownProduct
+from recommendations.shelf import DrawnArm, RecommendationRequest, UnknownCategory, UnknownProduct
 from recommendations.stages.control import in_control_group
 
 
@@ -40,6 +40,7 @@ class Context:
     limit: int
     categories: frozenset[int] | None  # primary keys that the shelf is restricted to
     now: float
+    arm: DrawnArm | None = None  # whose weights `weights` and `placement.blend` are, where a bandit drew
 
     @property
     def is_personal(self) -> bool:
@@ -71,7 +72,15 @@ def build_context(
         known, profile = NOBODY_KNOWN, EMPTY
     query = _query(request, snapshot, known, EMPTY if placement.is_about_page else profile, now)
     density = density_of(len(query.items))
+    placement, arm = _with_arm(placement, known, variant)
     blend = placement.blend
+    weights = (
+        blend.weights_for(known.segments, density)
+        if blend
+        else Weights({}, "nobody: no weights are published")
+    )
+    if arm is not None:
+        weights = replace(weights, source=f"{arm.text}; {weights.source}")
     return Context(
         request=request,
         placement=placement,
@@ -81,13 +90,24 @@ def build_context(
         query=query,
         variant=variant,
         density=density,
-        weights=blend.weights_for(known.segments, density)
-        if blend
-        else Weights({}, "nobody: no weights are published"),
+        weights=weights,
         limit=request.limit or placement.size,
         categories=_categories(request, snapshot),
         now=now,
+        arm=arm,
     )
+
+
+def _with_arm(
+    placement: PlacementSettings, known: KnownShopper, variant: Variant
+) -> tuple[PlacementSettings, DrawnArm | None]:
+    """The placement with the weights of the shopper's arm. Arms are drawn only where what comes of it may be counted; the control
+    group and everybody who is not known get what is published."""
+    bandit = placement.bandit
+    if bandit is None or variant is not Variant.PERSONALISED or not known.may_be_measured:
+        return placement, None
+    arm = bandit.arm_of(known.key)
+    return replace(placement, blend=arm.blend), bandit.drawn(arm)
 
 
 def _categories(request: RecommendationRequest, snapshot: Snapshot) -> frozenset[int] | None:
