@@ -12,6 +12,8 @@ from recommendations.model_store.manifest import Manifest, UnreadableModel
 from recommendations.models import ModelVersion
 from recommendations.serving import versions
 from recommendations.serving.versions import Part
+from tracking.models import FindingKind
+from tracking.services.findings import findings_clear
 
 
 class CannotPublish(ValueError):
@@ -71,7 +73,8 @@ def model_roll_back(*, store_id: int, actor: User, reason: str = "") -> ModelVer
 
 
 def make_live(version: ModelVersion) -> None:
-    """Inside a transaction; without a record in the audit log, which only what people decide gets."""
+    """Inside a transaction; without a record in the audit log, which only what people decide gets. What drifted about the version
+    before is said of this one no longer: the next watch looks anew."""
     versions_of_store = ModelVersion.objects.for_store(version.store_id).select_for_update()
     for other in versions_of_store.filter(state=ModelVersion.State.LIVE).exclude(pk=version.pk):
         other.state = ModelVersion.State.RETIRED
@@ -80,6 +83,7 @@ def make_live(version: ModelVersion) -> None:
     version.published_at = timezone.now()
     version.save(update_fields=["state", "published_at"])
     versions.bump(version.store_id, Part.MODEL)
+    findings_clear(store=version.store, kind=FindingKind.MODEL_DRIFT, except_keys=[])
 
 
 def _live(store_id: int) -> ModelVersion | None:

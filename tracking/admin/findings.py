@@ -43,7 +43,7 @@ class FindingAdmin(ReadOnlyAdmin):
     intro = "What the checks of the data found odd, newest first. What is no longer true resolves itself; the rest waits for you."
     empty_title = "Nothing to review"
     empty_text = (
-        "The checks run every hour: event volumes, prices, clocks, payments, duplicate customers. What they find odd "
+        "The checks run every hour: event volumes, prices, clocks, payments, duplicate customers, the model. What they find odd "
         "appears here. To run them now: `manage.py detect_anomalies`."
     )
     list_display = ("what", "kind_label", "how_bad", "first_seen", "last_seen", "status")
@@ -215,6 +215,7 @@ class FindingAdmin(ReadOnlyAdmin):
             "events_url": events_link(obj) if may(request, Ability.READ_SHOPPERS) else "",
             "may_mend": may(request, Ability.MEND_DATA),
             "compare_url": _compare_url(obj),
+            "training_url": _training_url(request, obj),
         }
 
     @display(description="What", ordering="summary")
@@ -258,6 +259,13 @@ def _compare_url(finding: Finding) -> str:
         reference.partition(":")[2] for reference in finding.evidence if reference.startswith("customer:")
     ]
     return reverse("admin:accounts_customermerge_review", args=pair) if len(pair) == 2 else ""
+
+
+def _training_url(request: HttpRequest, finding: Finding) -> str:
+    """Where a model that drifts is trained anew."""
+    if finding.kind != FindingKind.MODEL_DRIFT or not may(request, Ability.MANAGE_MODELS):
+        return ""
+    return reverse("admin:recommendations_trainingrun_changelist")
 
 
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$")

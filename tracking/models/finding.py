@@ -22,6 +22,7 @@ class FindingKind(models.TextChoices):
     PAYMENT_DUPLICATE = "payment_duplicate", "Paid more than once"
     PAYMENT_REFUND_DIFFERS = "payment_refund_differs", "Refund differs from order"
     DUPLICATE_CUSTOMERS = "duplicate_customers", "Maybe the same customer"
+    MODEL_DRIFT = "model_drift", "Model fits no longer"
 
 
 def finding_kinds() -> list[tuple[str, str]]:

@@ -53,4 +53,8 @@ WHAT_TO_DO: Final[dict[str, str]] = {
     FindingKind.DUPLICATE_CUSTOMERS: (
         "Compare the two. Merge them if they are one person; dismiss this if they are not."
     ),
+    FindingKind.MODEL_DRIFT: (
+        "Train now (Models → Training): a new version learns from what has happened since, and goes live if it does better. Are products "
+        "missing in the catalogue? Import them first. It resolves itself when a new version is live."
+    ),
 }
