@@ -9,6 +9,7 @@ from accounts.models import Store
 from recommendations.selectors.bandits import bandits_to_count
 from recommendations.selectors.training import stores_with_live_version
 from recommendations.services.bandit_update import bandit_update
+from recommendations.services.drift_watch import drift_watch
 from recommendations.training.catching_up import catch_up
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.run import AlreadyTraining, train
@@ -57,6 +58,23 @@ def update_bandits() -> int:
             # One placement's trouble must not keep the others from learning.
             log.exception("bandit.not_updated", bandit=bandit.pk)
     return begun
+
+
+@shared_task(name="recommendations.watch_models", acks_late=False, max_retries=0)
+def watch_models() -> dict[str, str]:
+    """Whether each live version still fits what happens; what does not goes to the store's review list. Levels, by store."""
+    levels = {}
+    for store in Store.objects.filter(pk__in=stores_with_live_version()).order_by("pk"):
+        try:
+            reading = drift_watch(store)
+        except (MemoryError, SoftTimeLimitExceeded):
+            raise
+        except Exception:
+            # One store's files must not keep the others from being watched.
+            log.exception("model.watch_failed", store=store.pk)
+        else:
+            levels[store.slug] = str(reading.level) if reading else "none"
+    return levels
 
 
 @shared_task(name="recommendations.watch_training")
