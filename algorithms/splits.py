@@ -52,6 +52,11 @@ class Timeline:
             user_features=None if data.user_features is None else data.user_features[[user]],
         )
 
+    def seen(self, user: int, end: int) -> Int32 | None:
+        """All that the shopper had met before their row `end`; None where the query says it all."""
+        start = int(self.offsets[user])
+        return None if end - start <= HISTORY_LENGTH else np.unique(self.data.item[self.order[start:end]])
+
 
 def split_by_time(
     data: TrainingData, cutoff: float, *, until: float = np.inf
@@ -64,8 +69,15 @@ def split_by_time(
         rows = timeline.order[timeline.offsets[user] : timeline.offsets[user + 1]]
         before, after = np.searchsorted(data.timestamp[rows], [cutoff, until])
         if after > before:
-            query = _before_cutoff(timeline.query(user, int(timeline.offsets[user] + before), cutoff))
-            cases.append(TestCase(query, np.unique(data.item[rows[before:after]])))
+            end = int(timeline.offsets[user] + before)
+            cases.append(
+                TestCase(
+                    _before_cutoff(timeline.query(user, end, cutoff)),
+                    np.unique(data.item[rows[before:after]]),
+                    user,
+                    timeline.seen(user, end),
+                )
+            )
     return _until(data, cutoff), cases
 
 
@@ -98,6 +110,7 @@ def next_choices(
             timeline.query(int(user[starts[p]]), int(starts[p]), float(moment[starts[p]])),
             np.unique(data.item[timeline.order[starts[p] : ends[p]]]),
             int(user[starts[p]]),
+            timeline.seen(int(user[starts[p]]), int(starts[p])),
         )
         for p in picked
     ]
@@ -124,7 +137,8 @@ def leave_last_out(data: TrainingData) -> tuple[TrainingData, list[TestCase]]:
     for user in np.flatnonzero(np.diff(timeline.offsets) > 1).tolist():
         last = int(timeline.offsets[user + 1]) - 1
         row = timeline.order[last]
-        cases.append(TestCase(timeline.query(user, last, float(data.timestamp[row])), data.item[[row]]))
+        query = timeline.query(user, last, float(data.timestamp[row]))
+        cases.append(TestCase(query, data.item[[row]], user, timeline.seen(user, last)))
         held_out[row] = True
     return data.select(~held_out), cases
 

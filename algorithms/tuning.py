@@ -97,8 +97,9 @@ def gather(
         for column, case in enumerate(cases[span]):
             opinion, targets = raw[:, column], case.targets
             if mode == "unseen":
-                opinion[:, case.query.items[case.query.items < n_items]] = 0.0
-                targets = np.setdiff1d(targets, case.query.items)
+                seen = case.seen_items
+                opinion[:, seen[seen < n_items]] = 0.0
+                targets = np.setdiff1d(targets, seen)
             if not len(targets):
                 continue
             best = np.unique(np.concatenate([*(top_k(row, depth) for row in opinion), targets]))

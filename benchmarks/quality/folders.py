@@ -11,7 +11,7 @@ from algorithms.evaluation import TestCase
 from algorithms.splits import leave_last_out, sessionise
 from algorithms.types import Array, Float32, Float64, Int32, Query, TrainingData
 from benchmarks.quality.columns import ItemNumbers, read_table, seconds, values
-from benchmarks.quality.item_table import ItemTable, read_items
+from benchmarks.quality.item_table import read_items
 from benchmarks.quality.shops import read_complete_journey, read_online_retail
 from benchmarks.quality.task import Task, UnreadableFolder
 
@@ -58,9 +58,8 @@ def _read_sessions(folder: Path, rng: np.random.Generator) -> Task:
     items = ItemNumbers(np.concatenate(ids), rng)
     order = np.lexsort((values(train, "position"), values(train, "session_id")))
     session = np.unique(values(train, "session_id")[order], return_inverse=True)[1].astype(np.int32)
-    data = _with_items(
-        _spread_over_time(session, items.of(ids[0][order]), len(items)),
-        read_items(folder / "items.parquet", items),
+    data = read_items(folder / "items.parquet", items).of(
+        _spread_over_time(session, items.of(ids[0][order]), len(items))
     )
     test = _prefix_cases(values(prefixes, "case_id"), values(prefixes, "position"), items.of(ids[1]),
                          values(targets, "case_id"), items.of(ids[2]), data.now)  # fmt: skip
@@ -127,7 +126,7 @@ def _read_interactions(folder: Path, rng: np.random.Generator, repeat: bool) -> 
         _is_purchase(events, len(ids), ordered),
         len(items),
     )
-    data = _with_items(data, read_items(folder / "items.parquet", items))
+    data = read_items(folder / "items.parquet", items).of(data)
     train, test = leave_last_out(data)
     past, validation = leave_last_out(train)
     return Task(folder.name, "interactions", past, validation, train, test, "all" if repeat else "unseen")
@@ -175,7 +174,3 @@ def log_of(
     )
     data.validate()
     return data
-
-
-def _with_items(data: TrainingData, table: ItemTable) -> TrainingData:
-    return replace(data, item_features=table.features, item_texts=table.texts, item_category=table.category)

@@ -14,6 +14,7 @@ from algorithms.evaluation import TestCase
 from algorithms.splits import split_by_time
 from algorithms.types import Array, Float64, Int32, TrainingData
 from benchmarks.quality.columns import ItemNumbers, read_table, seconds, values
+from benchmarks.quality.item_table import items_of
 from benchmarks.quality.task import Task
 
 DAY_SECONDS = 86_400.0
@@ -21,6 +22,9 @@ ONLINE_RETAIL_CUTOFF = np.datetime64("2011-11-09").astype("datetime64[s]").astyp
 TEST_DAYS = 30
 LAST_TRAINING_WEEK = 40
 LARGEST_QUANTITY = 200
+"""Above it `quantity` counts no units (gallons of fuel in thousandths, vouchers)."""
+NOT_PRODUCTS = ("FUEL", "COUPON", "CNTRL/STORE SUP")
+"""Departments whose lines are no choice of a product: fuel, vouchers handed in, the store's own supplies."""
 
 
 def read_online_retail(folder: Path, rng: np.random.Generator, repeat: bool) -> Task:
@@ -57,22 +61,24 @@ def read_online_retail(folder: Path, rng: np.random.Generator, repeat: bool) -> 
 
 
 def read_complete_journey(folder: Path, rng: np.random.Generator, repeat: bool) -> Task:
-    """Train weeks 1–40, test the week after."""
-    table = read_table(
+    """Train weeks 1–40, test the week after; fuel, vouchers and lines that count no units are left out."""
+    lines = read_table(
         folder / "transactions.parquet",
         ("transaction_time_local", "week", "household_id", "basket_id", "product_id", "quantity"),
     )
-    moment, week = seconds(table, "transaction_time_local"), values(table, "week")
-    kept = values(table, "quantity") <= LARGEST_QUANTITY
+    products = read_table(folder / "products.parquet", ("product_id", "department", "product_category"))
+    no_product = values(products, "product_id")[np.isin(values(products, "department"), NOT_PRODUCTS)]
+    moment, week, quantity = (
+        seconds(lines, "transaction_time_local"),
+        values(lines, "week"),
+        values(lines, "quantity"),
+    )
+    kept = (quantity > 0) & (quantity <= LARGEST_QUANTITY) & ~np.isin(values(lines, "product_id"), no_product)
     cutoff = float(moment[week > LAST_TRAINING_WEEK].min())
-    data, items = _orders(values(table, "product_id")[kept], values(table, "household_id")[kept],
-                          values(table, "basket_id")[kept], moment[kept], cutoff, rng)  # fmt: skip
-    products = read_table(folder / "products.parquet", ("product_id", "product_category"))
-    numbers = items.of(values(products, "product_id"))
-    category = np.full(len(items), -1, np.int32)
-    codes = np.unique(values(products, "product_category"), return_inverse=True)[1]
-    category[numbers[numbers >= 0]] = codes[numbers >= 0]
-    return _task(folder.name, replace(data, item_category=category), cutoff, 7 * DAY_SECONDS, repeat)
+    data, items = _orders(values(lines, "product_id")[kept], values(lines, "household_id")[kept],
+                          values(lines, "basket_id")[kept], moment[kept], cutoff, rng)  # fmt: skip
+    data = items_of(products, "product_id", items).of(data)
+    return _task(folder.name, data, cutoff, 7 * DAY_SECONDS, repeat)
 
 
 def _orders(

@@ -9,7 +9,14 @@ import pytest
 from algorithms.evaluation import Blend, TestCase, density_classes, evaluate
 from algorithms.popularity import Popularity
 from algorithms.session_knn import SessionKNN
-from algorithms.splits import cutoff_for, leave_last_out, next_choices, sessionise, split_by_time
+from algorithms.splits import (
+    HISTORY_LENGTH,
+    cutoff_for,
+    leave_last_out,
+    next_choices,
+    sessionise,
+    split_by_time,
+)
 from algorithms.tuning import gather, measure, tune
 from algorithms.types import JSON, Array, Float32, Query, Strategy, TrainingData
 from tests.algorithms.shops import NOW, log, sessions, shop
@@ -226,3 +233,27 @@ class TestSplits:
         users, times = np.array([0, 0, 0, 1], np.int32), np.array([0.0, 10.0, 50.0, 51.0])
         assert sessionise(users, times, 30.0).tolist() == [0, 0, 1, 2]
         assert sessionise(users[:0], times[:0], 30.0).tolist() == []
+
+
+class TestSeenBeyondTheQuery:
+    def test_an_item_that_the_query_has_no_room_for_is_not_new(self) -> None:
+        falling = Fixed(0.5, 0.4, 0.3)
+        long_known = TestCase(
+            Query.of([1], now=NOW), np.array([0, 2], np.int32), seen=np.array([0, 1], np.int32)
+        )
+        figures = evaluate({"s": falling}, [long_known])["s"]
+        assert figures["unseen"].mean("mrr@10") == 1.0  # item 2, alone left
+        blocks = gather({"s": falling}, [long_known], mode="unseen")
+        assert measure(blocks, {"s": 1.0}, "mrr@10").tolist() == [1.0]
+
+    def test_splits_carry_all_of_a_long_history(self) -> None:
+        length = HISTORY_LENGTH + 50
+        rows = [(0, n, float(n), 1.0, 0, -1) for n in range(length)] + [(0, 3, 1000.0, 1.0, 1, -1)]
+        data = log(rows, 1, length, now=2000.0)
+        for cases in (
+            split_by_time(data, 900.0)[1],
+            next_choices(data, 900.0, rng=np.random.default_rng(0))[1],
+            leave_last_out(data)[1],
+        ):
+            assert len(cases[0].query.items) == HISTORY_LENGTH
+            assert cases[0].seen_items.tolist() == list(range(length))
