@@ -21,6 +21,7 @@ from accounts.personal_data import (
 from accounts.valkey import ValkeyUnavailable
 from consent.purposes import Purpose
 from consent.withdrawal import Withdrawal, on_withdrawal
+from profiles import sightings
 from profiles import store as profile_store
 from profiles.fold import fold
 
@@ -60,20 +61,36 @@ def _rows(subject: Subject) -> Iterator[dict[str, Any]]:
     ):
         for value in values:
             yield {"kind": kind, "event": "", "value": value, "at": None}
+    try:
+        seen = sightings.read(subject.store.pk, _keys(subject))
+    except ValkeyUnavailable:
+        return
+    for each in (each for found in seen for each in found):
+        at = datetime.fromtimestamp(each.occurred_at, UTC)
+        yield {"kind": "shown on a shelf", "event": sightings.SHOWN, "value": each.product_id, "at": at}
 
 
 def erase(subject: Subject) -> ErasureReport:
     """Raises ValkeyUnavailable: the erasure is then tried again."""
     store_id = subject.store.pk
     deleted = profile_store.forget(store_id, _keys(subject))
+    shown = sightings.forget(store_id, _keys(subject))
     events = 0
     for visit in subject.shared_visits:
         key = profile_store.visitor_key(visit.visitor_id)
         until = visit.valid_until.timestamp() if visit.valid_until else math.inf
         events += profile_store.forget_between(store_id, key, visit.valid_from.timestamp(), until)
+        events += sightings.forget_between(store_id, key, visit.valid_from.timestamp(), until)
         for customer_id in subject.customer_ids:
             events += profile_store.forget_customer_events(store_id, key, customer_id)
-    return ErasureReport(deleted={"profiles": deleted, "recent events of shared devices": events})
+            events += sightings.forget_customer(store_id, key, customer_id)
+    return ErasureReport(
+        deleted={
+            "profiles": deleted,
+            "lists of what shelves showed": shown,
+            "recent events of shared devices": events,
+        }
+    )
 
 
 def forget_on_withdrawal(withdrawal: Withdrawal) -> None:
@@ -92,6 +109,7 @@ def forget_on_withdrawal(withdrawal: Withdrawal) -> None:
             profile_store.customer_key(customer_id) for customer_id in customers.values_list("pk", flat=True)
         ]
     profile_store.forget(store.pk, keys)
+    sightings.forget(store.pk, keys)
 
 
 def register_all() -> None:
@@ -99,6 +117,12 @@ def register_all() -> None:
     for pattern, whose in (("etalage:*:profile:v:*", "visitor"), ("etalage:*:profile:c:*", "customer")):
         classify_valkey_keys(
             pattern, Classification.PROCESSED_BY(PROCESSOR), f"The recent events of a {whose}."
+        )
+    for pattern, whose in (("etalage:*:shown:v:*", "visitor"), ("etalage:*:shown:c:*", "customer")):
+        classify_valkey_keys(
+            pattern,
+            Classification.PROCESSED_BY(PROCESSOR),
+            f"What shelves showed a {whose} in the last two weeks.",
         )
     classify_valkey_keys(
         "etalage:*:profiles:complete",

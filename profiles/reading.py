@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from django.db import Error
@@ -17,9 +17,11 @@ from redis.exceptions import ResponseError
 
 from accounts.models import Customer, IdentityLink, PersonRecord, Store, Visitor
 from accounts.valkey import ValkeyUnavailable
+from profiles import sightings
 from profiles import store as profile_store
 from profiles.events import RecentEvent
 from profiles.fold import EMPTY, Profile, fold
+from profiles.sightings import Sighting
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +43,7 @@ class Who:
     customer_ids: tuple[int, ...]
     stretches: tuple[Stretch, ...]
 
-    def has(self, visitor_id: int, event: RecentEvent) -> bool:
+    def has(self, visitor_id: int, event: RecentEvent | Sighting) -> bool:
         if event.customer_id is not None and self.customer_ids:
             return event.customer_id in self.customer_ids
         return any(
@@ -144,26 +146,41 @@ def who_is(
 
 @dataclass(frozen=True, slots=True)
 class StoredProfile:
-    """A profile as it came from Valkey with other things: `sets` are the answers for `valkey_names`, without the mark."""
+    """A profile as it came from Valkey with other things: `sets` are the answers for `valkey_names`, without the mark: one for each
+    key, then one for each key's sightings where they were asked for."""
 
     is_complete: bool
     sets: tuple[tuple[bytes, ...], ...]
 
 
-def valkey_names(store_id: int, who: Who) -> list[str]:
-    """What to ask Valkey for so that `folded` can make the profile: see `profiles.store.names`."""
-    return profile_store.names(store_id, [key for _, key in _keys(who)])
+def valkey_names(store_id: int, who: Who, *, with_shown: bool = False) -> list[str]:
+    """What to ask Valkey for so that `folded` can make the profile: see `profiles.store.names`. `with_shown`: what shelves showed
+    them too."""
+    keys = [key for _, key in _keys(who)]
+    shown = sightings.names(store_id, keys) if with_shown else []
+    return [*profile_store.names(store_id, keys), *shown]
 
 
 def folded(who: Who, stored: StoredProfile, now: float) -> Profile:
     """The profile at `now` out of what Valkey gave for `valkey_names`. Only where it `is_complete`."""
+    keys = _keys(who)
     events = [
         event
-        for (visitor_id, _), found in zip(_keys(who), stored.sets, strict=True)
+        for (visitor_id, _), found in zip(keys, stored.sets[: len(keys)], strict=True)
         for event in profile_store.events_of(found)
         if visitor_id is None or who.has(visitor_id, event)
     ]
-    return fold(events, now, source="valkey")
+    profile = fold(events, now, source="valkey")
+    if not any(stored.sets[len(keys) :]):
+        return profile
+    seen = [
+        each
+        for (visitor_id, _), found in zip(keys, stored.sets[len(keys) :], strict=True)
+        for each in sightings.sightings_of(found)
+        if visitor_id is None or who.has(visitor_id, each)
+    ]
+    opened = (interaction.product_id for interaction in profile.interactions)
+    return replace(profile, shown=sightings.counts(seen, opened, now))
 
 
 def _keys(who: Who) -> list[tuple[int | None, str]]:

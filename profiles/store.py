@@ -68,7 +68,7 @@ def remember_many(
     for part in _parts(filled):
         keys = [_name(store_id, key) for key, _ in part]
         arguments = [CAPACITY, TTL_SECONDS, *_arguments(part)]
-        if not valkey.call(partial(_run, keys, arguments), False, timeout_seconds=timeout_seconds):
+        if not valkey.call(partial(add_capped, keys, arguments), False, timeout_seconds=timeout_seconds):
             return False
     return True
 
@@ -105,7 +105,9 @@ def newest(events: Sequence[RecentEvent]) -> Sequence[RecentEvent]:
     )
 
 
-def _run(keys: list[str], arguments: list[float | bytes], client: redis.Redis) -> bool:
+def add_capped(keys: list[str], arguments: list[float | bytes], client: redis.Redis) -> bool:
+    """Members to sorted sets that keep their newest: `arguments` are the capacity, the seconds to live, then for each key how many
+    members come, and time and member of each."""
     _remember_script(client)(keys=keys, args=arguments)
     return True
 

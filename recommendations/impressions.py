@@ -30,6 +30,7 @@ class _Told:
     model_version: int | None
     bandit_arm: int | None = None
     bandit_epoch: int | None = None
+    propensity: float | None = None
 
 
 def apply(store_id: int, events: Sequence[LoggedEvent]) -> None:
@@ -84,6 +85,7 @@ def _of_token(event: LoggedEvent, shelf: ShownShelf) -> _Told | None:
         shelf.model_version,
         shelf.bandit_arm,
         shelf.bandit_epoch,
+        item.propensity,
     )
 
 
@@ -113,6 +115,7 @@ def _impression(store_id: int, told: _Told) -> Impression:
         model_version=told.model_version,
         bandit_arm=told.bandit_arm,
         bandit_epoch=told.bandit_epoch,
+        propensity=told.propensity,
         visitor_id=told.event.visitor_id,
         customer_id=told.event.customer_id,
         seen_at=told.event.occurred_at,

@@ -39,7 +39,8 @@ class RerankSettings:
 
     def problems(self) -> dict[str, list[str]]:
         """Parameter → what is wrong with it."""
-        return {p.name: [p.problem] for p in PARAMETERS if not p.is_possible(getattr(self, p.name))}
+        values = ((p, getattr(self, p.name)) for p in PARAMETERS)
+        return {p.name: [p.problem(value)] for p, value in values if not p.is_possible(value)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,9 @@ class Parameter:
     def is_whole(self) -> bool:
         return self.step == int(self.step)
 
-    @property
-    def problem(self) -> str:
-        what = "A whole number" if self.is_whole else "A number"
-        return f"{what} from {self.minimum:g} to {self.maximum:g}."
+    def problem(self, value: Any) -> str:
+        what = "a whole number" if self.is_whole else "a number"
+        return f"“{self.label}” is {value}: give {what} from {self.minimum:g} to {self.maximum:g}."
 
     def is_possible(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):

@@ -80,6 +80,7 @@ def settings_of_draft(draft: BlendDraft, segments: dict[int, str]) -> BlendSetti
         diversity=draft.diversity,
         rows=rows,
         segment_names=segments,
+        rerank=draft.rerank,
     )
 
 
@@ -116,6 +117,7 @@ def measured_context(placement: Placement, draft: BlendDraft) -> dict[str, Any]:
         "change": _change(figures),
         "rows": _rows(figures, placement.store.currency),
         "not_measured": [text_of(name).label for name in figures.not_measured],
+        "not_asked": figures.not_asked,
     }
 
 

@@ -32,6 +32,7 @@ from recommendations.admin.tuning_form import (
     audience_of,
     field_name,
     read_draft,
+    rerank_fields,
     tabs,
 )
 from recommendations.models import BlendVersion, Density, MerchandisingRule, Placement
@@ -132,6 +133,7 @@ class TuningPage(MeasuringPage):
                 if audience_of(tab.key) not in draft.rows
             ],
             "normalisations": NORMALISATION_LABELS,
+            "rerank_fields": rerank_fields(draft.rerank),
             "slider_max": SLIDER_MAX,
             "weight_max": MAX_WEIGHT,
             "comparisons": comparisons,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from recommendations.models import Density
+from recommendations.rerank_settings import PARAMETERS, RerankSettings
 from recommendations.services.blends import EVERYBODY, Audience, BlendDraft
 from segments.models import Segment
 
@@ -53,6 +54,34 @@ def _cap(data: QueryDict, name: str) -> int | None:
     return int(text)
 
 
+RERANK_PREFIX: Final = "rerank_"
+
+
+def _rerank(data: QueryDict) -> RerankSettings:
+    """What is not posted, or left empty, counts as the default. A whole number is read as one, so that 2.5 places are told."""
+    values: dict[str, Any] = {}
+    for parameter in PARAMETERS:
+        text = data.get(RERANK_PREFIX + parameter.name, "").strip()
+        if text:
+            number = _number(text, parameter.label)
+            values[parameter.name] = int(number) if parameter.is_whole and number == int(number) else number
+    return RerankSettings(**values)
+
+
+def rerank_fields(settings: RerankSettings) -> list[dict[str, Any]]:
+    """The sliders of the page, with what the draft says."""
+    return [
+        {
+            "parameter": parameter,
+            "field": RERANK_PREFIX + parameter.name,
+            "value": f"{getattr(settings, parameter.name):g}",
+            "bounds": (f"{parameter.minimum:g}", f"{parameter.maximum:g}", f"{parameter.step:g}"),
+            "is_on": getattr(settings, parameter.name) != 0,
+        }
+        for parameter in PARAMETERS
+    ]
+
+
 def read_draft(data: QueryDict) -> BlendDraft:
     """The draft that was posted. Raises ValidationError for what is no number; the service checks the rest."""
     rows: dict[Audience, dict[str, float]] = {EVERYBODY: {}}
@@ -69,6 +98,7 @@ def read_draft(data: QueryDict) -> BlendDraft:
         max_per_brand=_cap(data, "max_per_brand"),
         max_per_category=_cap(data, "max_per_category"),
         diversity=_number(data.get("diversity", "0"), "diversity"),
+        rerank=_rerank(data),
         note=data.get("note", "").strip()[:300],
     )
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import auditing
 from accounts.models import User
 from recommendations.models import Bandit, BlendVersion, BlendWeights, Density, Placement
+from recommendations.rerank_settings import NOTHING, RerankSettings
 from recommendations.services.bandit_end import bandit_end
 from recommendations.serving import versions
 from recommendations.serving.versions import Part
@@ -36,11 +37,12 @@ class BlendDraft:
     max_per_brand: int | None = None
     max_per_category: int | None = None
     diversity: float = 0.0
+    rerank: RerankSettings = NOTHING
     note: str = field(default="", compare=False)
 
     def problems(self) -> dict[str, list[str]]:
         """Field → what is wrong there; empty for a draft that can be saved."""
-        found: dict[str, list[str]] = {}
+        found: dict[str, list[str]] = self.rerank.problems()
         if self.normalisation not in NORMALISATIONS:
             found["normalisation"] = [f"{self.normalisation!r} is none of {', '.join(NORMALISATIONS)}."]
         if not (math.isfinite(self.diversity) and 0 <= self.diversity <= 1):
@@ -68,6 +70,7 @@ def draft_of(version: BlendVersion) -> BlendDraft:
         max_per_brand=version.max_per_brand,
         max_per_category=version.max_per_category,
         diversity=version.diversity,
+        rerank=RerankSettings.read(version.rerank),
         note=version.note,
     )
 
@@ -111,6 +114,7 @@ def trial_save(*, placement: Placement, draft: BlendDraft, name: str, user: User
 def _write_weights(version: BlendVersion, draft: BlendDraft, user: User | None) -> None:
     for name in ("normalisation", "max_per_brand", "max_per_category", "diversity", "note"):
         setattr(version, name, getattr(draft, name))
+    version.rerank = draft.rerank.stored()
     version.created_by = user
     version.save()
     version.weights.all().delete()

@@ -110,6 +110,11 @@ class Configuration:
     event_weights: Mapping[str, float]
     holdout_share: float
 
+    @property
+    def needs_shown(self) -> bool:
+        """Whether any shelf lets products rest that were shown in vain."""
+        return any(p.blend is not None and p.blend.rerank.fatigue > 0 for p in self.placements.values())
+
     def rules_for(self, placement_id: int, now: float) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.rules if rule.applies(placement_id, now))
 

@@ -25,13 +25,13 @@ from accounts.models import Store
 from accounts.throttling import ALLOWED, Decision, Window
 from profiles.reading import StoredProfile, valkey_names
 from recommendations.selectors.shoppers import read_known_shopper
-from recommendations.serving import versions
+from recommendations.serving import store_state, versions
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.serving.recent import Recent
 from recommendations.serving.versions import Versions
 from recommendations.shelf import Shopper
 
-CARD_SECONDS = 60
+CARD_SECONDS = 300
 STAMP_SECONDS = 600
 
 
@@ -86,7 +86,7 @@ def arrive(store_id: int, shopper: Shopper, window: Window | None = None) -> Arr
     known = _read_card(card, stamps)
     if known is None or card is None:
         return Arrival(counters, None, stamps, decision=decision)
-    _seen.put(personal_keys[0], _Seen(card, stamps, known, valkey_names(store_id, known.who)))
+    _seen.put(personal_keys[0], _Seen(card, stamps, known, _profile_names(store_id, known)))
     return Arrival(counters, known, stamps, card, None, decision)
 
 
@@ -133,11 +133,19 @@ def profile_of(store_id: int, known: KnownShopper, arrival: Arrival) -> StoredPr
     """What Valkey holds of this shopper's profile: with the arrival or by a trip of its own. None while it is away."""
     if arrival.profile is not None:
         return arrival.profile
-    answer = valkey.call(partial(_ask, [_NO_KEY], None, valkey_names(store_id, known.who)), None)
+    answer = valkey.call(partial(_ask, [_NO_KEY], None, _profile_names(store_id, known)), None)
     return None if answer is None else answer[2]
 
 
 _NO_KEY: Final = "etalage:nothing"  # MGET wants one
+
+
+def _profile_names(store_id: int, known: KnownShopper) -> list[str]:
+    """What shelves showed is asked for only where a placement lets it count."""
+    snapshot = store_state.of_store(store_id).snapshot
+    return valkey_names(
+        store_id, known.who, with_shown=snapshot is not None and snapshot.configuration.needs_shown
+    )
 
 
 def know(store: Store, shopper: Shopper, arrival: Arrival) -> KnownShopper:

@@ -18,8 +18,11 @@ MAX_AGE_SECONDS = 7 * 86_400
 
 @dataclass(frozen=True, slots=True)
 class ShownItem:
+    """`propensity`: how likely it stood at its rank, where chance had a say; None where it was certain."""
+
     rank: int
     strategy: str
+    propensity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,14 @@ class ShownShelf:
 
 
 def impression_token(store_id: int, shelf: Shelf) -> str:
-    items = [[item.product.external_id, item.strategy] for item in shelf.items]
+    items = [
+        [
+            item.product.external_id,
+            item.strategy,
+            *([] if item.propensity is None else [round(item.propensity, 6)]),
+        ]
+        for item in shelf.items
+    ]
     drawn = [] if shelf.arm is None else [[shelf.arm.pk, shelf.arm.epoch]]
     return signing.dumps(
         [store_id, shelf.request_id.hex, shelf.placement, shelf.variant, shelf.model_version, items, *drawn],
@@ -53,7 +63,8 @@ def read_impression_token(token: str) -> ShownShelf | None:
     except (signing.BadSignature, ValueError):
         return None
     shown = {
-        product_id: ShownItem(rank, strategy) for rank, (product_id, strategy) in enumerate(items, start=1)
+        product_id: ShownItem(rank, strategy, propensity[0] if propensity else None)
+        for rank, (product_id, strategy, *propensity) in enumerate(items, start=1)
     }
     arm, epoch = drawn[0] if drawn else (None, None)
     return ShownShelf(store_id, UUID(request_id), placement, variant, version, shown, arm, epoch)

@@ -13,8 +13,10 @@ import structlog
 from redis.exceptions import RedisError
 
 from consent.purposes import Purpose
+from profiles import sightings
 from profiles import store as profile_store
 from profiles.events import PROFILE_EVENTS, RecentEvent, recent_event
+from profiles.sightings import SHOWN, Sighting
 from tracking.ingestion.drafts import Draft
 from tracking.models import EventType
 from tracking.quality import clocks
@@ -22,7 +24,7 @@ from tracking.quality import clocks
 log = structlog.get_logger(__name__)
 
 _PERSONALISATION: Final = int(Purpose.PERSONALISATION)
-_PROFILE_EVENTS: Final = frozenset(PROFILE_EVENTS)
+_PROFILE_EVENTS: Final = frozenset((*PROFILE_EVENTS, SHOWN))
 _TRACK: Final = EventType.TRACK.value
 
 
@@ -40,8 +42,12 @@ def announce(drafts: Sequence[Draft]) -> None:
 
 def _remember(drafts: Sequence[Draft]) -> None:
     stores: dict[int, dict[str, list[RecentEvent]]] = {}
+    shown: dict[int, dict[str, list[Sighting]]] = {}
     for draft in drafts:
         if not _concerns_profiles(draft):
+            continue
+        if draft.name == SHOWN:
+            _note_sighting(draft, shown.setdefault(draft.arrival.source.store_id, {}))
             continue
         event = recent_event(
             message_id=draft.message_id,
@@ -60,6 +66,22 @@ def _remember(drafts: Sequence[Draft]) -> None:
             profile_store.remember_many(store_id, profiles)
         except RedisError:
             log.exception("profiles.remember_failed")
+    for store_id, seen in shown.items():
+        sightings.remember(store_id, seen)
+
+
+def _note_sighting(draft: Draft, seen: dict[str, list[Sighting]]) -> None:
+    found = sightings.sighting(
+        message_id=draft.message_id,
+        name=draft.name,
+        product_id=draft.product_id,
+        properties=draft.properties,
+        occurred_at=draft.occurred_at.timestamp(),
+        customer_id=draft.customer_id,
+    )
+    if found is not None:
+        for key in profile_keys(draft.visitor_id, draft.customer_id):
+            seen.setdefault(key, []).append(found)
 
 
 def _concerns_profiles(draft: Draft) -> bool:

@@ -23,7 +23,7 @@ function show(number) {
   const range = rangeOf(number);
   if (range) range.value = number.value;
   const slider = number.closest(".slider");
-  if (slider) slider.classList.toggle("slider--off", !(Number(number.value) > 0));
+  if (slider) slider.classList.toggle("slider--off", Number(number.value) === 0);
 }
 
 function numbersBeside(number) {
