@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
@@ -21,8 +22,22 @@ from threadpoolctl import threadpool_limits
 
 from algorithms.interactions import History, history_of, recency_weighted
 from algorithms.needs import Need
-from algorithms.scoring import opinions, strongest
-from algorithms.types import JSON, Array, Bool, Float32, Float64, Query, Strategy, TrainingData, Trigger
+from algorithms.scoring import NearestLists, opinions, opinions_of, strongest
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Float64,
+    Int32,
+    Query,
+    Strategy,
+    TrainingData,
+    Trigger,
+)
+
+LIKELY_FROM = 20
+"""Newest items whose nearest ones are looked at for one shopper; older ones weigh less than 0.001 of the newest."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,38 @@ class ALS(Strategy):
             shoppers[row] = self._fold_in(history_of(query, self.n_items, self.settings.query_length))
         return opinions(shoppers, self.factors_)
 
+    def likely_items(self, query: Query) -> Int32:
+        history = history_of(query, self.n_items, self.settings.query_length)
+        return self._nearest.joined(history.items[:LIKELY_FROM])
+
+    def score_items(self, query: Query, items: Int32) -> Float32:
+        shopper = self._shares(query).sum(axis=0)
+        return opinions_of(shopper, self.factors_, items)
+
+    @cached_property
+    def _inverse(self) -> Float64:
+        """(YᵀY + λI)⁻¹: who touched little is solved from it without solving a system as large as the factors."""
+        return np.linalg.inv(self._gram)
+
+    @cached_property
+    def _nearest(self) -> NearestLists:
+        """Nearest is what an interaction with the item alone would score highest, but for its confidence."""
+        return NearestLists(
+            lambda item: opinions((self._inverse @ self.factors_[item]).astype(np.float32), self.factors_)
+        )
+
+    def _shares(self, query: Query) -> Float64:
+        """(m, factors): what each touched item adds to the shopper's factors, Σ = `_fold_in`; by the Woodbury identity."""
+        known: Float64 | None = query.memo.get(self)
+        if known is None:
+            history = history_of(query, self.n_items, self.settings.query_length)
+            extra = self.settings.alpha * history.decayed(self.settings.decay).astype(np.float64)
+            touched = self.factors_[history.items].astype(np.float64)
+            reach = touched @ self._inverse
+            core = np.eye(len(touched)) + (reach @ touched.T) * extra
+            known = query.memo[self] = np.linalg.solve(core, reach) * (1.0 + extra)[:, None]
+        return known
+
     def _fold_in(self, history: History) -> Float64:
         """The shopper's factors: one least-squares solution."""
         if not len(history.items):
@@ -96,10 +143,7 @@ class ALS(Strategy):
     def trigger(self, query: Query, item: int) -> Trigger | None:
         """Each touched item's part of the score: x is a sum over them (section 5 of the paper)."""
         history = history_of(query, self.n_items, self.settings.query_length)
-        extra = self.settings.alpha * history.decayed(self.settings.decay).astype(np.float64)
-        touched = self.factors_[history.items].astype(np.float64)
-        system = self._gram + (touched.T * extra) @ touched
-        credit = (touched @ np.linalg.solve(system, self.factors_[item].astype(np.float64))) * (1.0 + extra)
+        credit = self._shares(query) @ self.factors_[item].astype(np.float64)
         return strongest(history.items, np.where(history.items == item, 0.0, credit))
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,11 +21,13 @@ from sklearn.preprocessing import normalize
 
 from algorithms.interactions import history_of
 from algorithms.needs import Need
-from algorithms.scoring import strongest
+from algorithms.scoring import NearestLists, strongest
+from algorithms.sparse_vectors import products, products_of, weighted_sum
 from algorithms.types import (
     JSON,
     Array,
     Float32,
+    Int32,
     ItemDescriptions,
     Query,
     Strategy,
@@ -110,15 +113,35 @@ class ContentTFIDF(Strategy):
         return int(self.vectors_.shape[0])
 
     def score(self, query: Query) -> Float32:
+        table = self._by_term
+        return products(
+            *self._taste(query), table.data, table.indices, table.indptr, self.settings.minimum_similarity, self.n_items
+        )  # fmt: skip
+
+    def likely_items(self, query: Query) -> Int32:
         history = history_of(query, self.n_items, self.settings.query_length)
-        scores = np.zeros(self.n_items, np.float32)
-        if not len(history.items):
-            return scores
-        shopper = self.taste(history.items, history.decayed(self.settings.query_decay))
-        likeness = shopper @ self._by_term
-        above = likeness.data >= self.settings.minimum_similarity
-        scores[likeness.indices[above]] = likeness.data[above]
-        return scores
+        return self._nearest.joined(history.items)
+
+    def score_items(self, query: Query, items: Int32) -> Float32:
+        table = self.vectors_
+        return products_of(
+            *self._taste(query), items, table.data, table.indices, table.indptr, table.shape[1],
+            self.settings.minimum_similarity,
+        )  # fmt: skip
+
+    @cached_property
+    def _nearest(self) -> NearestLists:
+        return NearestLists(self.similar)
+
+    def _taste(self, query: Query) -> tuple[Int32, Float32]:
+        known: tuple[Int32, Float32] | None = query.memo.get(self)
+        if known is None:
+            history, table = history_of(query, self.n_items, self.settings.query_length), self.vectors_
+            importance = history.decayed(self.settings.query_decay)
+            known = query.memo[self] = weighted_sum(
+                history.items, importance, table.data, table.indices, table.indptr, table.shape[1]
+            )
+        return known
 
     def taste(self, items: Array, importance: Float32) -> csr_matrix:
         """(1, d) of length 1: the direction in which these items, as important as that, point."""
@@ -134,7 +157,11 @@ class ContentTFIDF(Strategy):
         history = history_of(query, self.n_items, self.settings.query_length)
         if not len(history.items):
             return None
-        likeness = np.asarray((self.vectors_[history.items] @ self.vectors_[item].T).todense()).ravel()
+        table = self.vectors_
+        own = slice(table.indptr[item], table.indptr[item + 1])
+        likeness = products_of(
+            table.indices[own], table.data[own], history.items, table.data, table.indices, table.indptr, table.shape[1], 0.0
+        )  # fmt: skip
         credit = likeness * history.decayed(self.settings.query_decay)
         return strongest(history.items, np.where(history.items == item, 0.0, credit))
 

@@ -37,7 +37,18 @@ class History:
 
 
 def history_of(query: Query, n_items: int, limit: int) -> History:
-    """The newest `limit` distinct items that are known: the page's own product first, then the cart, then the past."""
+    """The newest `limit` distinct items that are known: the page's own product first, then the cart, then the past.
+
+    Worked out once for a query: several strategies ask, for scores and again for every trigger.
+    """
+    key = (history_of, n_items, limit)
+    known: History | None = query.memo.get(key)
+    if known is None:
+        known = query.memo[key] = _history_of(query, n_items, limit)
+    return known
+
+
+def _history_of(query: Query, n_items: int, limit: int) -> History:
     page = [] if query.context_item is None else [query.context_item]
     items = np.concatenate([query.items, query.cart, np.array(page, np.int32)]).astype(np.int32)
     weights = np.concatenate([query.weights, np.ones(len(items) - len(query.items), np.float32)])
@@ -46,9 +57,8 @@ def history_of(query: Query, n_items: int, limit: int) -> History:
         [query.timestamps, np.full(len(query.cart), newest + 1.0), np.full(len(page), newest + 2.0)]
     )
     known = (items >= 0) & (items < n_items)
-    scratch = np.full(n_items, -1, np.int32)
-    items, ages, mass, rows = _newest_first(
-        items[known], weights[known].astype(np.float64), moments[known], limit, scratch
+    items, ages, mass, rows = _few_newest_first(
+        items[known], weights[known].astype(np.float64), moments[known], limit
     )
     return History(items, ages, np.log2(1.0 + mass).astype(np.float32), moments[known][rows])
 
@@ -108,6 +118,35 @@ def _newest_first(
         n += 1
     for a in range(n):
         place[distinct[a]] = -1
+    return distinct[:n], ages[:n], mass[:n], rows[:n]
+
+
+@numba.njit(nogil=True, cache=True)
+def _few_newest_first(
+    items: Int32, weights: Float64, moments: Float64, limit: int
+) -> tuple[Int32, Int32, Float64, Int64]:
+    """The same for one history, which is short: no scratch as long as the catalogue."""
+    size = min(limit, len(items))
+    distinct = np.empty(size, np.int32)
+    ages = np.empty(size, np.int32)
+    mass = np.zeros(size, np.float64)
+    rows = np.empty(size, np.int64)
+    n, age = 0, -1
+    occasion = np.inf
+    for row in range(len(items) - 1, -1, -1):
+        place = 0
+        while place < n and distinct[place] != items[row]:
+            place += 1
+        if place < n:
+            mass[place] += weights[row]
+            continue
+        if n == size:
+            break
+        if moments[row] != occasion:
+            occasion = moments[row]
+            age += 1
+        distinct[n], ages[n], mass[n], rows[n] = items[row], age, weights[row], row
+        n += 1
     return distinct[:n], ages[:n], mass[:n], rows[:n]
 
 

@@ -35,8 +35,7 @@ class NeighbourTable:
 
     def credit(self, history: History, importance: Float32, item: int) -> Float32:
         """What each item of the history added to the score of `item`."""
-        shares = [self.similarity_of(int(source), item) for source in history.items]
-        return np.asarray(importance * np.array(shares, np.float32), np.float32)
+        return _credit(history.items, importance, self.neighbours, self.similarity, self.offsets, item)
 
     def similarity_of(self, source: int, item: int) -> float:
         neighbours, similarity = self.row(source)
@@ -94,6 +93,19 @@ def _add_up(
     for a in range(len(items)):
         for p in range(offsets[items[a]], offsets[items[a] + 1]):
             scores[neighbours[p]] += importance[a] * similarity[p]
+
+
+@numba.njit(nogil=True, cache=True)
+def _credit(
+    items: Int32, importance: Float32, neighbours: Int32, similarity: Float32, offsets: Int64, item: int
+) -> Float32:
+    credit = np.zeros(len(items), np.float32)
+    for a in range(len(items)):
+        for p in range(offsets[items[a]], offsets[items[a] + 1]):
+            if neighbours[p] == item:
+                credit[a] = importance[a] * similarity[p]
+                break
+    return credit
 
 
 @numba.njit(nogil=True, cache=True)

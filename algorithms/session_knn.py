@@ -77,6 +77,8 @@ class SessionKNN(Strategy):
             np.float32
         )
         self._damping = (np.maximum(frequency, 1) ** -self.settings.popularity_power).astype(np.float32)
+        lengths = np.maximum(np.diff(index.offsets), 1)
+        self._shortening = (lengths**-self.settings.length_power).astype(np.float32)
         return self
 
     @property
@@ -121,8 +123,7 @@ class SessionKNN(Strategy):
     def _neighbours(self, items: Int32, importance: Float32) -> tuple[Int32, Float32]:
         index, settings = self.index_, self.settings
         sessions, similarity = _similarities(
-            items, importance, index.offsets, index.posting_offsets, index.postings,
-            settings.newest_sequences, settings.length_power,
+            items, importance, self._shortening, index.posting_offsets, index.postings, settings.newest_sequences
         )  # fmt: skip
         nearest = strongest_places(similarity, settings.neighbours)
         return sessions[nearest], similarity[nearest]
@@ -162,11 +163,10 @@ class SessionKNN(Strategy):
 
 @numba.njit(nogil=True, cache=True)
 def _similarities(
-    items: Int32, importance: Float32, offsets: Int64, posting_offsets: Int64, postings: Int32,
-    newest: int, length_power: float,
+    items: Int32, importance: Float32, shortening: Float32, posting_offsets: Int64, postings: Int32, newest: int
 ) -> tuple[Int32, Float32]:  # fmt: skip
     """All sequences that share an item with the query, those with newer query items first, then newer sequences."""
-    similarity = np.zeros(len(offsets) - 1, np.float32)
+    similarity = np.zeros(len(shortening), np.float32)
     room = 0
     for item in items:
         room += min(newest, posting_offsets[item + 1] - posting_offsets[item])
@@ -183,7 +183,7 @@ def _similarities(
     strength = np.empty(n, np.float32)
     for t in range(n):
         s = touched[t]
-        strength[t] = similarity[s] / (offsets[s + 1] - offsets[s]) ** length_power
+        strength[t] = similarity[s] * shortening[s]
     return touched[:n].copy(), strength
 
 

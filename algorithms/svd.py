@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.utils.extmath import randomized_svd
 
 from algorithms.cooccurrence import count_pairs
 from algorithms.inverted_index import Unit, sequences
 from algorithms.needs import Need
-from algorithms.scoring import known_items, opinions, strongest, unit_rows
-from algorithms.types import JSON, Array, Bool, Float32, Query, Strategy, TrainingData, Trigger
+from algorithms.scoring import NearestLists, known_items, opinions, opinions_of, strongest, unit_rows
+from algorithms.truncated_svd import left_singular_vectors
+from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,7 @@ class ItemVectors(Strategy):
         settings = self.settings
         table = self._ppmi(data)
         factors = min(settings.factors, max(data.n_items - 1, 1))
-        left, spectrum, _ = randomized_svd(
-            table, factors, n_iter=settings.iterations, random_state=int(rng.integers(2**31))
-        )
+        left, spectrum = left_singular_vectors(table, factors, settings.iterations, rng)
         self.vectors_ = unit_rows(left * spectrum**settings.spectrum)
         return self
 
@@ -79,15 +78,34 @@ class ItemVectors(Strategy):
     def score_many(self, queries: Sequence[Query]) -> Float32:
         shoppers = np.zeros((len(queries), self.vectors_.shape[1]), np.float32)
         for row, query in enumerate(queries):
-            items = known_items(query, self.n_items, self.settings.query_length)
-            shoppers[row] = self._decay(len(items)) @ self.vectors_[items]
+            shoppers[row] = self._taste(self._known(query))
         return opinions(unit_rows(shoppers), self.vectors_)
+
+    def likely_items(self, query: Query) -> Int32:
+        return self._nearest.joined(self._known(query))
+
+    def score_items(self, query: Query, items: Int32) -> Float32:
+        taste = unit_rows(self._taste(self._known(query))[None, :])[0]
+        return opinions_of(taste, self.vectors_, items)
+
+    def _known(self, query: Query) -> Int32:
+        known: Int32 | None = query.memo.get(self)
+        if known is None:
+            known = query.memo[self] = known_items(query, self.n_items, self.settings.query_length)
+        return known
+
+    def _taste(self, items: Int32) -> Float32:
+        return np.asarray(self._decay(len(items)) @ self.vectors_[items], np.float32)
+
+    @cached_property
+    def _nearest(self) -> NearestLists:
+        return NearestLists(lambda item: opinions(self.vectors_[item], self.vectors_))
 
     def _decay(self, length: int) -> Float32:
         return np.asarray(self.settings.query_decay ** np.arange(length), np.float32)
 
     def trigger(self, query: Query, item: int) -> Trigger | None:
-        items = known_items(query, self.n_items, self.settings.query_length)
+        items = self._known(query)
         credit = self._decay(len(items)) * (self.vectors_[items] @ self.vectors_[item])
         return strongest(items, np.where(items == item, 0.0, credit))
 

@@ -122,8 +122,9 @@ class Query:
     cart: Int32 = field(default_factory=lambda: np.empty(0, np.int32))
     user_features: csr_matrix | None = None  # (1, G)
     category: int | None = None  # category page the shelf stands on
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What a strategy worked out for this query, under itself: its triggers are asked for right after its scores."""
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was worked out for this query, under whoever did: triggers are asked for right after scores. Another query, even one that
+    `replace` made, has its own."""
 
     @classmethod
     def empty(cls, now: float) -> Self:
@@ -198,6 +199,14 @@ class Strategy(ABC):
         if not queries:
             return np.zeros((0, self.n_items), np.float32)
         return np.stack([self.score(query) for query in queries])
+
+    def likely_items(self, query: Query) -> Int32 | None:
+        """Distinct items among which those with the highest scores are, where scoring all of them is dear; None where it is not."""
+        return None
+
+    def score_items(self, query: Query, items: Int32) -> Float32:
+        """(c,): `score` of these items alone, 0..n_items-1."""
+        return self.score(query)[items]
 
     def trigger(self, query: Query, item: int) -> Trigger | None:
         """What in `query` made `item` score most, or None where nothing in it did."""
