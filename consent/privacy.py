@@ -26,6 +26,7 @@ from consent.policy import customer_subject, visitor_subject
 from consent.pseudonyms import IdentifierKind, pseudonyms
 from consent.purposes import slugs
 from consent.request_states import OPEN, UNDER_WAY
+from consent.selectors.looks import looks_at
 from consent.services.archives import expire_archives
 from consent.subjects import identifiers
 
@@ -128,6 +129,11 @@ def export(subject: Subject) -> Iterable[ExportTable]:
         for asked in _requests(subject).order_by("received_at")
     ]
     yield ExportTable("requests", "What you have asked about your data.", requests)
+    looks = (
+        {"at": look.at, "what": look.what, "who": look.who, "reason": look.reason}
+        for look in looks_at(subject)
+    )
+    yield ExportTable("looks", "When members of the shop's team looked at data about you.", looks)
 
 
 @transaction.atomic

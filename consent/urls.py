@@ -8,6 +8,7 @@ urlpatterns = [
     path(".well-known/gpc.json", choices.gpc_support, name="gpc"),
     path("privacy/", centre.centre, name="centre"),
     path("privacy/data/", centre.data, name="data"),
+    path("privacy/looks/", centre.looks, name="looks"),
     path("privacy/ask/<str:kind>/", centre.ask, name="ask"),
     path("privacy/pause/", centre.pause, name="pause"),
     path("privacy/profiling/", centre.allow_profiling, name="allow-profiling"),

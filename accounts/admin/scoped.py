@@ -15,7 +15,9 @@ from unfold.admin import ModelAdmin
 
 from accounts import auditing
 from accounts.admin.exports import ExportColumn, csv_response
+from accounts.admin.looks import record_look
 from accounts.current_store import current_store, may, require, require_store, staff_user
+from accounts.models import Customer, Visitor
 from accounts.permissions import Ability
 
 
@@ -198,7 +200,16 @@ class ScopedAdmin(ModelAdmin):
 
 
 class ReadOnlyAdmin(ScopedAdmin):
-    """Rows that people read and services write. Where `facts` are given, a row's page is a plain list of them."""
+    """Rows that people read and services write. Where `facts` are given, a row's page is a plain list of them.
+
+    `look_action`: the page of a row is about a person, and opening it is recorded under this action.
+    """
+
+    look_action: ClassVar[str] = ""
+
+    def person_of(self, obj: Any) -> Customer | Visitor | None:
+        """Whom a row is about, where `look_action` is given."""
+        return obj.customer or obj.visitor
 
     def facts(self, request: HttpRequest, obj: Any) -> list[tuple[str, Any]]:
         """Label and value, as the page shows them; none: the theme's own form, read only."""
@@ -218,6 +229,8 @@ class ReadOnlyAdmin(ScopedAdmin):
         obj = self.get_object(request, object_id) if object_id else None
         given: dict[str, Any] = {}
         if obj is not None and self.has_view_permission(request, obj):
+            if self.look_action and (person := self.person_of(obj)) is not None:
+                record_look(request, person, self.look_action, only_if_new=True)
             given = {"facts": self.facts(request, obj), **self.details(request, obj)}
         return super().changeform_view(request, object_id, form_url, {**given, **(extra_context or {})})
 

@@ -31,6 +31,7 @@ from accounts.selectors.persons import merges_of, records_of
 @admin.register(Customer)
 class CustomerAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "customer.read"
     exports_people = True
     intro = "People whom the shop knows by an id of its own. Names and addresses stand in the vault."
     empty_title = "No customers yet"
@@ -62,6 +63,9 @@ class CustomerAdmin(ReadOnlyAdmin):
         "objected_to_profiling": "has_objected_to_profiling",
         "created_at": "created_at",
     }
+
+    def person_of(self, obj: Customer) -> Customer:
+        return obj
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Customer]:
         live = Q(links__valid_until=None, links__undone_at=None)
@@ -214,6 +218,7 @@ def _shown(field: str, word: Word) -> str:
 @admin.register(Visitor)
 class VisitorAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "visitor.read"
     exports_people = True
     intro = "Browsers and apps that agreed to be recognised. Who refused is not here."
     empty_title = "No visitors yet"
@@ -238,6 +243,9 @@ class VisitorAdmin(ReadOnlyAdmin):
         "first_seen_at": "first_seen_at",
         "last_seen_at": "last_seen_at",
     }
+
+    def person_of(self, obj: Visitor) -> Visitor:
+        return obj
 
     def changeform_view(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from django.contrib import messages
@@ -25,6 +26,7 @@ from consent.person import Person, person_of
 from consent.purposes import Purpose
 from consent.request_texts import KIND_TEXTS, STATE_TEXTS
 from consent.selectors.holdings import holdings
+from consent.selectors.looks import looks_at
 from consent.services.challenges import TooManyLetters, request_open_by_email
 from consent.services.profile_requests import objection_withdraw, personalisation_pause
 from consent.services.requests import request_open
@@ -34,6 +36,7 @@ from consent.subjects import subject_pseudonym
 Kind = DataSubjectRequest.Kind
 ASKS_PER_MINUTE = 10
 REQUESTS_SHOWN = 10
+LOOKS_SHOWN = 200
 
 
 def _own_requests(person: Person) -> list[dict[str, Any]]:
@@ -90,6 +93,23 @@ def data(request: HttpRequest) -> HttpResponse:
     subject = person.subject()
     found = holdings(subject) if subject is not None else []
     return render(request, "privacy/data.html", {"store": store, "person": person, "holdings": found})
+
+
+@never_cache
+@require_safe
+def looks(request: HttpRequest) -> HttpResponse:
+    """When members of the shop's team looked at data about whoever is logged in or recognised."""
+    store = store_of(request)
+    person = person_of(request, store)
+    subject = person.subject()
+    newest = list(islice(looks_at(subject), LOOKS_SHOWN + 1)) if subject is not None else []
+    context = {
+        "store": store,
+        "person": person,
+        "looks": newest[:LOOKS_SHOWN],
+        "is_more": len(newest) > LOOKS_SHOWN,
+    }
+    return render(request, "privacy/looks.html", context)
 
 
 @never_cache

@@ -15,13 +15,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import keys
+from accounts.admin.looks import SAME_LOOK_SECONDS
 from accounts.models import Role, Store
 from consent.models import AuditPayload
 from tests.admin.conftest import Staff
 from tests.factories import CustomerFactory, StoreFactory, VisitorFactory
 from tests.servers import SERVERS, database_name
 from tests.tracking.conftest import Sender, make_key, viewed
-from tracking.admin.timeline_tail import WATCH_SECONDS
 from tracking.ingestion.uuid7 import uuid7s
 from tracking.models import Event
 from tracking.selectors.tail import LOOK_BACK, MOST, tail
@@ -123,7 +123,8 @@ def test_polls_that_watch_one_shopper_are_recorded_once_in_a_while(merchandiser:
     _events(merchandiser, 0, who=visitor.anonymous_id)
     assert targets() == [first, second]
     session = merchandiser.client.session
-    session["tail_watched"] = {name: at - WATCH_SECONDS for name, at in session["tail_watched"].items()}
+    looks = session["etalage_looks"]
+    session["etalage_looks"] = {name: at - SAME_LOOK_SECONDS for name, at in looks.items()}
     session.save()
     _events(merchandiser, 0, who=customer.external_id)
     assert targets() == [first, second, first]

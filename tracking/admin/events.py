@@ -71,6 +71,7 @@ def timeline_link(row: Any) -> str:
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "event.read"
     exports_people = True
     intro = "What shoppers did, as it was told and permitted. The log is never changed: rows leave it by erasure and retention."
     empty_title = "No events yet"

@@ -22,6 +22,7 @@ from tracking.models import Order, SettledPayment
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "order.read"
     exports_people = True
     intro = "Orders, folded from their events. One that only a browser told is unconfirmed until the shop's server sends the same id."
     empty_title = "No orders yet"

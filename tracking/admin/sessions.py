@@ -48,6 +48,7 @@ class OutcomeFilter(DropdownFilter):
 @admin.register(Session)
 class SessionAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "session.read"
     exports_people = True
     intro = "Visits: events of one visitor with gaps of at most 30 minutes. They are folded from the log and can be made again."
     empty_title = "No visits yet"

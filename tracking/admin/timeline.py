@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from django.contrib import admin
 from django.core.exceptions import BadRequest
-from django.db import transaction
 from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -18,8 +17,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts import auditing
-from accounts.current_store import require, staff_user
+from accounts.admin.looks import record_look
+from accounts.current_store import require
 from accounts.models import Customer, Store, Visitor
 from accounts.permissions import Ability
 from accounts.selectors.persons import record_ids_of
@@ -66,7 +65,7 @@ def timeline_view(request: HttpRequest, kind: str, pk: int) -> HttpResponse:
     """`kind` is `visitor` or `customer`; `?only=<kind of moment>`, `?before=<ISO time>` for older visits."""
     store = require(request, Ability.READ_SHOPPERS)
     subject = _subject(store, kind, pk)
-    _record(request, store, subject)
+    record_look(request, subject, "timeline.read")
     stretch, older = _stretch(store, subject, _before(request))
     only = request.GET.get("only", "")
     kinds = [(source.kind, source.label) for source in sources()]
@@ -98,12 +97,6 @@ def _subject(store: Store, kind: str, pk: int) -> Customer | Visitor:
     if subject is None:
         raise Http404(f"There is no {kind} {pk} in this store.")
     return subject
-
-
-def _record(request: HttpRequest, store: Store, subject: Customer | Visitor) -> None:
-    target = f"customer:{subject.public_id}" if isinstance(subject, Customer) else f"visitor:{subject.pk}"
-    with transaction.atomic():
-        auditing.record(store=store, actor=staff_user(request), action="timeline.read", target=target)
 
 
 def _before(request: HttpRequest) -> datetime | None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any, Final
 
 from django.contrib import admin
-from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
@@ -16,8 +14,8 @@ from django.urls import URLPattern, path
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts import auditing
-from accounts.current_store import require, staff_user
+from accounts.admin.looks import record_look
+from accounts.current_store import require
 from accounts.models import ApiKey, Customer, Store, Visitor
 from accounts.permissions import Ability
 from accounts.selectors.persons import record_ids_of
@@ -25,9 +23,6 @@ from tracking.models import EventType
 from tracking.selectors.tail import Tail, tail
 from tracking.vocabulary import KNOWN_EVENTS
 
-# So long, polls of a page that stays open count as the same watching.
-WATCH_SECONDS: Final = 900
-_WATCHED: Final = "tail_watched"
 _TYPES: Final = {kind.label: kind.value for kind in EventType if kind is not EventType.TRACK}
 
 
@@ -95,23 +90,15 @@ def tail_view(request: HttpRequest) -> HttpResponse:
 
 
 def _record(request: HttpRequest, store: Store, filters: Filters, *, is_poll: bool = False) -> None:
-    """Watching one shopper is reading about a person. The log names them as the store's own pages do: by key. Opening the
-    page is recorded each time, its polls once in WATCH_SECONDS."""
+    """Watching one shopper is reading about a person. Opening the page is recorded each time, its polls now and then."""
     if not filters.who:
         return
-    customer = Customer.objects.for_store(store).filter(external_id=filters.who).first()
-    visitor = Visitor.objects.for_store(store).filter(anonymous_id=filters.who).first()
-    target = f"customer:{customer.public_id}" if customer else f"visitor:{visitor.pk}" if visitor else ""
-    watched = f"{store.pk}:{target}"
-    now = time.time()
-    known = {
-        name: at for name, at in request.session.get(_WATCHED, {}).items() if 0 <= now - at < WATCH_SECONDS
-    }
-    if not target or (is_poll and watched in known):
-        return
-    with transaction.atomic():
-        auditing.record(store=store, actor=staff_user(request), action="timeline.watched", target=target)
-    request.session[_WATCHED] = {**known, watched: now}
+    watched: Customer | Visitor | None = (
+        Customer.objects.for_store(store).filter(external_id=filters.who).first()
+    )
+    watched = watched or Visitor.objects.for_store(store).filter(anonymous_id=filters.who).first()
+    if watched is not None:
+        record_look(request, watched, "timeline.watched", only_if_new=is_poll)
 
 
 @never_cache
