@@ -14,6 +14,7 @@ Guarantee, for every strategy: a pair of products known only from forgotten sess
     als, item_vectors                        touched items are placed anew from the others; untouched ones stay
     lightfm                                  items with too few other people fall back to their attributes
     content, recently_viewed                 nothing was learned from sessions
+    learned reranker                         stays: each leaf is a sum over 500 candidates and more, of no product and no person
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ from algorithms.candidate_features import ItemFacts, candidate_features, feature
 from algorithms.trees import Trees
 from algorithms.types import JSON, Array, Bool, Float32, Float64, Int32, Query
 
-DEPTH: Final = 200
+DEPTH: Final = 100
 """Candidates of a shopper: the best of the blend. Others keep their scores."""
 SHARPNESS: Final = 2.0
 MOST_TREES: Final = 60
 PATIENCE: Final = 12
-"""Trees after the best on the stopping lists; a prototype overfitted after 10 to 14."""
+"""So many trees after the best one on the stopping lists, learning ends. A prototype overfitted after 10 to 14."""
 LEAST_LISTS: Final = 50
 """Lists with a choice among the candidates; fewer teach nothing."""
 MISSING_EXTRA: Final = "The learned reranker is trained by LightGBM, which is not installed: pip install -r requirements-reranker.txt"
@@ -78,6 +78,14 @@ class Corrected:
         """1 for an item that was no candidate."""
         place = np.flatnonzero(self.candidates.items == item)
         return float(self.factors[place[0]]) if len(place) else 1.0
+
+    def only(self, items: Sequence[int]) -> Corrected:
+        """The same about some of the items, in little memory: without `total`."""
+        kept = np.isin(self.candidates.items, items)
+        candidates = Candidates(
+            self.candidates.items[kept], self.candidates.blended[kept], self.candidates.features[kept]
+        )
+        return Corrected(np.empty(0, np.float32), self.factors[kept], candidates, self.reranker)
 
     def explain(self, items: Sequence[int]) -> list[dict[str, float]]:
         """For each item feature → its factor; their product is the item's `factor`. Features that changed nothing are left out.
@@ -226,6 +234,11 @@ def _boost(
         "min_data_in_leaf": 500,
         "lambda_l2": 5.0,
         "learning_rate": 0.07,
+        # Half of the features a tree and seven lists of ten: strategies agree much, and lists are few.
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.7,
+        "bagging_freq": 1,
+        "bagging_by_query": True,
         "use_missing": False,
         "deterministic": True,
         "force_row_wise": True,

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from time import time
+from functools import lru_cache, partial
+from time import perf_counter, time
 from uuid import uuid4
 
 import structlog
@@ -19,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from accounts.models import Store
 from accounts.throttling import TooManyRequests, Window
 from algorithms.blend import BlendResult, blend
+from algorithms.learned_reranker import Corrected
 from algorithms.types import Bool, Float32
 from profiles.fold import EMPTY, Profile
 from profiles.reading import StoredProfile, folded
@@ -46,6 +47,7 @@ from recommendations.stages.candidates import score_candidates
 from recommendations.stages.context import Context, Variant, build_context, decide_variant
 from recommendations.stages.evidence import evidence_of
 from recommendations.stages.filters import eligible
+from recommendations.stages.learned import corrected
 from recommendations.stages.reasons import reason_for, standing_reason
 from recommendations.stages.reranking import Candidates, Reranked, rerank
 from recommendations.stages.rules import CompiledRules, compile_rules
@@ -68,6 +70,7 @@ class Ranked:
     fallback: str | None
     trace: Trace | None = None
     reranked: Reranked | None = None
+    correction: Corrected | None = None
 
 
 def recommend(
@@ -234,7 +237,7 @@ def serve(context: Context, deadline: Deadline, *, fallback: str | None = None) 
         except DeadlineExceeded:
             ranked = _popular(context, mask, rules, "deadline")
         else:
-            ranked = _rank(context, mask, rules, scores)
+            ranked = _rank(context, mask, rules, scores, milliseconds)
     trace = Trace(
         weights=context.weights.by_strategy,
         weights_source=context.weights.source,
@@ -243,16 +246,31 @@ def serve(context: Context, deadline: Deadline, *, fallback: str | None = None) 
         known_interactions=len(context.query.items),
         filtered=removed,
         milliseconds=milliseconds,
+        learned=None
+        if ranked.correction is None
+        else partial(ranked.correction.only(ranked.places).explain, ranked.places),
     )
     return _explained(context, replace(ranked, trace=trace))
 
 
-def _rank(context: Context, mask: Bool, rules: CompiledRules, scores: Mapping[str, Float32]) -> Ranked:
+def _rank(
+    context: Context,
+    mask: Bool,
+    rules: CompiledRules,
+    scores: Mapping[str, Float32],
+    milliseconds: dict[str, float],
+) -> Ranked:
     snapshot, limit, settings = context.snapshot, context.limit, context.placement.blend
     if not scores:
         return _popular(context, mask, rules, _why_nothing(context))
     result = blend(scores, context.weights.by_strategy, settings.normalisation if settings else "max")
-    total = result.total if rules.factor is None else result.total * rules.factor
+    started = perf_counter()
+    correction = corrected(context, scores, result.total)
+    if correction is not None:
+        milliseconds["learned_reranker"] = (perf_counter() - started) * 1000
+    total = result.total if correction is None else correction.total
+    if rules.factor is not None:
+        total = total * rules.factor
     candidates = Candidates.of(total, result.contributions, limit)
     reranked = rerank(snapshot.assortment, candidates, mask, limit, settings, rules, evidence_of(context))
     places = reranked.places
@@ -261,7 +279,7 @@ def _rank(context: Context, mask: Bool, rules: CompiledRules, scores: Mapping[st
         places = [*places, *top_up(snapshot.assortment, places, mask, limit, rules)]
     if snapshot.model is None:
         fallback = "no_model"
-    return Ranked(places, result, total, rules, fallback, reranked=reranked)
+    return Ranked(places, result, total, rules, fallback, reranked=reranked, correction=correction)
 
 
 def _popular(context: Context, mask: Bool, rules: CompiledRules, fallback: str | None) -> Ranked:
@@ -327,6 +345,7 @@ def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
         reason=reason,
         blended=sum(contributions.values()),
         rules=ranked.rules.names_for(place),
+        learned=1.0 if ranked.correction is None else ranked.correction.factor(place),
         moves=() if reranked is None else reranked.moves.get(place, ()),
         rank_by_score=None if reranked is None else reranked.ranks.get(place),
         propensity=None if reranked is None else reranked.propensity.get(place),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -130,9 +130,9 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ShelfItem:
-    """A product at its rank (from 1). `strategies` are the weighted contributions whose sum is `blended`; `score` is after rules
-    and `moves`. `rank_by_score` is where scores and rules alone would have put it, None far below. `propensity` is how likely it
-    was to stand at its rank, where chance had a say (None: it was certain)."""
+    """A product at its rank (from 1). `strategies` are the weighted contributions whose sum is `blended`; `score` is that after
+    `learned`, rules and `moves`. `rank_by_score` is where scores and rules alone would have put it, None far below. `propensity`
+    is how likely it was to stand at its rank, where chance had a say (None: it was certain)."""
 
     product: ShelfProduct
     rank: int
@@ -142,6 +142,7 @@ class ShelfItem:
     blended: float = 0.0
     rules: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
+    learned: float = 1.0  # what the learned reranker multiplied the blended score by, before rules
     rank_by_score: int | None = None
     propensity: float | None = None
 
@@ -163,6 +164,8 @@ class Trace:
     filtered: Mapping[str, int]
     milliseconds: Mapping[str, float]
     skipped: tuple[str, ...] = ()
+    learned: Callable[[], list[dict[str, float]]] | None = None
+    """Works out, for each item of the shelf, what each feature of the learned reranker multiplied its score by: some milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from math import log
 from typing import Any
 
 import orjson
@@ -93,8 +94,23 @@ def _trace(trace: Trace, shelf: Shelf) -> dict[str, Any]:
             {
                 "product_id": item.product.external_id,
                 "blended": round(item.blended, 5),
+                "learned": {"factor": round(item.learned, 5), "features": features},
                 "rules": list(item.rules),
             }
-            for item in shelf.items
+            for item, features in zip(shelf.items, _learned(trace, shelf), strict=True)
         ],
     }
+
+
+def _learned(trace: Trace, shelf: Shelf) -> list[dict[str, float]]:
+    """For each item what each feature multiplied its score by, those that did most first; empty where nothing was learned."""
+    if trace.learned is None:
+        return [{} for _ in shelf.items]
+    return [
+        {
+            name: round(factor, 5)
+            for name, factor in sorted(factors.items(), key=lambda given: -abs(log(given[1])))
+            if round(factor, 5) != 1.0
+        }
+        for factors in trace.learned()
+    ]

@@ -98,7 +98,8 @@ class TraceSerializer(serializers.Serializer[Any]):
     )
     milliseconds = serializers.DictField(child=serializers.FloatField(), help_text="Time by strategy.")
     items = serializers.ListField(
-        child=serializers.DictField(), help_text="Per product: blended score and the rules that moved it."
+        child=serializers.DictField(),
+        help_text="Per product: blended score, the learned reranker's factor with what each feature gave to it, and rules.",
     )
 
 

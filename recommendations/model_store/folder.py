@@ -4,6 +4,7 @@
         model.json                      manifest (`manifest.py`)
         item_ids.npy item_offsets.npy   external ids in model order, UTF-8, one after the other
         <strategy>/<array>.npy          what `Strategy.arrays()` gave
+        rerankers/<mode>/<array>.npy    corrections of the blend that did better than it (`rerankers.py`)
         sessions/ erasure/              what it was trained on, and what of it was forgotten (`sessions.py`)
         tail.npz                        what came since, for strategies that can append (`tail.py`)
         measuring.npz                   opinions by which weights are measured (`measuring.py`)
@@ -17,7 +18,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,8 +27,11 @@ from django.conf import settings
 
 import algorithms
 from algorithms import erasure
+from algorithms.evaluation import Mode
+from algorithms.learned_reranker import LearnedReranker
 from algorithms.types import Strategy, TrainingData
 from recommendations.model_store import measuring
+from recommendations.model_store import rerankers as model_rerankers
 from recommendations.model_store import tail as model_tail
 from recommendations.model_store.manifest import Manifest, StrategyEntry, UnreadableModel
 from recommendations.model_store.sessions import SessionFiles
@@ -46,6 +50,7 @@ class StoredModel:
     known_until: (
         float  # Unix seconds; later than the manifest's `data_until` where it has caught up with the log
     )
+    rerankers: Mapping[Mode, LearnedReranker] = field(default_factory=dict)
 
     @property
     def number(self) -> int:
@@ -67,6 +72,7 @@ def save(
     strategies: Mapping[str, Strategy],
     data: TrainingData,
     owners: Sequence[int],
+    rerankers: Mapping[Mode, LearnedReranker] | None = None,
 ) -> Path:
     """Write a version and give its folder. `manifest` comes without strategies and hashes. Raises FileExistsError."""
     final = model_dir() / relative_folder(manifest.store_id, manifest.number, manifest.revision)
@@ -79,7 +85,8 @@ def save(
         _write_items(partial, item_ids)
         entries = {name: _write_strategy(partial / name, strategy) for name, strategy in strategies.items()}
         SessionFiles(partial).write(data, owners)
-        replace(manifest, strategies=entries, hashes=_hashes(partial)).write(partial)
+        corrections = model_rerankers.write(partial, rerankers or {})
+        replace(manifest, strategies=entries, rerankers=corrections, hashes=_hashes(partial)).write(partial)
         _sync(partial)
         partial.rename(final)
     except BaseException:
@@ -101,12 +108,14 @@ def load(folder: Path, *, verify: bool = True, with_tail: bool = False) -> Store
         strategies = {
             name: _read_strategy(folder / name, name, entry) for name, entry in manifest.strategies.items()
         }
+        rerankers = model_rerankers.read(folder, manifest.rerankers)
         item_ids = _read_items(folder)
         tail = model_tail.read(folder) if with_tail else None
         strategies = _up_to_date(folder, strategies, tail)
     except (OSError, ValueError, KeyError) as error:
         raise UnreadableModel(f"{folder} cannot be read: {error}") from error
-    return StoredModel(manifest, item_ids, strategies, manifest.data_until if tail is None else tail.data.now)
+    known_until = manifest.data_until if tail is None else tail.data.now
+    return StoredModel(manifest, item_ids, strategies, known_until, rerankers)
 
 
 def read_items(folder: Path) -> tuple[Manifest, tuple[str, ...]]:

@@ -39,6 +39,7 @@ class Manifest:
     settings: dict[str, Any] = field(default_factory=dict)
     user_features: tuple[str, ...] = ()
     hashes: dict[str, str] = field(default_factory=dict)
+    rerankers: dict[str, StrategyEntry] = field(default_factory=dict)  # `rerankers/<mode>/<array>.npy`
     revision: int = 0  # how often it was written anew because somebody was erased
     format: int = FORMAT
 
@@ -61,8 +62,11 @@ class Manifest:
             raise UnreadableModel(
                 f"{path} has format {fields.get('format')!r}, this release reads {FORMAT}: train again."
             )
-        strategies = {
-            name: StrategyEntry(entry["parameters"], tuple(entry["arrays"]))
-            for name, entry in fields["strategies"].items()
+        entries = {
+            part: {
+                name: StrategyEntry(entry["parameters"], tuple(entry["arrays"]))
+                for name, entry in fields.get(part, {}).items()
+            }
+            for part in ("strategies", "rerankers")
         }
-        return cls(**{**fields, "strategies": strategies, "user_features": tuple(fields["user_features"])})
+        return cls(**{**fields, **entries, "user_features": tuple(fields["user_features"])})

@@ -29,7 +29,9 @@ def revise(folder: Path) -> Path | None:
     manifest = replace(stored.manifest, revision=stored.manifest.revision + 1)
     # Session numbers stay what they are, so that owners still fit: a session without rows is an empty one.
     kept = data.without_sessions(forgotten)
-    new = model_folder.save(manifest, stored.item_ids, stored.strategies, kept, owners)
+    new = model_folder.save(
+        manifest, stored.item_ids, stored.strategies, kept, owners, rerankers=stored.rerankers
+    )
     with files.locked():
         if (tail := model_tail.read(folder)) is not None:
             model_tail.write(new, tail)

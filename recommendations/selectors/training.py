@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from catalog.models import Product
-from recommendations.models import BlendVersion, ModelVersion, Placement
+from recommendations.models import BlendVersion, ModelVersion, Placement, TrainingSchedule
 from recommendations.serving.configuration import BlendSettings, blend_settings
 from recommendations.training.item_features import CatalogueItem
 
@@ -24,6 +24,12 @@ def catalogue_items(store_id: int) -> list[CatalogueItem]:
 def stores_with_live_version() -> list[int]:
     rows = ModelVersion.all_stores.filter(state=ModelVersion.State.LIVE)
     return list(rows.order_by("store_id").values_list("store_id", flat=True))
+
+
+def reranker_is_wanted(store_id: int) -> bool:
+    """Whether trainings of the store try a learned reranker: unless its schedule says no."""
+    schedules = TrainingSchedule.objects.for_store(store_id)
+    return not schedules.filter(learned_reranker=TrainingSchedule.Reranker.OFF).exists()
 
 
 def _catalogue_item(

@@ -99,6 +99,7 @@ class PlacementSettings:
     is_about_page: bool
     blend: BlendSettings | None
     bandit: BanditSettings | None = None
+    uses_learned_reranker: bool = True
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ def placement_settings(
         is_about_page=placement.is_about_page,
         blend=blend,
         bandit=bandit,
+        uses_learned_reranker=placement.uses_learned_reranker,
     )
 
 

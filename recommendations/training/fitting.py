@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from algorithms.blend import Method
+from algorithms.evaluation import Mode
+from algorithms.learned_reranker import LearnedReranker
 from algorithms.popularity import Popularity
 from algorithms.splits import next_choices
 from algorithms.translated import Numbering, Translated
@@ -35,6 +37,7 @@ from recommendations.training.measuring import collect, propose
 from recommendations.training.preparation import Prepared
 from recommendations.training.recipe import Recipe, build
 from recommendations.training.reporting import Reporter, Silent
+from recommendations.training.reranking import learn_rerankers, not_tried
 
 
 @dataclass(frozen=True)
@@ -45,11 +48,12 @@ class Fitted:
     metrics: dict[str, Any]
     verdict: Verdict
     measuring: dict[Page, MeasuringSet] = field(default_factory=dict)
+    rerankers: dict[Mode, LearnedReranker] = field(default_factory=dict)
 
 
 def steps_of(recipe: Recipe) -> int:
     """How many steps `fit_and_measure` reports."""
-    return 2 * len(recipe) + 2
+    return 2 * len(recipe) + 3
 
 
 def fit_all(
@@ -72,6 +76,7 @@ def fit_and_measure(
     seed: int,
     reporter: Reporter,
     audience_of: Callable[[Int64], Audience] = Audience,
+    tries_reranker: bool = True,
 ) -> Fitted:
     """Measure the recipe on a time split, judge it against the live version, then learn from everything.
 
@@ -83,6 +88,7 @@ def fit_and_measure(
     weights, method = weights_of(blend)
     metrics: dict[str, Any] = {"cutoff": halves.cutoff}
     sets: dict[Page, MeasuringSet] = {}
+    reranking = not_tried(tries_reranker)
     if halves.cases and len(halves.train):
         trial = fit_all(recipe, halves.train, seed, reporter, "test")
         audience = audience_of(prepared.people)
@@ -104,12 +110,18 @@ def fit_and_measure(
             metrics["baseline"] = baseline_report(sets["shopper"], weights, method)
             if proposal := propose(sets["shopper"], weights, method, rng):
                 metrics["proposal"] = proposal.report()
+        if tries_reranker:
+            with reporter.step("learned reranker"):
+                reranking = learn_rerankers(
+                    trial, data, halves.cutoff, of_case, method, seed=seed, reporter=reporter
+                )
     else:
         none = np.empty(0)
         verdict = judge(none, none, None if live is None else LiveFigures(live.number, none), rng)
     metrics["gate"] = verdict.report()
+    metrics["reranker"] = reranking.report
     strategies = fit_all(recipe, data, seed, reporter, "fit")
-    return Fitted(strategies, metrics, verdict, sets)
+    return Fitted(strategies, metrics, verdict, sets, reranking.winners)
 
 
 def split_for(data: TrainingData, live: StoredModel | None, rng: np.random.Generator) -> Split:

@@ -35,13 +35,15 @@ class CatalogueItem:
 
 @dataclass(frozen=True)
 class ItemFeatures:
-    """`matrix` (n_items, F) one-hots by `names`; `category` (n_items,) a number per category, -1 = none."""
+    """`matrix` (n_items, F) one-hots by `names`; `category` and `brand` (n_items,) a number each, -1 = none; `price` in minor units."""
 
     matrix: csr_matrix
     names: tuple[str, ...]
     texts: list[str]
     category: Int32
     created: Float64
+    brand: Int32
+    price: Float64
 
 
 def item_features(items: Sequence[CatalogueItem]) -> ItemFeatures:
@@ -53,17 +55,23 @@ def item_features(items: Sequence[CatalogueItem]) -> ItemFeatures:
     rows = [sorted({columns[name] for name in row if name in columns}) for row in named]
     offsets = np.cumsum([0, *map(len, rows)])
     indices = np.array([column for row in rows for column in row], np.int32)
-    paths = sorted({item.category_path for item in items if item.category_path})
-    numbers = {path: n for n, path in enumerate(paths)}
     return ItemFeatures(
         matrix=csr_matrix(
             (np.ones(len(indices), np.float32), indices, offsets), shape=(len(items), max(len(names), 1))
         ),
         names=names,
         texts=[f"{item.name} {item.name} {item.description}".strip() for item in items],
-        category=np.array([numbers.get(item.category_path, -1) for item in items], np.int32),
+        category=_numbered([item.category_path for item in items]),
         created=np.array([item.created_at for item in items], np.float64),
+        brand=_numbered([item.brand for item in items]),
+        price=np.array([item.price_minor_units for item in items], np.float64),
     )
+
+
+def _numbered(names: Sequence[str]) -> Int32:
+    """(n,) a number for each different name, -1 for none."""
+    numbers = {name: n for n, name in enumerate(sorted(set(names) - {""}))}
+    return np.array([numbers.get(name, -1) for name in names], np.int32)
 
 
 def _features(item: CatalogueItem) -> Iterator[str]:

@@ -22,7 +22,7 @@ from recommendations.model_store.manifest import Manifest, UnreadableModel
 from recommendations.models import ModelVersion, TrainingRun
 from recommendations.selectors.audience import audience_of
 from recommendations.selectors.event_weights import event_weights
-from recommendations.selectors.training import catalogue_items, measured_blend
+from recommendations.selectors.training import catalogue_items, measured_blend, reranker_is_wanted
 from recommendations.services.model_forget import late_forget
 from recommendations.services.model_prune import versions_prune
 from recommendations.services.model_publish import make_live, model_publish
@@ -58,10 +58,12 @@ def train(
     seed: int = 0,
     reporter: Reporter | None = None,
     consent: str = "",
+    tries_reranker: bool | None = None,
 ) -> Trained:
     """Train a new version and publish it if the gate lets it pass.
 
     `consent` is a person's reason to publish it also with too few test cases to tell; it goes into the audit log.
+    `tries_reranker` learns a correction of the blend, to be used if it does better; None: as the store's schedule says.
 
     Raises AlreadyTraining, TooLittleData, and whatever a strategy raises; the run is then marked as failed and people are told.
     """
@@ -72,7 +74,7 @@ def train(
         noting = Noting(reporter or Silent(), steps.started, steps.ended)
         try:
             with Heartbeat(run.pk):
-                version = _train(store, recipe, seed, noting, consent)
+                version = _train(store, recipe, seed, noting, consent, tries_reranker)
         except TooLittleData as reason:
             training_waits(run, str(reason))
             raise
@@ -85,7 +87,9 @@ def train(
         return Trained(run, version, seconds)
 
 
-def _train(store: Store, recipe: Recipe, seed: int, reporter: Reporter, consent: str) -> ModelVersion:
+def _train(
+    store: Store, recipe: Recipe, seed: int, reporter: Reporter, consent: str, tries_reranker: bool | None
+) -> ModelVersion:
     now = timezone.now()
     with reporter.step("read the log"):
         interactions = read_interactions(store, until=now)
@@ -103,6 +107,7 @@ def _train(store: Store, recipe: Recipe, seed: int, reporter: Reporter, consent:
         seed=seed,
         reporter=reporter,
         audience_of=lambda people: audience_of(store.pk, people),
+        tries_reranker=reranker_is_wanted(store.pk) if tries_reranker is None else tries_reranker,
     )
     with reporter.step("save"):
         return _save(store, prepared, fitted, recipe, seed, consent)
@@ -139,7 +144,9 @@ def _save(
         settings=settings,
         user_features=prepared.user_features.names,
     )
-    folder = model_folder.save(manifest, prepared.item_ids, fitted.strategies, data, prepared.owners)
+    folder = model_folder.save(
+        manifest, prepared.item_ids, fitted.strategies, data, prepared.owners, rerankers=fitted.rerankers
+    )
     if fitted.measuring:
         measuring.write(folder, fitted.measuring)
     verdict = fitted.verdict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from argparse import RawDescriptionHelpFormatter
+from argparse import BooleanOptionalAction, RawDescriptionHelpFormatter
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -24,6 +24,9 @@ examples:
 """
 
 
+MODE_TEXTS = {"all": "all products", "unseen": "products not seen before"}
+
+
 class Command(BaseCommand):
     help = "Learn from a store's log, measure on a time split, save a version, and publish it if the gate lets it pass."
 
@@ -40,17 +43,39 @@ class Command(BaseCommand):
             default="",
             help="publish it also where it has too few test cases to tell, and nothing else speaks against it; goes into the audit log",
         )
+        parser.add_argument(
+            "--reranker",
+            action=BooleanOptionalAction,
+            default=None,
+            help="learn a correction of the blend and use it if it does better (default: as the store's schedule says)",
+        )
         parser.add_argument("--seed", type=int, default=0, help="the same seed and data give the same model")
         parser.add_argument(
             "--json", action="store_true", help="print one JSON object a store, for programmes"
         )
 
-    def handle(self, *, strategies: str | None, seed: int, json: bool, consent: str, **options: Any) -> None:
+    def handle(
+        self,
+        *,
+        strategies: str | None,
+        seed: int,
+        json: bool,
+        consent: str,
+        reranker: bool | None,
+        **options: Any,
+    ) -> None:
         recipe = chosen_recipe(strategies)
         for store in stores_named(options):
             reporter = Terminal(steps_of(recipe) + 3, f"train {store.slug}")
             try:
-                trained = train(store, recipe=recipe, seed=seed, reporter=reporter, consent=consent)
+                trained = train(
+                    store,
+                    recipe=recipe,
+                    seed=seed,
+                    reporter=reporter,
+                    consent=consent,
+                    tries_reranker=reranker,
+                )
             except (TooLittleData, AlreadyTraining) as error:
                 raise CommandError(f"{store.slug}: {error}") from error
             finally:
@@ -98,4 +123,11 @@ def _as_text(trained: Trained) -> str:
             f"Blend, products not seen before: NDCG@10 {unseen['ndcg@10']:.4f}, recall@10 {unseen['recall@10']:.4f}, "
             f"coverage@10 {unseen['coverage@10']:.2f}, on {version.metrics['unseen_cases']:,} cases."
         )
+    lines.append(reranker_text(version.metrics.get("reranker", {})))
     return "\n".join(lines)
+
+
+def reranker_text(report: dict[str, Any]) -> str:
+    """What became of the learned reranker, in one line."""
+    verdicts = [f"{MODE_TEXTS[mode]}: {tried['reason']}" for mode, tried in report.get("modes", {}).items()]
+    return "Learned reranker: " + (" ".join(verdicts) or report.get("reason", "not tried."))

@@ -1,0 +1,45 @@
+"""After the blend: the live version's learned correction, where one did better than the blend (`algorithms/learned_reranker.py`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from algorithms.candidate_features import ItemFacts
+from algorithms.learned_reranker import Corrected, LearnedReranker
+from algorithms.types import Float32
+from recommendations.models import Placement
+from recommendations.stages.context import Context
+
+ASKED_BY_PAGE: Final = frozenset({Placement.Kind.PRODUCT, Placement.Kind.CART})
+"""Kinds of shelves that ask with the page's product: corrections were learned from, and measured on, histories alone."""
+
+
+def corrected(context: Context, scores: Mapping[str, Float32], total: Float32) -> Corrected | None:
+    """`scores` (n,) by strategy and `total` (n,), what the blend made of them; None where nothing is to be corrected."""
+    reranker = reranker_for(context)
+    if reranker is None:
+        return None
+    assortment = context.snapshot.assortment
+    facts = ItemFacts(
+        popularity=assortment.standing.values,
+        created=assortment.published,
+        category=assortment.category,
+        brand=assortment.brand,
+        price=assortment.price,
+    )
+    return reranker.corrected(context.query, scores, total, facts)
+
+
+def reranker_for(context: Context) -> LearnedReranker | None:
+    """That of shelves which repeat, or do not repeat, what was seen: each was measured on its own."""
+    placement, model = context.placement, context.snapshot.model
+    if (
+        model is None
+        or not placement.uses_learned_reranker
+        or placement.is_about_page
+        or placement.kind in ASKED_BY_PAGE
+        or not len(context.query.items)
+    ):
+        return None
+    return model.rerankers.get("unseen" if placement.excludes_viewed else "all")

@@ -1,0 +1,287 @@
+"""A learned correction of the blend: part of a version only where it won, applied where it was measured, explained, switched off."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import call_command
+
+from algorithms.candidate_features import feature_names
+from algorithms.learned_reranker import LearnedReranker
+from algorithms.popularity import Trending
+from algorithms.sequential_cooccurrence import SequentialCooccurrence
+from algorithms.splits import cutoff_for, next_choices
+from algorithms.trees import Trees
+from algorithms.types import Strategy, TrainingData
+from recommendations.model_store import folder as model_folder
+from recommendations.model_store.manifest import Manifest, UnreadableModel
+from recommendations.model_store.sessions import SessionFiles
+from recommendations.models import BlendVersion, ModelVersion, Placement, TrainingSchedule
+from recommendations.pipeline import recommend
+from recommendations.services.model_forget import people_forget
+from recommendations.serving import store_state
+from recommendations.shelf import RecommendationRequest, Shelf, Shopper
+from recommendations.training.figures import same_for_all
+from recommendations.training.reporting import Silent
+from recommendations.training.reranking import Rerankers, learn_rerankers
+from recommendations.training.run import train
+from tests.recommendations.shop import Shop, consenting_visitor
+
+STRATEGIES = ("session_knn", "viewed_next")
+N_ITEMS = 40
+
+
+@pytest.fixture(scope="module")
+def walks() -> TrainingData:
+    """1,500 visits of five views: nine of ten steps go to the next product, the others anywhere."""
+    rng = np.random.default_rng(0)
+    visits, length = 1500, 5
+    item = np.empty((visits, length), np.int32)
+    item[:, 0] = rng.integers(N_ITEMS, size=visits)
+    for step in range(1, length):
+        onward = (item[:, step - 1] + 1) % N_ITEMS
+        item[:, step] = np.where(rng.random(visits) < 0.9, onward, rng.integers(N_ITEMS, size=visits))
+    session = np.repeat(np.arange(visits, dtype=np.int32), length)
+    n = len(session)
+    return TrainingData(
+        user=session,
+        item=item.ravel(),
+        timestamp=session * 3600.0 + np.tile(np.arange(length) * 60.0, visits),
+        weight=np.ones(n, np.float32),
+        session=session,
+        basket=np.full(n, -1, np.int32),
+        n_users=visits,
+        n_items=N_ITEMS,
+        now=visits * 3600.0,
+    )
+
+
+def learned(data: TrainingData, weights: Mapping[str, float]) -> Rerankers:
+    cutoff = cutoff_for(data, 0.15)
+    past, _ = next_choices(data, cutoff, limit=1, rng=np.random.default_rng(0))
+    trial: dict[str, Strategy] = {
+        "viewed_next": SequentialCooccurrence().fit(past, np.random.default_rng(0)),
+        "trending": Trending().fit(past, np.random.default_rng(0)),
+    }
+    return learn_rerankers(trial, data, cutoff, same_for_all(weights), "max", seed=0, reporter=Silent())
+
+
+def test_it_is_used_where_it_did_better(walks: TrainingData) -> None:
+    """The blend listens to what is popular, though what was looked at says what comes next."""
+    result = learned(walks, {"trending": 1.0, "viewed_next": 0.02})
+    assert set(result.winners) == {"all", "unseen"}
+    assert result.report["state"] == "used"
+    tried = result.report["modes"]["unseen"]
+    assert 0 < tried["low"] <= tried["estimate"] <= tried["high"]
+    assert tried["reranked"] > tried["blend"]
+    assert tried["reason"].startswith("Won by +")
+
+
+def test_it_is_not_used_where_it_did_not_do_better(walks: TrainingData) -> None:
+    """The blend hears all there is to hear; the rest is chance."""
+    result = learned(walks, {"viewed_next": 1.0})
+    assert result.winners == {}
+    assert result.report["state"] == "not used"
+    tried = result.report["modes"]["unseen"]
+    assert tried["has_won"] is False
+    assert tried["low"] <= 0
+    assert tried["reason"].startswith("Did not win: ")
+    assert tried["reason"].endswith("Not used.")
+
+
+def test_the_same_data_and_seed_give_the_same_trees_and_figures(walks: TrainingData) -> None:
+    weights = {"trending": 1.0, "viewed_next": 0.02}
+    first, second = learned(walks, weights), learned(walks, weights)
+    assert first.report == second.report
+    for mode, reranker in first.winners.items():
+        for name, values in reranker.arrays().items():
+            assert np.array_equal(values, second.winners[mode].arrays()[name])
+
+
+def test_without_lightgbm_a_training_goes_on_and_says_what_to_install(
+    walks: TrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    result = learned(walks, {"viewed_next": 1.0})
+    assert result.winners == {}
+    assert result.report["state"] == "not installed"
+    assert "pip install -r requirements-reranker.txt" in result.report["reason"]
+
+
+TINY: dict[str, dict[str, object]] = {"popular": {}, "trending": {}, "session_knn": {}}
+
+
+def test_a_version_says_that_there_was_too_little(busy_shop: Shop, model_dir: Path) -> None:
+    version = train(busy_shop.store, recipe=TINY, consent="A small shop").version
+    assert version.metrics["reranker"]["state"] == "too little"
+    assert "50 of each are needed" in version.metrics["reranker"]["reason"]
+    assert model_folder.load(model_dir / version.folder).rerankers == {}
+
+
+def test_a_store_can_do_without(busy_shop: Shop, model_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    TrainingSchedule.objects.for_store(busy_shop.store).update(learned_reranker="off")
+    version = train(busy_shop.store, recipe=TINY).version
+    assert version.metrics["reranker"] == {"state": "off", "reason": "Switched off for this training."}
+    assert "learned reranker" not in [step["name"] for step in version.runs.get().steps]
+
+    call_command(
+        "train", "--store", busy_shop.store.slug, "--strategies", "popular,session_knn", "--reranker"
+    )
+    assert "Learned reranker: Too little to learn from" in capsys.readouterr().out
+
+
+def by_hand() -> LearnedReranker:
+    """One split: what is often looked at next gains, the rest loses."""
+    column = feature_names(STRATEGIES).index("viewed_next")
+    trees = Trees(
+        roots=np.array([0], np.int32),
+        feature=np.array([column, -1, -1], np.int32),
+        threshold=np.array([0.3, 0.0, 0.0]),
+        left=np.array([1, -1, -1], np.int32),
+        right=np.array([2, -1, -1], np.int32),
+        value=np.array([0.0, -1.0, 3.0]),
+        cover=np.array([100.0, 75.0, 25.0]),
+    )
+    return LearnedReranker(STRATEGIES, trees, sharpness=2.0)
+
+
+@pytest.fixture
+def corrected_shop(trained_shop: Shop, model_dir: Path) -> Shop:
+    """Its live version corrects shelves that leave out what was seen, and those that do not."""
+    row = ModelVersion.objects.for_store(trained_shop.store).get()
+    folder = model_dir / row.folder
+    stored = model_folder.load(folder)
+    files = SessionFiles(folder)
+    manifest = replace(stored.manifest, number=2)
+    path = model_folder.save(
+        manifest, stored.item_ids, stored.strategies, files.data(), files.owners().tolist(),
+        rerankers={"all": by_hand(), "unseen": by_hand()},
+    )  # fmt: skip
+    ModelVersion.objects.for_store(trained_shop.store).update(
+        number=2, folder=path.relative_to(model_dir).as_posix()
+    )
+    trained_shop.set_weights("home", {"content": 1.0, "session_knn": 0.2, "viewed_next": 0.01})
+    home = BlendVersion.objects.for_store(trained_shop.store).filter(placement__slug="home")
+    home.update(diversity=0.0, max_per_brand=None, max_per_category=None)
+    store_state.forget_all()
+    return trained_shop
+
+
+def shelf_of(shop: Shop, shopper: Shopper | None = None, placement: str = "home", **fields: object) -> Shelf:
+    return recommend(
+        RecommendationRequest(shop.store, placement, *([shopper] if shopper else []), **fields)  # type: ignore[arg-type]
+    )
+
+
+def visiting(shop: Shop) -> Shopper:
+    visitor, shopper = consenting_visitor(shop.store)
+    shop.views(visitor, "tents-2", "tents-3")
+    return shopper
+
+
+def switch(shop: Shop, placement: str, *, is_on: bool) -> None:
+    Placement.objects.for_store(shop.store).filter(slug=placement).update(uses_learned_reranker=is_on)
+    store_state.forget_all()
+
+
+def test_scores_are_the_blend_times_what_was_learned(corrected_shop: Shop) -> None:
+    shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=8)
+    assert len({item.learned for item in shelf.items}) > 1
+    for item in shelf.items:
+        assert item.score == pytest.approx(item.blended * item.learned, rel=1e-4)
+        assert item.blended == pytest.approx(sum(item.strategies.values()), rel=1e-4)
+    scores = [item.score for item in shelf.items if item.blended]
+    assert scores == sorted(scores, reverse=True)
+    # The mean of the leaves is -1 · 0.75 + 3 · 0.25 = 0; half of a margin counts.
+    expected = {np.exp(-0.5), np.exp(1.5)}
+    assert all(min(abs(item.learned - e) for e in expected) < 1e-6 for item in shelf.items if item.blended)
+
+
+def test_a_placement_can_do_without(corrected_shop: Shop) -> None:
+    shopper = visiting(corrected_shop)
+    corrected = shelf_of(corrected_shop, shopper, limit=8)
+    switch(corrected_shop, "home", is_on=False)
+    plain = shelf_of(corrected_shop, shopper, limit=8)
+    assert {item.learned for item in plain.items} == {1.0}
+    assert plain.product_ids != corrected.product_ids
+    for item in plain.items:
+        assert item.score == pytest.approx(item.blended, rel=1e-4)
+    switch(corrected_shop, "home", is_on=True)
+    assert shelf_of(corrected_shop, shopper, limit=8).product_ids == corrected.product_ids
+
+
+def test_shelves_on_which_it_was_not_measured_stay_as_they_are(corrected_shop: Shop) -> None:
+    shopper = visiting(corrected_shop)
+    for placement in ("product", "similar"):
+        shelf = shelf_of(corrected_shop, shopper, placement, product_id="tents-2", limit=6)
+        assert {item.learned for item in shelf.items} == {1.0}, placement
+    nobody = shelf_of(corrected_shop, limit=6)
+    assert {item.learned for item in nobody.items} == {1.0}
+
+
+def test_reasons_stay_those_of_strategies(corrected_shop: Shop) -> None:
+    shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=4)
+    for item in shelf.items:
+        assert "learned_reranker" not in item.strategies
+        assert item.reason.strategy in {"", *item.strategies, "popular"}
+    assert shelf.items[0].reason.code == "viewed"
+
+
+def test_weights_still_decide(corrected_shop: Shop) -> None:
+    shopper = visiting(corrected_shop)
+    before = shelf_of(corrected_shop, shopper, limit=8)
+    corrected_shop.set_weights("home", {"session_knn": 2.0, "viewed_next": 0.5})
+    store_state.forget_all()
+    after = shelf_of(corrected_shop, shopper, limit=8)
+    assert any(item.learned != 1.0 for item in after.items)
+    assert after.product_ids != before.product_ids
+
+
+def test_the_trace_says_which_feature_gave_what(corrected_shop: Shop) -> None:
+    shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=6)
+    assert shelf.trace is not None
+    assert shelf.trace.learned is not None
+    assert "learned_reranker" in shelf.trace.milliseconds
+    for item, features in zip(shelf.items, shelf.trace.learned(), strict=True):
+        assert np.prod(list(features.values())) == pytest.approx(item.learned)
+        assert set(features) <= {"viewed_next"}
+
+
+def test_forgetting_and_writing_anew_keep_it(corrected_shop: Shop, model_dir: Path) -> None:
+    folder = model_dir / ModelVersion.objects.for_store(corrected_shop.store).get().folder
+    owner = int(SessionFiles(folder).owners()[0])
+    buried, rewritten = people_forget(store_id=corrected_shop.store.pk, hashes=[owner])
+    assert (buried > 0, rewritten) == (True, 1)
+    renewed = model_dir / ModelVersion.objects.for_store(corrected_shop.store).get().folder
+    assert renewed != folder
+    assert set(model_folder.load(renewed).rerankers) == {"all", "unseen"}
+    store_state.forget_all()
+    shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=6)
+    assert any(item.learned != 1.0 for item in shelf.items)
+
+
+def test_a_version_without_it_is_read_as_before(trained_shop: Shop, model_dir: Path) -> None:
+    folder = model_dir / ModelVersion.objects.for_store(trained_shop.store).get().folder
+    assert model_folder.load(folder).rerankers == {}
+    assert not (folder / "rerankers").exists()
+
+
+def test_altered_trees_are_refused(corrected_shop: Shop, model_dir: Path) -> None:
+    folder = model_dir / ModelVersion.objects.for_store(corrected_shop.store).get().folder
+    np.save(folder / "rerankers" / "all" / "value.npy", np.array([0.0, 9.0, 9.0]))
+    with pytest.raises(UnreadableModel, match="altered after training"):
+        model_folder.load(folder)
+
+
+def test_trees_of_another_release_are_passed_over(corrected_shop: Shop, model_dir: Path) -> None:
+    folder = model_dir / ModelVersion.objects.for_store(corrected_shop.store).get().folder
+    manifest = Manifest.read(folder)
+    entry = manifest.rerankers["all"]
+    entry.parameters["features"] = ["one", "other"]
+    manifest.write(folder)
+    assert set(model_folder.load(folder).rerankers) == {"unseen"}
