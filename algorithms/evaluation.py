@@ -8,6 +8,7 @@ leave both the ranking and the relevant items; a case with no relevant item left
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,7 +17,7 @@ import numpy as np
 from algorithms import metrics
 from algorithms.blend import Method, blend
 from algorithms.experiments import Interval, bootstrap_mean
-from algorithms.ranking import mean_ranks, top_k
+from algorithms.ranking import mean_ranks, top_k_rows
 from algorithms.types import Bool, Float32, Float64, Int32, Int64, Query, Strategy
 
 Mode = Literal["all", "unseen"]
@@ -57,10 +58,13 @@ class TestCase:
 
 @dataclass(frozen=True)
 class Blend:
-    """A mix to evaluate beside its strategies."""
+    """A mix to evaluate beside its strategies. A class of `by_density` (one of DENSITIES) has weights of its own."""
 
     weights: Mapping[str, float]
     method: Method = "max"
+    by_density: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    modes: Sequence[Mode] = MODES
+    """What it is measured in, where `evaluate` is asked for both."""
 
 
 @dataclass(frozen=True)
@@ -117,35 +121,67 @@ def evaluate(
     popularity: Int64 | Float64 | None = None,
     groups: Int32 | None = None,
     progress: Callable[[Iterable[slice]], Iterable[slice]] = iter,
+    threads: int = 1,
 ) -> dict[str, dict[Mode, Figures]]:
     """Rank all items of every case by every strategy and blend; figures by name and mode.
 
     `popularity` (n_items,) is what novelty is measured against, `groups` (n_items,) what diversity is, such as
-    categories; `progress` may wrap the blocks of cases in a progress bar. Raises ValueError without cases, for a blend
-    that has the name of a strategy, and for a target that no strategy knows.
+    categories; `progress` may wrap the blocks of cases in a progress bar; `threads` share the work. Raises ValueError
+    without cases, for a blend that has the name of a strategy, and for a target that no strategy knows.
     """
     blends = blends or {}
     n_items = _check(strategies, cases, blends)
-    recorders = {
-        name: {mode: _Recorder(len(cases), n_items) for mode in modes} for name in (*strategies, *blends)
+    wanted = dict.fromkeys(strategies, tuple(modes)) | {
+        name: tuple(mode for mode in modes if mode in mix.modes) for name, mix in blends.items()
     }
+    recorders = {name: {mode: _Recorder(len(cases), n_items) for mode in of} for name, of in wanted.items()}
     block = max(1, BLOCK_BYTES // (4 * max(n_items, 1) * max(len(strategies), 1)))
-    for span in progress([slice(start, start + block) for start in range(0, len(cases), block)]):
-        part = cases[span]
-        seen = _seen(part, n_items)
-        raw = {name: strategy.score_many([c.query for c in part]) for name, strategy in strategies.items()}
-        for mode in modes:
-            scores = raw if mode == "all" else {name: np.where(seen, 0.0, s) for name, s in raw.items()}
-            for name, row in scores.items():
-                recorders[name][mode].add(row, part, span.start, seen, mode)
-            for name, mix in blends.items():
-                total = blend(scores, mix.weights, mix.method).total
-                recorders[name][mode].add(total, part, span.start, seen, mode)
+    with ThreadPoolExecutor(threads) as pool:
+        for span in progress([slice(start, start + block) for start in range(0, len(cases), block)]):
+            _rank_block(strategies, blends, cases[span], span.start, recorders, pool)
     frequency = np.zeros(n_items) if popularity is None else popularity
     return {
         name: {mode: recorder.figures(frequency, groups) for mode, recorder in by_mode.items()}
         for name, by_mode in recorders.items()
     }
+
+
+def _rank_block(
+    strategies: Mapping[str, Strategy],
+    blends: Mapping[str, Blend],
+    part: Sequence[TestCase],
+    start: int,
+    recorders: Mapping[str, Mapping[Mode, _Recorder]],
+    pool: ThreadPoolExecutor,
+) -> None:
+    n_items = next(iter(strategies.values())).n_items
+    seen = _seen(part, n_items)
+    queries = [case.query for case in part]
+    opinions = pool.map(lambda strategy: strategy.score_many(queries), strategies.values())
+    scores = dict(zip(strategies, opinions, strict=True))
+
+    def record(name: str, mode: Mode) -> None:
+        total = scores[name] if name in scores else _mixed(scores, blends[name], part)
+        recorders[name][mode].add(total, part, start, seen, mode)
+
+    for mode in MODES:  # "all" first: what was seen then leaves the scores for good
+        if mode == "unseen":
+            for row in scores.values():
+                row[seen] = 0.0
+        names = [name for name, by_mode in recorders.items() if mode in by_mode]
+        list(pool.map(record, names, [mode] * len(names)))
+
+
+def _mixed(scores: Mapping[str, Float32], mix: Blend, part: Sequence[TestCase]) -> Float32:
+    if not mix.by_density:
+        return blend(scores, mix.weights, mix.method).total
+    classes = np.array(density_classes(part))
+    total = np.zeros_like(next(iter(scores.values())))
+    for label in np.unique(classes):
+        rows = np.flatnonzero(classes == label)
+        weights = mix.by_density.get(str(label), mix.weights)
+        total[rows] = blend({name: row[rows] for name, row in scores.items()}, weights, mix.method).total
+    return total
 
 
 def _check(strategies: Mapping[str, Strategy], cases: Sequence[TestCase], blends: Mapping[str, Blend]) -> int:
@@ -192,15 +228,17 @@ class _Recorder:
         self.cases.append(rows + start)
         counted = np.unique(rows) if mode == "unseen" else np.arange(len(part))
         self.listed_cases.append(counted + start)
-        for row in counted:
-            best = top_k(scores[row], LIST_LENGTH)
-            self.listed += len(best)
-            self.repeats += int(seen[row, best].sum())
-            self.lists.append(np.pad(best, (0, LIST_LENGTH - len(best)), constant_values=-1))
+        lists = top_k_rows(scores, counted, LIST_LENGTH)
+        listed = lists >= 0
+        self.listed += int(listed.sum())
+        self.repeats += int(
+            (np.take_along_axis(seen[counted], np.where(listed, lists, 0), axis=1) & listed).sum()
+        )
+        self.lists.append(lists)
 
     def figures(self, popularity: Int64 | Float64, groups: Int32 | None) -> Figures:
         ranks, cases = np.concatenate(self.ranks), np.concatenate(self.cases)
-        lists = np.array(self.lists, np.int32).reshape(-1, LIST_LENGTH)
+        lists = np.concatenate(self.lists)
         exposure = np.bincount(lists[lists >= 0], minlength=self.n_items)
         return Figures(
             per_case={

@@ -13,6 +13,11 @@ def top_k(scores: Float32, k: int) -> Int32:
     return _top_k(np.ascontiguousarray(scores, np.float32), k)
 
 
+def top_k_rows(scores: Float32, rows: Int64, k: int) -> Int32:
+    """(len(rows), k): `top_k` of those rows of `scores` (q, n_items), padded with -1."""
+    return _top_k_rows(np.ascontiguousarray(scores, np.float32), np.asarray(rows, np.int64), k)
+
+
 @numba.njit(nogil=True, cache=True)
 def insert(best: Float32, items: Int32, n: int, strength: float, item: int) -> int:
     """Put an item into a list kept by falling strength, equals by rising number; gives the new length, `len(best)` at most.
@@ -42,6 +47,15 @@ def _top_k(scores: Float32, k: int) -> Int32:
         if scores[item] > 0.0 and (n < k or (k > 0 and scores[item] > best[k - 1])):
             n = insert(best, items, n, scores[item], item)
     return items[:n].copy()
+
+
+@numba.njit(nogil=True, cache=True)
+def _top_k_rows(scores: Float32, rows: Int64, k: int) -> Int32:
+    lists = np.full((len(rows), k), -1, np.int32)
+    for n in range(len(rows)):
+        best = _top_k(scores[rows[n]], k)
+        lists[n, : len(best)] = best
+    return lists
 
 
 def strongest_places(strength: Float32, k: int) -> Int64:

@@ -6,6 +6,7 @@ on Data Leakage in Recommender System Offline Evaluation", TOIS 2023).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,6 +116,40 @@ def next_choices(
         for p in picked
     ]
     return _until(data, cutoff), cases
+
+
+class Leak(ValueError):
+    """What is asked afterwards stands in what is learned from."""
+
+
+def refuse_leak(train: TrainingData, cases: Sequence[TestCase]) -> None:
+    """Raise Leak if training holds an interaction of a case's shopper after the case's moment, or, at that very moment, with an
+    item that is asked for and was not known; and for shoppers without a number (-1), if training goes on after the first case.
+    """
+    moment = np.full(train.n_users, np.inf)
+    for case in cases:
+        if case.user >= 0:
+            moment[case.user] = min(moment[case.user], case.query.now)
+    anonymous = min((case.query.now for case in cases if case.user < 0), default=np.inf)
+    later = train.timestamp > np.minimum(moment[train.user], anonymous)
+    if later.any():
+        raise Leak(
+            f"{int(later.sum())} interactions of the training part lie after the moment that shoppers are asked at: "
+            "cut the training part off before its tests"
+        )
+    asked = {
+        (case.user, item)
+        for case in cases
+        if case.user >= 0
+        for item in np.setdiff1d(case.targets, case.seen_items).tolist()
+    }
+    at_the_moment = np.flatnonzero(train.timestamp == moment[train.user])
+    found = [row for row in at_the_moment.tolist() if (int(train.user[row]), int(train.item[row])) in asked]
+    if found:
+        raise Leak(
+            f"{len(found)} choices that are asked for stand in the training part, such as item {int(train.item[found[0]])} of "
+            f"shopper {int(train.user[found[0]])}: take them out"
+        )
 
 
 def cutoff_for(data: TrainingData, share: float) -> float:

@@ -11,9 +11,11 @@ from algorithms.popularity import Popularity
 from algorithms.session_knn import SessionKNN
 from algorithms.splits import (
     HISTORY_LENGTH,
+    Leak,
     cutoff_for,
     leave_last_out,
     next_choices,
+    refuse_leak,
     sessionise,
     split_by_time,
 )
@@ -257,3 +259,58 @@ class TestSeenBeyondTheQuery:
         ):
             assert len(cases[0].query.items) == HISTORY_LENGTH
             assert cases[0].seen_items.tolist() == list(range(length))
+
+
+class TestLeaks:
+    def test_splits_leak_nothing(self) -> None:
+        data = shop()
+        cutoff = cutoff_for(data, 0.3)
+        for train, cases in (
+            split_by_time(data, cutoff),
+            next_choices(data, cutoff, rng=np.random.default_rng(0)),
+            leave_last_out(data),
+        ):
+            refuse_leak(train, cases)
+
+    def test_a_choice_left_in_training_is_refused(self) -> None:
+        data = sessions([1, 2, 3], [4, 5], n_items=9)
+        train, cases = leave_last_out(data)
+        refuse_leak(train, cases)
+        with pytest.raises(Leak, match=r"stand in the training part|after the moment"):
+            refuse_leak(data, cases)
+
+    def test_what_a_shopper_did_later_is_refused(self) -> None:
+        data = log([(0, 1, 10.0, 1.0, 0, -1), (0, 2, 30.0, 1.0, 1, -1)], 1, 3, now=40.0)
+        asked = TestCase(Query.of([1], now=20.0), np.array([0], np.int32), user=0)
+        with pytest.raises(Leak, match=r"1 interactions .* lie after the moment"):
+            refuse_leak(data, [asked])
+
+    def test_the_next_visit_of_nobody_in_particular_is_asked_after_all_training(self) -> None:
+        data = log([(0, 1, 10.0, 1.0, 0, -1), (0, 2, 30.0, 1.0, 1, -1)], 1, 3, now=40.0)
+        with pytest.raises(Leak, match="after the moment"):
+            refuse_leak(data, [TestCase(Query.of([1], now=20.0), np.array([0], np.int32))])
+        refuse_leak(data, [TestCase(Query.of([1], now=31.0), np.array([0], np.int32))])
+
+
+class TestBlendsByDensity:
+    def test_each_class_has_its_own_weights(self) -> None:
+        falling, rising = Fixed(0.5, 0.4, 0.3, 0.2, 0.1), Fixed(0.1, 0.2, 0.3, 0.4, 0.5)
+        cases = [case([], [0]), case([3], [0])]
+        mix = Blend({"falling": 1.0}, by_density={"1": {"rising": 1.0}}, modes=("all",))
+        figures = evaluate({"falling": falling, "rising": rising}, cases, blends={"mix": mix})["mix"]
+        assert figures.keys() == {"all"}
+        assert figures["all"].per_case["mrr@10"].tolist() == [1.0, 1 / 5]
+
+    def test_threads_change_nothing(self) -> None:
+        data = shop()
+        cases = leave_last_out(data)[1]
+        one, two = (
+            evaluate(
+                {"knn": SessionKNN().fit(data, np.random.default_rng(0)), "popular": Popularity().fit(data, np.random.default_rng(0))},
+                cases, blends={"mix": Blend({"knn": 1.0, "popular": 0.1})}, threads=threads,
+            )
+            for threads in (1, 2)
+        )  # fmt: skip
+        for name in one:
+            for mode in ("all", "unseen"):
+                assert one[name][mode].summary() == two[name][mode].summary()
