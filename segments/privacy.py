@@ -14,6 +14,7 @@ from accounts.personal_data import (
     Processor,
     Subject,
     classify,
+    classify_valkey_keys,
     register,
 )
 from segments.models import SegmentMembership
@@ -57,6 +58,11 @@ def register_all() -> None:
         "segments.SegmentMembership",
         Classification.PROCESSED_BY(PROCESSOR),
         "Says which groups a person is in.",
+    )
+    classify_valkey_keys(
+        "etalage:*:spending",
+        Classification.NO_PERSONAL_DATA,
+        "What twentieths of fifty buyers or more spend in a year.",
     )
     classify("segments.Segment", Classification.NO_PERSONAL_DATA, "Rules and words for groups; sizes only.")
     classify(

@@ -1,15 +1,16 @@
-"""What the database says of a shopper, in at most six queries; three for somebody who does not permit personalisation."""
+"""What the database says of a shopper, in at most seven queries; three for somebody who does not permit personalisation."""
 
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet, Sum
 from django.utils import timezone
 
 from accounts.models import Customer, Store, Visitor
 from accounts.selectors.persons import merged_view, records_of
+from catalog.money import currency_digits
 from consent.gate import personal_purposes
 from consent.purposes import Purpose
 from profiles.reading import who_is
@@ -18,6 +19,8 @@ from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.shelf import Shopper
 from recommendations.training.customer_features import customer_features
 from segments.selectors import segments_of
+from segments.spending import DAYS as SPENDING_DAYS
+from segments.spending import spending_bounds, spending_share
 from tracking.models import Order, OrderLine
 
 PURCHASES_REMEMBERED = 500
@@ -64,6 +67,7 @@ def read_known_shopper(store: Store, shopper: Shopper) -> KnownShopper:
         forgotten=_forgotten(store_id, visitor_ids, record_ids),
         features=customer_features(person) if person else (),
         interests=_interests(person.interests) if person else (),
+        value=_value(store, visitor_ids, record_ids),
     )
 
 
@@ -92,19 +96,39 @@ def _is_person(visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> Q:
 
 
 def _purchased(store_id: int, visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> tuple[str, ...]:
-    orders = (
-        Order.objects.for_store(store_id)
-        .filter(_is_person(visitor_ids, record_ids), is_blocked=False)
-        .filter(placed_at__gte=timezone.now() - timedelta(days=PURCHASES_DAYS))
-        .exclude(status__in=[Order.Status.CANCELLED, Order.Status.REFUNDED])
-        .annotate(permitted=F("purposes").bitand(int(Purpose.PERSONALISATION)))
-        .filter(permitted__gt=0)
-    )
+    since = timezone.now() - timedelta(days=PURCHASES_DAYS)
+    orders = _orders(store_id, visitor_ids, record_ids, since)
     lines = OrderLine.objects.for_store(store_id).filter(
         order__in=orders, quantity__gt=F("refunded_quantity")
     )
     newest = lines.order_by("-order__placed_at").values_list("product_id", flat=True)[:PURCHASES_REMEMBERED]
     return tuple(dict.fromkeys(newest))
+
+
+def _orders(
+    store_id: int, visitor_ids: tuple[int, ...], record_ids: tuple[int, ...], since: datetime
+) -> QuerySet[Order]:
+    orders: QuerySet[Order] = (
+        Order.objects.for_store(store_id)
+        .filter(_is_person(visitor_ids, record_ids), is_blocked=False)
+        .filter(placed_at__gte=since)
+        .exclude(status__in=[Order.Status.CANCELLED, Order.Status.REFUNDED])
+        .annotate(permitted=F("purposes").bitand(int(Purpose.PERSONALISATION)))
+        .filter(permitted__gt=0)
+    )
+    return orders
+
+
+def _value(store: Store, visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> float | None:
+    """Where their spending of a year stands among those who bought, 0 to 1; None where that says nothing."""
+    bounds = spending_bounds(store.pk)
+    if bounds is None:
+        return None
+    since = timezone.now() - timedelta(days=SPENDING_DAYS)
+    spent = _orders(store.pk, visitor_ids, record_ids, since).aggregate(
+        total=Sum(F("total_minor_units") - F("refunded_minor_units"))
+    )["total"]
+    return spending_share((spent or 0) / 10 ** currency_digits(store.currency), bounds)
 
 
 def _forgotten(store_id: int, visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> tuple[str, ...]:

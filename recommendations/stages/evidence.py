@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from algorithms.new_items import NewItems
 from algorithms.popularity import Popularity
 from algorithms.types import Float32, Float64, Int32
 from recommendations.serving.store_state import Snapshot
@@ -15,8 +16,8 @@ from recommendations.stages.context import Context
 from recommendations.stages.reranking import DAY_SECONDS, NO_EVIDENCE, Evidence
 from recommendations.stages.shop_strategies import new_arrivals
 
-NEWCOMER_STRATEGY: Final = "new_items"
-"""Ranks new products by what similar products were liked with; where the live model lacks it, arrivals are ranked by age and taste."""
+AHEAD: Final = 10.0
+"""More than arrivals score by age and taste alone: what the strategy for new products has an opinion of stands before the others."""
 
 
 def evidence_of(context: Context) -> Evidence:
@@ -59,12 +60,11 @@ def _newcomer_scores(context: Context, places: Int32) -> Float32:
     """(c,), higher is better; what the model's strategy has an opinion of stands before what only came lately."""
     by_age = new_arrivals(context)[places]
     model = context.snapshot.model
-    strategy = None if model is None else model.strategies.get(NEWCOMER_STRATEGY)
-    if strategy is None:
+    strategy = None if model is None else model.strategies.get(NewItems.name)
+    if not isinstance(strategy, NewItems):
         return by_age
-    scores = strategy.score(context.query)
-    known = places < len(scores)
-    liked = np.where(known, scores[np.where(known, places, 0)] if len(scores) else 0.0, 0.0)
-    return np.asarray(
-        np.where(liked > 0, 1e3 * liked / max(float(liked.max(initial=0.0)), 1e-12), by_age), np.float32
-    )
+    items, scores = strategy.score_new(context.query)
+    by_item = dict(zip(items.tolist(), scores.tolist(), strict=True))
+    liked = np.array([by_item.get(place, 0.0) for place in places.tolist()], np.float32)
+    ahead = AHEAD + liked / max(float(liked.max(initial=0.0)), 1e-12)
+    return np.asarray(np.where(liked > 0, ahead, by_age), np.float32)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from segments.models import ClusterModel, Segment, SegmentMembership
 from segments.rules import is_valid, matches
 from segments.selectors.as_of import as_of
 from segments.services.memberships import Members, memberships_replace
+from segments.spending import spending_remember
 
 log = structlog.get_logger(__name__)
 
@@ -67,6 +69,8 @@ def segments_recompute(
         step("memberships")
         memberships_replace(store_id=store.pk, table=table, members=members, at=written_at)
         caches.forget_on_commit(store.pk)
+        revenue = np.asarray(table.columns["revenue_365d"], np.float64)
+        transaction.on_commit(partial(spending_remember, store.pk, revenue))
     report = RecomputeReport(store.slug, moment, table.n, silhouette=found.silhouette if found else None)
     report.sizes = {entry.segment.slug: len(entry.positions) for entry in members if entry.segment.is_active}
     report.seconds = round(time.monotonic() - started, 3)
