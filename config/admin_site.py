@@ -93,7 +93,7 @@ class EtalageAdminSite(UnfoldAdminSite):
 
     def get_urls(self) -> list[URLPattern]:
         from consent.admin import processing_record
-        from recommendations.admin import data_audit
+        from recommendations.admin import data_audit, quality
         from recommendations.admin.experiments import experiments_view
         from tracking.admin import debugger, sources, timeline, timeline_tail
 
@@ -104,6 +104,7 @@ class EtalageAdminSite(UnfoldAdminSite):
             *debugger.urls(self),
             *sources.urls(self),
             *data_audit.urls(self),
+            *quality.urls(self),
             *processing_record.urls(self),
             *timeline.urls(self),
             *timeline_tail.urls(self),

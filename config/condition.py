@@ -12,6 +12,7 @@ from django.utils.timesince import timesince
 
 from accounts.models import Store
 from config import health
+from recommendations.selectors.drift import latest_reading
 from tracking.models import LogPosition
 
 # Readers follow the log every few seconds: past this something keeps them.
@@ -32,7 +33,7 @@ def condition(store: Store) -> list[Part]:
     """Parts in the order in which they matter. A few short questions to database and cache."""
     answers = health.checks()
     services = [_service(name, answers[key], remedy) for key, (name, remedy) in _SERVICES.items()]
-    return [*services, *_readers(store), _size()]
+    return [*services, *_readers(store), *_model(store), _size()]
 
 
 _SERVICES: Final = {
@@ -61,6 +62,26 @@ def _readers(store: Store) -> list[Part]:
         ]
     text = f"{oldest.reader} last followed the log {timesince(oldest.updated_at, depth=1)} ago"
     return [Part("Sessions and orders", "warn", text, "They catch up as soon as a worker runs.")]
+
+
+def _model(store: Store) -> list[Part]:
+    """Whether the live model still fits, as of the last watch."""
+    reading = latest_reading(store)
+    if reading is None:
+        return []
+    drifting = [
+        figure["name"].replace("_", " ") for figure in reading.figures if figure["level"] in ("warn", "bad")
+    ]
+    if not drifting:
+        return [Part("Model", "ok", f"{reading.version} fits what happens")]
+    return [
+        Part(
+            "Model",
+            "warn",
+            f"{reading.version} drifts: {', '.join(drifting)}",
+            "Train now, under Models → Training.",
+        )
+    ]
 
 
 def _size() -> Part:

@@ -33,7 +33,7 @@ from recommendations.selectors.engagement import (
     engagement_by_placement,
     last_days,
 )
-from recommendations.selectors.training_outlook import training_outlook
+from recommendations.selectors.training_outlook import training_outlook, version_waiting
 from recommendations.selectors.uplift import Uplift, uplift_of
 from recommendations.training.watch import failures_to_show
 from tracking.models import Event
@@ -95,6 +95,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         "failures": failures_to_show(store.pk)[:3] if may(request, Ability.READ_MODELS) else [],
         "urgent": urgent_requests(store)[:5] if may(request, Ability.READ_PRIVACY) else [],
         "outlook": training_outlook(store),
+        "waiting": version_waiting(store) if may(request, Ability.MANAGE_MODELS) else None,
         "condition": condition(store),
         "may_read_models": may(request, Ability.READ_MODELS),
         "may_read_quality": may(request, Ability.READ_DATA_QUALITY),

@@ -17,8 +17,12 @@ from accounts.current_store import may, require, staff_user
 from accounts.display.charts import Bar, BarChart
 from accounts.display.columns import DASH, moment_text, when
 from accounts.permissions import Ability
+from recommendations.admin.gate_text import gate_text, publish_label
+from recommendations.admin.quality import drift_rows
+from recommendations.admin.reranker_report import reranker_report
 from recommendations.admin.strategies import text_of
 from recommendations.models import ModelVersion
+from recommendations.selectors.drift import latest_reading
 from recommendations.services.model_publish import CannotPublish, model_publish, model_roll_back
 
 # Figure → (label, what it says, whether it is a share of 1).
@@ -133,6 +137,9 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         links = []
         if may(request, Ability.MANAGE_MODELS):
             links = [{"url": reverse("admin:recommendations_modelversion_roll_back"), "label": "Roll back…"}]
+        links.append(
+            {"url": reverse("admin:recommendations_quality"), "label": "Quality by group and over time"}
+        )
         return super().changelist_view(request, {"list_links": links, **(extra_context or {})})
 
     def changeform_view(
@@ -151,7 +158,10 @@ class ModelVersionAdmin(ReadOnlyAdmin):
                 ("Products not seen before", figure_table(metrics, "unseen")),
                 ("All products, also ones seen before", figure_table(metrics, "all")),
             ],
-            "by_density": _by_density(metrics),
+            "gate": gate_text(version),
+            "publish_label": publish_label(version),
+            **_watched(version),
+            "reranker": reranker_report(metrics),
             "interval": metrics.get("interval") or {},
             "cases": metrics.get("cases"),
             "may_manage": may(request, Ability.MANAGE_MODELS),
@@ -186,12 +196,12 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             request,
             self,
             Confirmation(
-                title=f"Publish {version}?",
+                title=f"Publish {version} all the same?" if _is_refused(version) else f"Publish {version}?",
                 consequences=consequences,
                 undo="Yes: “Roll back” on the list of versions brings back the one before.",
                 button=f"Publish {version}",
                 back_url=back,
-                is_dangerous=version.state == ModelVersion.State.REFUSED,
+                is_dangerous=_is_refused(version),
             ),
             form,
         )
@@ -284,10 +294,21 @@ class ModelVersionAdmin(ReadOnlyAdmin):
         return when(version.published_at)
 
 
-def _by_density(metrics: dict[str, Any]) -> list[tuple[str, float]]:
-    """`2-4` and the like, the fewest first."""
-    found = metrics.get("by_density") or {}
-    return sorted(found.items(), key=lambda entry: int(entry[0].split("-")[0].rstrip("+") or 0))
+def _is_refused(version: ModelVersion) -> bool:
+    return version.state == ModelVersion.State.REFUSED
+
+
+def _watched(version: ModelVersion) -> dict[str, Any]:
+    """For the live version: what the watch over it found last."""
+    if version.state != ModelVersion.State.LIVE:
+        return {}
+    reading = latest_reading(version.store_id)
+    return {
+        "is_watched": True,
+        "reading": reading,
+        "drift": drift_rows(reading),
+        "training_url": reverse("admin:recommendations_trainingrun_changelist"),
+    }
 
 
 def _figure(version: ModelVersion, strategy: str, figure: str) -> float | None:

@@ -21,12 +21,19 @@ class TrainingOutlook:
     every_hours: int | None
     is_enabled: bool
     next_run_at: datetime | None
+    learned_reranker: str = TrainingSchedule.Reranker.WHEN_IT_WINS
 
     @property
     def last_seconds(self) -> float | None:
         if self.last_done is None or self.last_done.finished_at is None:
             return None
         return (self.last_done.finished_at - self.last_done.started_at).total_seconds()
+
+
+def version_waiting(store: Store) -> ModelVersion | None:
+    """The newest version, if it waits for a person to publish it."""
+    newest = ModelVersion.objects.for_store(store).order_by("-number").first()
+    return newest if newest is not None and newest.state == ModelVersion.State.CANDIDATE else None
 
 
 def training_outlook(store: Store) -> TrainingOutlook:
@@ -40,4 +47,5 @@ def training_outlook(store: Store) -> TrainingOutlook:
         every_hours=schedule.every_hours if schedule else None,
         is_enabled=bool(schedule and schedule.is_enabled),
         next_run_at=schedule_status(schedule).next_run if schedule else None,
+        learned_reranker=schedule.learned_reranker if schedule else TrainingSchedule.Reranker.WHEN_IT_WINS,
     )
