@@ -23,6 +23,7 @@ from algorithms.interactions import history_of, recency_weighted
 from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable, most_similar
 from algorithms.scoring import strongest
+from algorithms.threads import by_parts
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
 
 
@@ -58,14 +59,17 @@ class ItemKNN(Strategy):
     def _table(self, data: TrainingData, rows: Int32) -> NeighbourTable:
         by_item = self._weighted(data)
         by_user = by_item.T.tocsr()
-        return NeighbourTable(
-            *most_similar(
+        by_rows = by_item.indptr.astype(np.int64), by_item.indices, by_item.data
+        by_columns = by_user.indptr.astype(np.int64), by_user.indices, by_user.data
+        settings = self.settings
+        return NeighbourTable.joined(
+            by_parts(
+                lambda part: most_similar(
+                    part, *by_rows, *by_columns, settings.neighbours, settings.threshold
+                ),
                 rows,
-                by_item.indptr.astype(np.int64), by_item.indices, by_item.data,
-                by_user.indptr.astype(np.int64), by_user.indices, by_user.data,
-                self.settings.neighbours, self.settings.threshold,
             )
-        )  # fmt: skip
+        )
 
     def _weighted(self, data: TrainingData) -> csr_matrix:
         """(n_items, n_users) CSR, rows of length 1."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numba
@@ -74,6 +74,16 @@ class NeighbourTable:
 
     def arrays(self) -> dict[str, Array]:
         return {"neighbours": self.neighbours, "similarity": self.similarity, "offsets": self.offsets}
+
+    @classmethod
+    def joined(cls, parts: Sequence[tuple[Int32, Float32, Int64]]) -> NeighbourTable:
+        """One table of consecutive rows, made in parts: neighbours, similarity and offsets of each, from 0."""
+        lengths = np.concatenate([np.diff(ends) for _, _, ends in parts])
+        return cls(
+            np.concatenate([neighbours for neighbours, _, _ in parts]),
+            np.concatenate([similarity for _, similarity, _ in parts]),
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        )
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> NeighbourTable:
