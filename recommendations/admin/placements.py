@@ -55,7 +55,7 @@ class PlacementAdmin(TuningPage):
     fieldsets = (
         (None, {"fields": (("name", "slug"), ("heading", "fallback_heading"), ("kind", "size"))}),
         ("What is left out", {"fields": ("excludes_purchased", "excludes_viewed", "tops_up")}),
-        ("Serving", {"fields": ("deadline_ms", "is_active")}),
+        ("Serving", {"fields": ("uses_learned_reranker", "deadline_ms", "is_active")}),
     )
     export_columns = {
         "slug": "slug",

@@ -13,7 +13,11 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from accounts import auditing
 from accounts.admin.filters import MomentRangeFilter, value_filter
@@ -23,7 +27,7 @@ from accounts.display.charts import Bar, BarChart, LineChart, Series
 from accounts.display.columns import duration, when
 from accounts.models import Store
 from accounts.permissions import Ability
-from recommendations.models import TrainingRun
+from recommendations.models import TrainingRun, TrainingSchedule
 from recommendations.selectors.training_outlook import training_outlook
 from recommendations.services.schedule_update import schedule_update
 from recommendations.services.training_request import run_acknowledge, training_request
@@ -41,6 +45,17 @@ class ScheduleForm(forms.Form):
     is_enabled = forms.BooleanField(
         label="Train by schedule", required=False, widget=UnfoldBooleanSwitchWidget
     )
+    learned_reranker = forms.ChoiceField(
+        label="Learned reranker",
+        choices=TrainingSchedule.Reranker.choices,
+        required=False,
+        help_text="A small learned correction of the blend. It becomes part of a version only where it did better than the blend "
+        "alone. Needs LightGBM where models are trained (requirements-reranker.txt).",
+        widget=UnfoldAdminSelectWidget,
+    )
+
+    def clean_learned_reranker(self) -> str | None:
+        return self.cleaned_data["learned_reranker"] or None
 
 
 def _duration_chart(store: Store) -> LineChart | None:
@@ -115,7 +130,11 @@ class TrainingRunAdmin(ReadOnlyAdmin):
         context = {
             "outlook": outlook,
             "schedule_form": ScheduleForm(
-                initial={"every_hours": outlook.every_hours or 24, "is_enabled": outlook.is_enabled}
+                initial={
+                    "every_hours": outlook.every_hours or 24,
+                    "is_enabled": outlook.is_enabled,
+                    "learned_reranker": outlook.learned_reranker,
+                }
             ),
             "may_manage": may(request, Ability.MANAGE_MODELS),
             "weekly_chart": _duration_chart(store),
