@@ -11,6 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
+from algorithms.splits import Leak
 from benchmarks.quality.folders import read
 from benchmarks.quality.report import as_json, as_markdown
 from benchmarks.quality.run import run
@@ -33,6 +34,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--trials", type=int, default=80, help="random mixes tried for the weights (default 80)"
         )
+        parser.add_argument(
+            "--peers",
+            action="store_true",
+            help="measure implicit (cosine, BM25, ALS, BPR) and LightFM too, as they come and tuned on the same slice",
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--write", action="store_true", help="put the figures into benchmarks/RESULTS.md")
         parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
@@ -47,14 +53,20 @@ class Command(BaseCommand):
         def bar(steps: Iterable[Any], what: str) -> Iterable[Any]:
             return tqdm(steps, desc=what, leave=False, disable=not options["progress"])
 
-        result = run(
-            task, seed=options["seed"], trials=options["trials"], names=options["strategies"], progress=bar
-        )
+        try:
+            result = run(
+                task, seed=options["seed"], trials=options["trials"], names=options["strategies"],
+                peers=options["peers"], progress=bar,
+            )  # fmt: skip
+        except Leak as error:
+            raise CommandError(f"{folder.name}: {error}.") from error
         figures = as_markdown(result)
         self.stdout.write(figures)
         if options["write"]:
-            flags = " --repeat" if options["repeat"] else ""
+            flags = "".join(f" --{flag}" for flag in ("repeat", "peers") if options[flag])
             command = f"python manage.py bench_quality --data {folder.name}{flags}"
-            write_section(f"Quality: {folder.name}{flags}", command, figures)
+            write_section(
+                f"Quality: {folder.name}{' --repeat' if options['repeat'] else ''}", command, figures
+            )
         if options["json"]:
             self.stdout.write(json.dumps(as_json(result)))

@@ -1,0 +1,24 @@
+"""Blends beside the tuned one, such as a learned reranker over its scores: what they learn, they learn on the validation slice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from algorithms.evaluation import Blend, Mode
+from algorithms.types import Strategy
+from benchmarks.quality.task import Task
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What stands once weights are chosen: `strategies` have learned from `task.past`, so that `task.validation` is new to them."""
+
+    task: Task
+    strategies: Mapping[str, Strategy]
+    weights: Mapping[Mode, Mapping[str, float]]
+    seed: int
+
+
+EXTRA_BLENDS: list[Callable[[Chosen], Mapping[str, Blend]]] = []
+"""Each gives blends by name; a name begins with "blend all" or "blend unseen", whichever its `Blend.modes` are."""
