@@ -20,7 +20,6 @@ from accounts.permissions import Ability
 from recommendations.admin.gate_text import gate_text, publish_label
 from recommendations.admin.quality import drift_rows
 from recommendations.admin.reranker_report import reranker_report
-from recommendations.admin.reranker_report import reranker_report
 from recommendations.admin.strategies import text_of
 from recommendations.models import ModelVersion
 from recommendations.selectors.drift import latest_reading
@@ -162,7 +161,6 @@ class ModelVersionAdmin(ReadOnlyAdmin):
             "gate": gate_text(version),
             "publish_label": publish_label(version),
             **_watched(version),
-            "reranker": reranker_report(metrics),
             "reranker": reranker_report(metrics),
             "interval": metrics.get("interval") or {},
             "cases": metrics.get("cases"),
