@@ -79,6 +79,7 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
                 Ability.READ_MODELS,
                 "failed_runs",
             ),
+            Entry("Quality", "insights", "admin:recommendations_quality", Ability.READ_MODELS),
             Entry("What data carry", "fact_check", "admin:recommendations_data_audit", Ability.READ_MODELS),
             Entry(
                 "Event weights",
@@ -136,6 +137,7 @@ SECTIONS: list[tuple[str, list[Entry]]] = [
                 "Consent records", "task_alt", "admin:consent_consentrecord_changelist", Ability.READ_PRIVACY
             ),
             Entry("Notices", "article", "admin:consent_notice_changelist", Ability.READ_PRIVACY),
+            Entry("Regions", "public", "admin:consent_regionmode_changelist", Ability.READ_PRIVACY),
             Entry("Suppressions", "person_off", "admin:consent_suppression_changelist", Ability.READ_PRIVACY),
             Entry(
                 "Handling", "rule_settings", "admin:consent_requestpolicy_changelist", Ability.READ_PRIVACY

@@ -146,6 +146,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "recommendations.staff_bar.StaffBar",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -277,6 +278,7 @@ _scheduled: dict[str, float | crontab] = {
     "tracking.tasks.run_quarantine_jobs": 30.0,
     "recommendations.watch_training": 60.0,
     "recommendations.catch_up_models": 180.0,
+    "recommendations.describe_new_products": 20.0,
     "recommendations.update_bandits": 600.0,
     "recommendations.watch_models": crontab(hour="5,17", minute=40),
     "consent.tasks.sweep_requests": 60.0,
@@ -363,6 +365,9 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="etala
 # Heads of the ledgers and digests of erased ids, by which a restored or rewritten database is found out: best
 # on another machine than the database's backups.
 ETALAGE_ANCHOR_DIR = Path(env.str("ETALAGE_ANCHOR_DIR", default=str(DATA_DIR / "anchors")))
+# Headers in which a proxy of ours says where a visitor is, such as CF-IPCountry; it must overwrite what clients send.
+ETALAGE_COUNTRY_HEADER = env.str("COUNTRY_HEADER", default="") if ETALAGE_PROXY_COUNT else ""
+ETALAGE_SUBDIVISION_HEADER = env.str("SUBDIVISION_HEADER", default="") if ETALAGE_PROXY_COUNT else ""
 # Empty: cookies of consent and recognition belong to the one host that set them.
 ETALAGE_COOKIE_DOMAIN = env.str("COOKIE_DOMAIN", default="")
 ETALAGE_MODEL_DIR = Path(env.str("ETALAGE_MODEL_DIR", default=str(DATA_DIR / "models")))

@@ -21,6 +21,7 @@ from consent.cookies import StoredChoice, read_choice
 from consent.models import Notice, PurposeText
 from consent.notice_texts import labels, term
 from consent.purposes import Purpose
+from consent.regions import modes
 from consent.services.notices import notice_for, published_notices
 from consent.store_of import store_of
 
@@ -104,5 +105,7 @@ def render_banner(request: HttpRequest, store: Store | None = None) -> SafeStrin
             "is_asked": True,
             "next": request.path,
             "hashes": hashes,
+            # Pages may come from a shared cache: which way of asking is the visitor's is found out by the script.
+            "region_url": reverse("consent:region") if modes(store) else "",
         }
     return mark_safe(render_to_string("consent/banner.html", context, request=request))

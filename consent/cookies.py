@@ -18,11 +18,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from accounts.identifiers import is_forbidden_id
-from consent.purposes import ALL, Purpose
+from consent.purposes import ALL, OPTIONAL, Purpose
 
 CONSENT_COOKIE: Final = "etalage_consent"
 ANONYMOUS_ID_COOKIE: Final = "etalage_anonymous_id"
 MAX_AGE: Final = timedelta(days=180)
+# Who said no to everything is left in peace for longer; where the law begins with a yes, for the year that it asks for.
+REFUSAL_MAX_AGE: Final = timedelta(days=395)
 HASH_PREFIX: Final = 12
 
 _signer = signing.Signer(salt="etalage.consent", sep=".")
@@ -55,7 +57,11 @@ def read_choice(request: HttpRequest) -> StoredChoice | None:
         choice = StoredChoice(uuid.UUID(receipt), Purpose(int(mask)) & ALL, notice, chosen_at)
     except (signing.BadSignature, ValueError, OverflowError):
         return None
-    return choice if timezone.now() - chosen_at <= MAX_AGE else None
+    return choice if timezone.now() - chosen_at <= _max_age(choice) else None
+
+
+def _max_age(choice: StoredChoice) -> timedelta:
+    return MAX_AGE if choice.granted & OPTIONAL else REFUSAL_MAX_AGE
 
 
 def anonymous_id_of(request: HttpRequest) -> str | None:
@@ -64,11 +70,13 @@ def anonymous_id_of(request: HttpRequest) -> str | None:
     return None if is_forbidden_id(value) else value
 
 
-def _set(response: HttpResponse, request: HttpRequest, name: str, value: str) -> None:
+def _set(
+    response: HttpResponse, request: HttpRequest, name: str, value: str, max_age: timedelta = MAX_AGE
+) -> None:
     response.set_cookie(
         name,
         value,
-        max_age=MAX_AGE,
+        max_age=max_age,
         path="/",
         domain=settings.ETALAGE_COOKIE_DOMAIN or None,
         secure=request.is_secure(),
@@ -84,7 +92,7 @@ def set_choice(response: HttpResponse, request: HttpRequest, choice: StoredChoic
         choice.notice[:HASH_PREFIX],
         int(choice.chosen_at.timestamp()),
     )
-    _set(response, request, CONSENT_COOKIE, _signer.sign(".".join(map(str, parts))))
+    _set(response, request, CONSENT_COOKIE, _signer.sign(".".join(map(str, parts))), _max_age(choice))
 
 
 def set_anonymous_id(response: HttpResponse, request: HttpRequest, anonymous_id: str) -> None:

@@ -244,6 +244,7 @@ def register_all() -> None:
     classify("consent.Notice", nothing, "The shop's own text.")
     classify("consent.PurposeText", nothing, "The shop's own text.")
     classify("consent.RequestPolicy", nothing, "How the shop handles requests.")
+    classify("consent.RegionMode", nothing, "How the law of a region wants visitors to be asked.")
     classify(
         "consent.Policy",
         Classification.STAFF,

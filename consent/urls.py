@@ -15,6 +15,7 @@ urlpatterns = [
     path("privacy/requests/<str:token>/", requests.request_page, name="request"),
     path("privacy/download/<str:token>/", requests.download, name="download"),
     path("privacy/consent/", choices.record, name="record"),
+    path("privacy/region/", choices.region, name="region"),
     path("privacy/preferences/", choices.preferences, name="preferences"),
     path("privacy/notice/", choices.notice, name="notice"),
 ]

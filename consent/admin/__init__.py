@@ -1,3 +1,3 @@
-from consent.admin import ledgers, notices, panels, policies, requests, suppressions
+from consent.admin import ledgers, notices, panels, policies, regions, requests, suppressions
 
-__all__ = ["ledgers", "notices", "panels", "policies", "requests", "suppressions"]
+__all__ = ["ledgers", "notices", "panels", "policies", "regions", "requests", "suppressions"]

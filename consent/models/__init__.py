@@ -9,6 +9,7 @@ from consent.models.record import (
     ConsentState,
     LedgerHead,
 )
+from consent.models.region import RegionMode
 from consent.models.request import DataSubjectRequest, IdentityChallenge, RequestPart, RequestPolicy
 from consent.models.suppression import Suppression
 
@@ -28,6 +29,7 @@ __all__ = [
     "Policy",
     "PolicyReview",
     "PurposeText",
+    "RegionMode",
     "RequestPart",
     "RequestPolicy",
     "Suppression",

@@ -12,9 +12,17 @@ from accounts.client_address import client_address
 from accounts.current_customer import current_customer
 from accounts.models import Store
 from consent.banner import sends_gpc
-from consent.cookies import StoredChoice, anonymous_id_of, delete_anonymous_id, set_anonymous_id, set_choice
-from consent.models import ConsentChoice, Notice
+from consent.cookies import (
+    StoredChoice,
+    anonymous_id_of,
+    delete_anonymous_id,
+    read_choice,
+    set_anonymous_id,
+    set_choice,
+)
+from consent.models import ConsentChoice, ConsentMechanism, Notice
 from consent.purposes import ALL, NONE, RECOGNITION, Purpose, mask
+from consent.regions import Mode, mode_in, region_of
 from consent.services.decisions import Decision, RecordedDecision, decision_record
 from consent.services.notices import published_notices
 
@@ -30,10 +38,18 @@ BROWSER_CHOICES: Final = frozenset(
 )
 
 
-def _granted(request: HttpRequest, method: str) -> Purpose:
-    if method == ConsentChoice.ACCEPT:
-        return ALL
-    return mask(request.POST.getlist("purpose")) if method == ConsentChoice.SAVE else NONE
+def _granted(request: HttpRequest, method: str, mode: Mode, gpc: bool) -> Purpose:
+    """What the form says yes to. Leaving the notice as it is means what the region's law makes of it, and never widens a
+    choice that was made."""
+    match method:
+        case ConsentChoice.ACCEPT:
+            return ALL
+        case ConsentChoice.SAVE:
+            return mask(request.POST.getlist("purpose"))
+        case ConsentChoice.DISMISS:
+            chosen = read_choice(request)
+            return mode.default_for(gpc=gpc) if chosen is None else chosen.granted & mode.granted
+    return NONE
 
 
 def notice_shown(store: Store, content_hash: str) -> Notice | None:
@@ -67,16 +83,20 @@ def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision,
         raise ValueError(f"{method[:20]!r} is no choice: use accept, reject, save or withdraw.")
     gpc = sends_gpc(request) or request.POST.get("gpc") == "1"
     anonymous_id = anonymous_id_of(request)
+    mode = mode_in(store, region_of(request, store))
+    is_by_default = method == ConsentChoice.DISMISS and mode.mechanism != ConsentMechanism.OPT_IN
     decision = Decision(
-        granted=_granted(request, method),
-        method=method,
+        granted=_granted(request, method, mode, gpc),
+        method=ConsentChoice.GPC if is_by_default and gpc else method,
+        mechanism=mode.mechanism,
         anonymous_id=anonymous_id,
-        customer=current_customer(request, store),
+        # What nobody chose says nothing about a customer, who may have refused on another device.
+        customer=None if is_by_default else current_customer(request, store),
         notice=notice_shown(store, request.POST.get("notice", "")),
         served_notice_id=_uuid(request.POST.get("served_notice", "")),
         gpc=gpc,
         page_url=page_url_of(request),
-        region=store.country,
+        region=mode.region,
         ip=client_address(request),
         user_agent=request.headers.get("User-Agent", ""),
     )

@@ -16,13 +16,14 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.api_errors import error_response
 from accounts.client_address import client_address
 from accounts.throttling import admit
-from consent.banner import language_of, notice_context, purpose_rows
+from consent.banner import language_of, notice_context, purpose_rows, sends_gpc
 from consent.cookies import read_choice
 from consent.models import ConsentChoice
 from consent.notice_texts import labels
 from consent.origins import is_own_origin
 from consent.policy_text import render_policy
 from consent.purposes import Purpose, slugs
+from consent.regions import mode_in, region_of
 from consent.services.browser_choice import choice_carry_out, choice_record
 from consent.services.notices import notice_for
 from consent.store_of import store_of
@@ -76,6 +77,16 @@ def record(request: HttpRequest) -> HttpResponse:
             messages.success(request, words["withdrawn" if is_withdrawn else "saved"])
     choice_carry_out(request, response, recorded, decision)
     return response
+
+
+@never_cache
+@require_safe
+def region(request: HttpRequest) -> JsonResponse:
+    """How this visitor is asked: `mechanism`, and the purposes that hold once the notice was shown."""
+    store = store_of(request)
+    mode = mode_in(store, region_of(request, store))
+    granted = slugs(mode.default_for(gpc=sends_gpc(request)))
+    return JsonResponse({"region": mode.region, "mechanism": mode.mechanism, "granted": granted})
 
 
 @never_cache

@@ -11,7 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Role, Store
-from consent.models import AuditEntry, Policy, PolicyReview
+from consent.models import AuditEntry, Policy, PolicyReview, RegionMode
+from consent.regions import mode_in, modes_forget
 from consent.services.policies import policies_ensure
 from tests.admin.conftest import Staff
 from tests.factories import UserFactory
@@ -129,3 +130,27 @@ def test_the_page_names_what_is_missing(officer: Staff, store: Store) -> None:
         )["gaps"]
         == []
     )
+
+
+def test_a_rule_of_a_region_is_checked_and_holds_at_once(officer: Staff, store: Store) -> None:
+    add = reverse("admin:consent_regionmode_add")
+    for faulty in (
+        {"region": "Kalifornien", "mechanism": "opt_out"},
+        {"region": "QQ", "mechanism": "opt_out"},
+        {"region": "US", "mechanism": "opt_in", "granted": ["analytics"]},
+    ):
+        assert officer.client.post(add, faulty).status_code == 200
+    assert not RegionMode.objects.for_store(store).exists()
+    officer.client.post(add, {"region": "us-ca", "mechanism": "opt_out", "granted": ["analytics"]})
+    modes_forget(store)
+    assert mode_in(store, "US-CA").mechanism == "opt_out"
+    assert (
+        "On until somebody says no"
+        in officer.client.get(reverse("admin:consent_regionmode_changelist")).content.decode()
+    )
+
+
+def test_only_who_publishes_notices_rules_over_regions(administrator: Staff, store: Store) -> None:
+    add = reverse("admin:consent_regionmode_add")
+    assert administrator.client.post(add, {"region": "US", "mechanism": "opt_out"}).status_code == 403
+    assert not RegionMode.objects.for_store(store).exists()

@@ -267,6 +267,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "accounts.0005_record_of_processing",
         "consent.0002_append_only_ledgers",
         "consent.0003_policies",
+        "consent.0004_regions",
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
         "recommendations.0004_reranking",
@@ -357,3 +358,13 @@ def test_notices_are_kept_beside_policies(migrate: Migrate) -> None:
     assert after.get_model("consent", "Notice")._base_manager.get(pk=notice.pk).title == "Your data"
     for empty in ("Policy", "PolicyReview"):
         assert not after.get_model("consent", empty)._base_manager.exists()
+
+
+def test_policies_are_kept_beside_rules_of_regions(migrate: Migrate) -> None:
+    before = migrate("consent", "0003_policies")
+    policy = before.get_model("consent", "Policy")._base_manager.create(
+        store=make_store(before), key="notice", title="Notice", next_review_on="2030-01-01"
+    )
+    after = migrate("consent", "0004_regions")
+    assert after.get_model("consent", "Policy")._base_manager.get(pk=policy.pk).key == "notice"
+    assert not after.get_model("consent", "RegionMode")._base_manager.exists()

@@ -115,7 +115,7 @@ def test_reject_leaves_a_proof_and_nothing_to_recognise(browser: Client, store: 
     response = choose(browser, store, "reject")
     assert response.status_code == 303
     assert ANONYMOUS_ID_COOKIE not in browser.cookies or browser.cookies[ANONYMOUS_ID_COOKIE].value == ""
-    assert browser.cookies[CONSENT_COOKIE]["max-age"] == 180 * 86_400
+    assert browser.cookies[CONSENT_COOKIE]["max-age"] == 395 * 86_400
     assert not ConsentState.objects.for_store(store).exists()
     assert not Visitor.objects.for_store(store).exists()
     proof = ConsentPayload.objects.for_store(store).get()

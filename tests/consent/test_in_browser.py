@@ -12,7 +12,8 @@ from django.test import Client
 
 from accounts.models import Store
 from consent.gate import may_personalise
-from consent.models import ConsentPayload, ConsentState, DataSubjectRequest
+from consent.models import ConsentPayload, ConsentState, DataSubjectRequest, RegionMode
+from consent.regions import modes_forget
 from consent.services.request_processing import process_now
 from storefront.services.account import account_open
 from tests.factories import ProductFactory
@@ -209,3 +210,31 @@ def test_a_customer_follows_an_erasure_to_its_receipt(page: Page, shop: str) -> 
     process_now(DataSubjectRequest.all_stores.get())
     page.get_by_role("heading", name="Receipt").wait_for()  # the page found out by itself
     page.get_by_text("Erased: customers, 1").wait_for()
+
+
+def test_where_the_law_begins_with_the_notice_a_no_is_one_press_away(page: Page, shop: str) -> None:
+    store = Store.objects.get()
+    store.country = "US"
+    store.save()
+    RegionMode.all_stores.create(
+        store=store, region="US", mechanism="opt_out", granted=["analytics", "personalisation"]
+    )
+    modes_forget(store)
+    page.goto(f"{shop}/privacy/")
+    no = page.get_by_role("button", name="Say no to all of it")
+    no.wait_for()
+    page.get_by_text("You can say no, now or at any time.").wait_for()
+    page.wait_for_function(
+        "() => document.documentElement.dataset.etalageConsent?.includes('personalisation')"
+    )
+    assert ConsentPayload.all_stores.get().method == "dismiss"
+    assert violations(page) == []
+    no.click()
+    page.get_by_role("region", name="Your privacy, your choice").wait_for(state="hidden")
+    assert "etalage_anonymous_id" not in cookies(page)
+    assert set(ConsentPayload.all_stores.values_list("mechanism", "method")) == {
+        ("opt_out", "dismiss"),
+        ("opt_out", "reject"),
+    }
+    page.reload()
+    assert page.evaluate("document.documentElement.dataset.etalageConsent") == "necessary"

@@ -99,6 +99,24 @@ function listen(form, banner) {
   });
 }
 
+/** Where the law lets a shop begin with the notice: says that it was shown, and turns "yes or no" into "continue or no". */
+async function askByRegion(form, banner) {
+  const response = await fetch(banner.dataset.regionUrl, { headers: { Accept: "application/json" }, credentials: "same-origin" });
+  if (!response.ok) return;
+  const { mechanism, granted: byDefault } = await response.json();
+  if (mechanism === "opt_in") return;
+  const reject = form.querySelector("[data-etalage-reject]");
+  const accept = form.querySelector("[data-etalage-accept]");
+  banner.querySelector("[data-etalage-shown]").hidden = false;
+  reject.textContent = reject.dataset.optOut;
+  accept.textContent = accept.dataset.continue;
+  accept.value = "dismiss";
+  for (const box of form.querySelectorAll("input[name=purpose]:not(:disabled)")) box.checked = byDefault.includes(box.value);
+  const answer = await send(form, { name: "choice", value: "dismiss" });
+  mode?.apply(answer.mask);
+  announce();
+}
+
 const banner = document.querySelector("[data-etalage-banner]");
 if (banner) {
   if (navigator.globalPrivacyControl) {
@@ -106,6 +124,11 @@ if (banner) {
   }
   // A page from a shared cache shows the banner to everybody, also to who has answered.
   if (isAnswered(banner)) banner.hidden = true;
-  else listen(banner.querySelector("form"), banner);
+  else {
+    const form = banner.querySelector("form");
+    listen(form, banner);
+    // Who cannot be told the region is asked as everybody is: first.
+    if (banner.dataset.regionUrl) askByRegion(form, banner).catch(() => {});
+  }
 }
 if (granted().length) announce();
