@@ -65,6 +65,8 @@ class Blend:
     by_density: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     modes: Sequence[Mode] = MODES
     """What it is measured in, where `evaluate` is asked for both."""
+    correction: Callable[[Sequence[TestCase], Mapping[str, Float32], Float32], Float32] | None = None
+    """Takes cases, (q, n_items) scores by strategy and what the blend made of them; gives what is ranked instead."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,15 @@ def density_classes(cases: Sequence[TestCase]) -> list[str]:
     """One of DENSITIES for each case."""
     bounds = np.searchsorted([1, 2, 5], [len(np.unique(case.query.items)) for case in cases], side="right")
     return [DENSITIES[b] for b in bounds]
+
+
+def precision(figures: Figures, cases: Sequence[TestCase]) -> float:
+    """Mean share of what is listed, at most LIST_LENGTH, that was chosen, of the cases that count; 0 where nothing is listed."""
+    shares = [
+        float(np.isin(row[row >= 0], cases[case].targets).mean()) if (row >= 0).any() else 0.0
+        for row, case in zip(figures.lists, figures.listed.tolist(), strict=True)
+    ]
+    return float(np.mean(shares)) if shares else 0.0
 
 
 def evaluate(
@@ -161,7 +172,7 @@ def _rank_block(
     scores = dict(zip(strategies, opinions, strict=True))
 
     def record(name: str, mode: Mode) -> None:
-        total = scores[name] if name in scores else _mixed(scores, blends[name], part)
+        total = scores[name] if name in scores else _ranked_by(scores, blends[name], part)
         recorders[name][mode].add(total, part, start, seen, mode)
 
     for mode in MODES:  # "all" first: what was seen then leaves the scores for good
@@ -170,6 +181,11 @@ def _rank_block(
                 row[seen] = 0.0
         names = [name for name, by_mode in recorders.items() if mode in by_mode]
         list(pool.map(record, names, [mode] * len(names)))
+
+
+def _ranked_by(scores: Mapping[str, Float32], mix: Blend, part: Sequence[TestCase]) -> Float32:
+    total = _mixed(scores, mix, part)
+    return total if mix.correction is None else mix.correction(part, scores, total)
 
 
 def _mixed(scores: Mapping[str, Float32], mix: Blend, part: Sequence[TestCase]) -> Float32:

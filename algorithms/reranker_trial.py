@@ -14,7 +14,7 @@ from algorithms.candidate_features import ItemFacts
 from algorithms.evaluation import BLOCK_BYTES, MODES, Mode, TestCase
 from algorithms.experiments import Interval, paired_relative_difference
 from algorithms.learned_reranker import DEPTH, LearnedReranker, RankedList, head
-from algorithms.types import Float64, Strategy
+from algorithms.types import Float32, Float64, Strategy
 
 FITTED, STOPPED = 0.5, 0.15
 """Shares of the cases that trees are fitted on and stopped by; the rest compares."""
@@ -49,7 +49,7 @@ class Trial:
 def ranked_lists(
     strategies: Mapping[str, Strategy],
     cases: Sequence[TestCase],
-    weights_of: Callable[[TestCase], Mapping[str, float]],
+    weights_of: Callable[[TestCase, Mode], Mapping[str, float]],
     facts: ItemFacts,
     *,
     method: Method = "max",
@@ -68,7 +68,6 @@ def ranked_lists(
         opinions = {name: s.score_many([case.query for case in asked]) for name, s in strategies.items()}
         for row, case in enumerate(asked):
             scores = {name: opinion[row] for name, opinion in opinions.items()}
-            weights = weights_of(case)
             for mode in MODES:
                 chosen = case.targets
                 if mode == "unseen":
@@ -77,7 +76,7 @@ def ranked_lists(
                     for opinion in scores.values():
                         opinion[seen] = 0.0
                 if len(chosen):
-                    total = blend(scores, weights, method).total
+                    total = blend(scores, weights_of(case, mode), method).total
                     candidates = head(case.query, scores, total, facts, tuple(scores), depth)
                     is_chosen = np.isin(candidates.items, chosen)
                     missed = len(chosen) - int(is_chosen.sum())
@@ -118,3 +117,19 @@ def try_reranker(
     before, after = ndcg_of(others), ndcg_of(others, reranker)
     difference = paired_relative_difference(after, before, rng)
     return Trial(reranker, difference, len(others), float(before.mean()), float(after.mean()))
+
+
+def correction_by(
+    reranker: LearnedReranker, facts: ItemFacts
+) -> Callable[[Sequence[TestCase], Mapping[str, Float32], Float32], Float32]:
+    """As `evaluation.Blend.correction` takes it; cases of whom nothing is known keep the blend's scores."""
+
+    def corrected(cases: Sequence[TestCase], scores: Mapping[str, Float32], total: Float32) -> Float32:
+        new = total.copy()
+        for row, case in enumerate(cases):
+            if len(case.query.items):
+                opinions = {name: opinion[row] for name, opinion in scores.items()}
+                new[row] = reranker.corrected(case.query, opinions, total[row], facts).total
+        return new
+
+    return corrected

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from algorithms.evaluation import Blend, Mode
 from algorithms.types import Strategy
+from benchmarks.quality.reranked import reranked_blends
 from benchmarks.quality.task import Task
 
 
@@ -18,7 +19,12 @@ class Chosen:
     strategies: Mapping[str, Strategy]
     weights: Mapping[Mode, Mapping[str, float]]
     seed: int
+    by_density: Mapping[Mode, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
 
-EXTRA_BLENDS: list[Callable[[Chosen], Mapping[str, Blend]]] = []
+def _reranked(chosen: Chosen) -> dict[str, Blend]:
+    return reranked_blends(chosen.task, chosen.strategies, chosen.weights, chosen.by_density, chosen.seed)
+
+
+EXTRA_BLENDS: list[Callable[[Chosen], Mapping[str, Blend]]] = [_reranked]
 """Each gives blends by name; a name begins with "blend all" or "blend unseen", whichever its `Blend.modes` are."""

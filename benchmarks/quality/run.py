@@ -17,8 +17,8 @@ from benchmarks.quality.choosing import choose_parameters, choose_weights
 from benchmarks.quality.comparison import measure_peers
 from benchmarks.quality.extra_blends import EXTRA_BLENDS, Chosen
 from benchmarks.quality.measurement import Measurement, Progress
-from benchmarks.quality.memory import PeakMemory
 from benchmarks.quality.task import Task
+from recommendations.training.peak_memory import PeakMemory
 
 THREADS = 2
 
@@ -61,7 +61,7 @@ def run(
         _fit(result, chosen, task.past, seed, progress, "validation training") if task.validation else {}
     )
     choose_weights(result, learned, rng, trials, progress)
-    extra = _extra_blends(Chosen(task, learned, result.weights, seed)) if learned else {}
+    extra = _extra_blends(Chosen(task, learned, result.weights, seed, result.by_density)) if learned else {}
     del learned
     strategies = _fit(result, chosen, task.train, seed, progress, "training")
     _measure(result, strategies, extra, progress)

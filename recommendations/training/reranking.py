@@ -65,7 +65,7 @@ def learn_rerankers(
     lists = ranked_lists(
         strategies,
         cases,
-        weights_of,
+        lambda case, mode: weights_of(case),
         ItemFacts.of(data, demand(trial, cutoff, data.n_items)),
         method=method,
         progress=reporter.progress,

@@ -307,7 +307,7 @@ def test_lists_of_a_shop_leave_out_what_was_seen() -> None:
         TestCase(Query.of([0, 1], now=data.now), np.array([1, 2], np.int32)),
         TestCase(Query.of([3], now=data.now), np.array([3], np.int32)),
     ]
-    lists = ranked_lists(strategies, cases, lambda case: {"popular": 1.0}, facts)
+    lists = ranked_lists(strategies, cases, lambda case, mode: {"popular": 1.0}, facts)
     assert [ranked.candidates.items.tolist() for ranked in lists["all"]] == [[0, 1, 2, 3]] * 2
     assert [ranked.is_chosen.tolist() for ranked in lists["all"]] == [
         [False, True, True, False],
