@@ -13,8 +13,8 @@ from algorithms.tuning import gather, measure
 from algorithms.types import TrainingData
 from benchmarks.quality.choosing import CHOOSING_CASES, counts, some
 from benchmarks.quality.measurement import Measurement, Progress
-from benchmarks.quality.memory import PeakMemory
 from benchmarks.quality.peers import PEERS, Peer, introduce, parameter_sets
+from recommendations.training.peak_memory import PeakMemory
 
 TRIAL_LOG = 150_000
 """Parameter sets of peers are tried on the newest so many interactions; the model that is measured learns from all."""

@@ -10,8 +10,8 @@ import numpy as np
 from algorithms.evaluation import DENSITIES, MODES, Figures, Mode
 from algorithms.experiments import Interval
 from benchmarks.quality.measurement import Measurement
-from benchmarks.quality.memory import peak_memory_mb
 from benchmarks.quality.run import by_density
+from recommendations.training.peak_memory import peak_memory_mb
 
 COLUMNS = (
     "ndcg@10",

@@ -2,49 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import perf_counter
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from django.utils import timezone
 
 from accounts.models import Store
-from algorithms.evaluation import LIST_LENGTH, TestCase
+from algorithms.evaluation import density_classes, precision
 from algorithms.item_knn import ItemKNN
-from algorithms.ranking import top_k
-from algorithms.types import Strategy
+from algorithms.splits import leave_last_out, refuse_leak
+from algorithms.types import TrainingData
 from recommendations.selectors.audience import audience_of
 from recommendations.selectors.event_weights import event_weights
 from recommendations.selectors.training import catalogue_items, measured_blend
-from recommendations.training.figures import MODE, measure, same_for_all, split
+from recommendations.training.figures import METRIC, MODE, Measured, Split, measure, same_for_all, split
 from recommendations.training.fitting import case_weights, fit_all, weights_of
+from recommendations.training.peak_memory import PeakMemory
 from recommendations.training.preparation import Prepared, prepare
 from recommendations.training.recipe import Recipe
-from recommendations.training.reporting import Noting, Reporter
+from recommendations.training.reporting import Reporter
 from tracking.selectors.interactions import read_interactions
 
 THRESHOLDS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+WEIGHTINGS = ("cosine", "tfidf", "bm25")
+Protocol = Literal["time", "leave-one-out"]
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 
 
 def evaluate_store(
-    store: Store, recipe: Recipe, share: float, cases: int, seed: int, reporter: Reporter
+    store: Store,
+    recipe: Recipe,
+    share: float,
+    cases: int,
+    seed: int,
+    reporter: Reporter,
+    protocol: Protocol = "time",
 ) -> dict[str, Any]:
-    """The report of `Measured.report` with `weights`, `train_seconds` and `seconds` per strategy. Raises TooLittleData, ValueError."""
+    """The report of `Measured.report` with, for the blend and each strategy, `intervals` and `densities` of NDCG@10 on products not
+    seen before, and `weights`, `train_seconds`, and `seconds` and `memory_mb` of training per strategy. Raises TooLittleData,
+    ValueError."""
     prepared = _prepared(store, reporter)
     rng = np.random.default_rng(seed)
-    halves = split(prepared.data, rng, share=share, limit=cases)
-    if not halves.cases or not len(halves.train):
-        raise ValueError(
-            "the log is too short to be split in time: nothing was chosen after the past that would be learned from"
-        )
-    seconds: dict[str, float] = {}
-    noting = Noting(
-        reporter,
-        lambda name: None,
-        lambda name, s: seconds.__setitem__(name.removeprefix("fit "), round(s, 3)),
-    )
+    halves = _halves(prepared.data, protocol, rng, share, cases)
+    costs = _Costs(reporter)
     started = perf_counter()
-    strategies = fit_all(recipe, halves.train, seed, noting, "fit")
+    strategies = fit_all(recipe, halves.train, seed, costs, "fit")
     train_seconds = perf_counter() - started
     blend = measured_blend(store.pk)
     weights, method = weights_of(blend)
@@ -54,43 +59,92 @@ def evaluate_store(
             strategies, halves.cases, halves.train, case_weights(blend, audience), method, reporter.progress
         )
     return {
+        "protocol": protocol,
         **measured.report(rng, audience),
+        **_spread(measured, rng),
         "weights": {name: weight for name, weight in weights.items() if name in strategies},
         "train_seconds": round(train_seconds, 3),
-        "seconds": seconds,
+        "seconds": costs.seconds,
+        "memory_mb": costs.megabytes,
     }
 
 
+def _halves(
+    data: TrainingData, protocol: Protocol, rng: np.random.Generator, share: float, limit: int
+) -> Split:
+    """Refuses what would leak. Raises ValueError where one half is empty."""
+    if protocol == "time":
+        halves = split(data, rng, share=share, limit=limit)
+    else:
+        train, asked = leave_last_out(data)
+        drawn = np.sort(rng.choice(len(asked), min(limit, len(asked)), replace=False))
+        halves = Split(train, [asked[n] for n in drawn], data.now)
+    if not halves.cases or not len(halves.train):
+        raise ValueError(
+            "the log is too short to be split: nothing was chosen after the past that would be learned from"
+        )
+    refuse_leak(halves.train, halves.cases)
+    return halves
+
+
+def _spread(measured: Measured, rng: np.random.Generator) -> dict[str, Any]:
+    """Bootstrap intervals and density classes of each ranking."""
+    classes = density_classes(measured.cases)
+    intervals, densities = {}, {}
+    for name, by_mode in measured.figures.items():
+        interval = by_mode[MODE].interval(METRIC, rng)
+        if np.isfinite([interval.low, interval.high]).all():
+            intervals[name] = [round(interval.low, 5), round(interval.high, 5)]
+        densities[name] = {
+            label: round(value, 5) for label, value in by_mode[MODE].by_class(METRIC, classes).items()
+        }
+    return {"intervals": intervals, "densities": densities}
+
+
+class _Costs:
+    """Passes a reporter's steps on, and keeps the seconds and megabytes of each "fit" step."""
+
+    def __init__(self, inner: Reporter) -> None:
+        self.inner = inner
+        self.progress = inner.progress
+        self.seconds: dict[str, float] = {}
+        self.megabytes: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        started = perf_counter()
+        with self.inner.step(name), PeakMemory() as peak:
+            yield
+        strategy = name.removeprefix("fit ")
+        self.seconds[strategy] = round(perf_counter() - started, 3)
+        self.megabytes[strategy] = round(peak.added_mb, 1)
+
+
 def sweep_threshold(
-    store: Store, share: float, cases: int, seed: int, reporter: Reporter
-) -> list[dict[str, float]]:
-    """Precision, recall and coverage at 10 of item-item neighbours for each of THRESHOLDS, on products not seen before."""
+    store: Store, share: float, cases: int, seed: int, reporter: Reporter, protocol: Protocol = "time"
+) -> list[dict[str, Any]]:
+    """Precision, recall and coverage at 10 of item-item neighbours on products not seen before: for each of WEIGHTINGS each of
+    THRESHOLDS, rising."""
     prepared = _prepared(store, reporter)
-    halves = split(prepared.data, np.random.default_rng(seed), share=share, limit=cases)
+    halves = _halves(prepared.data, protocol, np.random.default_rng(seed), share, cases)
     rows = []
-    for threshold in reporter.progress(THRESHOLDS):
-        strategy: Strategy = ItemKNN(threshold=threshold).fit(halves.train, np.random.default_rng(seed))
+    for weighting, threshold in reporter.progress([(w, t) for w in WEIGHTINGS for t in THRESHOLDS]):
+        strategy = ItemKNN(weighting=weighting, threshold=threshold)
+        strategy.fit(halves.train, np.random.default_rng(seed))
         alone = same_for_all({"item_knn": 1.0})
         measured = measure({"item_knn": strategy}, halves.cases, halves.train, alone, "max")
-        summary = measured.figures["item_knn"][MODE].summary()
-        precision = float(np.mean([_precision(strategy, case) for case in measured.cases]))
+        figures = measured.figures["item_knn"][MODE]
+        summary = figures.summary()
         rows.append(
             {
+                "weighting": weighting,
                 "threshold": threshold,
-                "precision@10": round(precision, 5),
+                "precision@10": round(precision(figures, measured.cases), 5),
                 "recall@10": round(summary["recall@10"], 5),
                 "coverage@10": round(summary["coverage@10"], 5),
             }
         )
     return rows
-
-
-def _precision(strategy: Strategy, case: TestCase) -> float:
-    """Share of what is listed, at most 10, that was chosen; 0 where nothing is listed."""
-    scores = strategy.score(case.query)
-    scores[case.query.items[case.query.items < len(scores)]] = 0.0
-    listed = top_k(scores, LIST_LENGTH)
-    return float(np.isin(listed, case.targets).mean()) if len(listed) else 0.0
 
 
 def _prepared(store: Store, reporter: Reporter) -> Prepared:

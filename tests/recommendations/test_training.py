@@ -204,10 +204,10 @@ def test_item_features_by_hand() -> None:
         "colour:red",
         "size:M",
         "tag:new",
-    } <= set(features.names)
-    assert not {"brand:sud", "size:S"} & set(features.names)
+    } <= set(features.space.names)
+    assert not {"brand:sud", "size:S"} & set(features.space.names)
     dense = features.matrix.toarray()
-    column = features.names.index("category:camping")
+    column = features.space.names.index("category:camping")
     assert dense[:, column].tolist() == [1.0, 1.0, 1.0, 0.0]
     assert features.category.tolist() == [1, 1, 0, -1]
     assert features.texts[0] == "Tent Tent warm"
@@ -288,9 +288,26 @@ def test_the_commands(busy_shop: Shop, model_dir: Path, capsys: Any) -> None:
     assert 0 <= evaluated["unseen"]["blend"]["ndcg@10"] <= 1
     call_command("evaluate", store=busy_shop.store.slug, sweep="threshold", json=True)
     rows = json.loads(capsys.readouterr().out)["sweep"]
-    assert [row["threshold"] for row in rows] == sorted(row["threshold"] for row in rows)
+    assert {row["weighting"] for row in rows} == {"cosine", "tfidf", "bm25"}
+    cosine = [row for row in rows if row["weighting"] == "cosine"]
+    assert [row["threshold"] for row in cosine] == sorted(row["threshold"] for row in cosine)
     # A higher bar leaves fewer neighbours: the catalogue is covered less and less.
-    assert rows[0]["coverage@10"] >= rows[-1]["coverage@10"]
+    assert cosine[0]["coverage@10"] >= cosine[-1]["coverage@10"]
+    call_command(
+        "evaluate",
+        store=busy_shop.store.slug,
+        strategies="popular,session_knn",
+        split="leave-one-out",
+        json=True,
+    )
+    last_choices = json.loads(capsys.readouterr().out)
+    assert last_choices["protocol"] == "leave-one-out"
+    assert (
+        last_choices["intervals"].keys()
+        == last_choices["densities"].keys()
+        == {"blend", "popular", "session_knn"}
+    )
+    assert last_choices["memory_mb"].keys() == last_choices["seconds"].keys() == {"popular", "session_knn"}
     call_command("evaluate", store=busy_shop.store.slug, strategies="popular,session_knn")
     assert "Products that the shopper has not seen" in capsys.readouterr().out
     assert ModelVersion.objects.for_store(busy_shop.store).count() == 1

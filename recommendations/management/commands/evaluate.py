@@ -9,9 +9,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from algorithms.evaluation import DENSITIES
 from recommendations.management.commands.train import chosen_recipe
 from recommendations.management.store_argument import add_store_argument, stores_named
-from recommendations.training.evaluation import evaluate_store, sweep_threshold
+from recommendations.training.evaluation import PROTOCOLS, evaluate_store, sweep_threshold
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.reporting import Terminal
 
@@ -19,6 +20,7 @@ EXAMPLE = """
 examples:
   manage.py evaluate --store demo
   manage.py evaluate --store online-retail --strategies popular,als,ease,session_knn --cases 5000
+  manage.py evaluate --store demo --split leave-one-out
   manage.py evaluate --store demo --sweep threshold
   manage.py evaluate --store demo --json
 
@@ -56,7 +58,15 @@ class Command(BaseCommand):
             help="newest share of interactions to test on (default: 0.15)",
         )
         parser.add_argument(
-            "--sweep", choices=["threshold"], help="item-item neighbours at several similarity thresholds"
+            "--split",
+            choices=PROTOCOLS,
+            default="time",
+            help="test on what came after a moment, or on each shopper's last choice (default: time)",
+        )
+        parser.add_argument(
+            "--sweep",
+            choices=["threshold"],
+            help="item-item neighbours by cosine, TF-IDF and BM25 at several similarity thresholds",
         )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument(
@@ -72,14 +82,20 @@ class Command(BaseCommand):
             try:
                 if sweep:
                     rows = sweep_threshold(
-                        store, options["share"], options["cases"], options["seed"], reporter
+                        store, options["share"], options["cases"], options["seed"], reporter, options["split"]
                     )
                     self.stdout.write(
                         _json({"store": store.slug, "sweep": rows}) if json else _sweep_table(rows)
                     )
                 else:
                     report = evaluate_store(
-                        store, recipe, options["share"], options["cases"], options["seed"], reporter
+                        store,
+                        recipe,
+                        options["share"],
+                        options["cases"],
+                        options["seed"],
+                        reporter,
+                        options["split"],
                     )
                     self.stdout.write(
                         _json({"store": store.slug, **report}) if json else _report(store.name, report)
@@ -105,7 +121,12 @@ def _report(name: str, report: Mapping[str, Any]) -> str:
                 f"Products that the shopper has not seen ({report['unseen_cases']:,} cases)",
                 {n: unseen[n] for n in rows},
             ),
-            "Seconds to train: " + ", ".join(f"{n} {s:.1f}" for n, s in report["seconds"].items()),
+            _density_table(report),
+            "Training, seconds and megabytes: "
+            + ", ".join(
+                f"{name} {seconds:.1f} s {report['memory_mb'][name]:.0f} MB"
+                for name, seconds in report["seconds"].items()
+            ),
         ]
     )
 
@@ -121,13 +142,29 @@ def _table(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def _sweep_table(rows: Sequence[Mapping[str, float]]) -> str:
+def _density_table(report: Mapping[str, Any]) -> str:
+    """NDCG@10 with its interval, and by how much is known."""
+    densities, intervals = report["densities"], report["intervals"]
+    labels = [label for label in DENSITIES if any(label in classes for classes in densities.values())]
+    width = max(map(len, densities))
+    head = (
+        "NDCG@10 on products not seen, its 95 % interval, and by how many products are known of the shopper"
+    )
+    lines = [head, " " * width + f"{'interval':>18}" + "".join(f"{label:>9}" for label in labels)]
+    for name, classes in densities.items():
+        low_high = "–".join(f"{bound:.4f}" for bound in intervals.get(name, ()))
+        cells = [f"{classes[label]:>9.4f}" if label in classes else f"{'':>9}" for label in labels]
+        lines.append(f"{name:<{width}}{low_high:>18}" + "".join(cells))
+    return "\n".join(lines)
+
+
+def _sweep_table(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         "Item-item neighbours, products that the shopper has not seen",
-        f"{'threshold':>10}{'precision@10':>14}{'recall@10':>12}{'coverage@10':>13}",
+        f"{'weighting':>10}{'threshold':>10}{'precision@10':>14}{'recall@10':>12}{'coverage@10':>13}",
     ]
     lines += [
-        f"{r['threshold']:>10.2f}{r['precision@10']:>14.4f}{r['recall@10']:>12.4f}{r['coverage@10']:>13.4f}"
+        f"{r['weighting']:>10}{r['threshold']:>10.2f}{r['precision@10']:>14.4f}{r['recall@10']:>12.4f}{r['coverage@10']:>13.4f}"
         for r in rows
     ]
     return "\n".join(lines)
