@@ -42,10 +42,11 @@ def render_shelf(
 
 
 class PageRegistry:
-    """What the shelves of one page show already: no product and no variant family stands there twice."""
+    """What the shelves of one page show already: no product and no variant family stands there twice. `asked` are the shelves."""
 
     def __init__(self) -> None:
         self._shown: dict[str, None] = {}
+        self.asked: list[RecommendationRequest] = []
 
     @classmethod
     def of(cls, request: HttpRequest | None) -> PageRegistry:

@@ -17,6 +17,7 @@ from accounts.admin.scoped import ScopedAdmin
 from accounts.current_store import staff_user
 from accounts.display.columns import moment_text
 from accounts.permissions import Ability
+from recommendations.admin.tracing import TracePage
 from recommendations.admin.tuning import TuningPage
 from recommendations.models import BlendVersion, Placement
 from recommendations.services.blends import (
@@ -29,7 +30,7 @@ from recommendations.serving.versions import Part
 
 
 @admin.register(Placement)
-class PlacementAdmin(TuningPage):
+class PlacementAdmin(TracePage, TuningPage):
     view_ability = Ability.READ_SHELVES
     add_ability = Ability.EDIT_SHELVES
     change_ability = Ability.EDIT_SHELVES
@@ -100,6 +101,7 @@ class PlacementAdmin(TuningPage):
             "publish": self.publish_view,
             "undo": self.undo_view,
             "discard": self.discard_view,
+            "trace": self.trace_view,
         }
         return [
             *(

@@ -113,6 +113,17 @@ def compare_personas(
     return sorted(found, key=lambda comparison: not comparison.follows)
 
 
+def persona_context(placement: Placement, slug: str) -> Context:
+    """What the live weights are given for a persona. Raises NotReady, and NotReady too for a persona that there is not."""
+    snapshot = snapshot_of(placement.store)
+    settings, now = _settings(snapshot, placement), time()
+    known = KnownShopper(may_personalise=True, key="persona")
+    for persona in personas(snapshot.assortment, now):
+        if persona.slug == slug:
+            return _context(placement.store, snapshot, settings, persona, known, now, settings.blend)
+    raise NotReady(f"There is no persona {slug!r}: choose one of those above.")
+
+
 def _context(
     store: Store,
     snapshot: Snapshot,

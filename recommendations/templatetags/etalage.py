@@ -80,6 +80,7 @@ def etalage_shelf(
             limit=limit,
             personal=personal,
         )
+        registry.asked.append(asked)
         shelf = recommend(asked)
     except NoStorefront:
         return ""
