@@ -36,9 +36,6 @@ from algorithms.types import (
     Trigger,
 )
 
-LIKELY_FROM = 20
-"""Newest items whose nearest ones are looked at for one shopper; older ones weigh less than 0.001 of the newest."""
-
 
 @dataclass(frozen=True)
 class ALSParameters:
@@ -101,7 +98,7 @@ class ALS(Strategy):
 
     def likely_items(self, query: Query) -> Int32:
         history = history_of(query, self.n_items, self.settings.query_length)
-        return self._nearest.joined(history.items[:LIKELY_FROM])
+        return self._nearest.joined(history.items)
 
     def score_items(self, query: Query, items: Int32) -> Float32:
         shopper = self._shares(query).sum(axis=0)
@@ -110,7 +107,7 @@ class ALS(Strategy):
     @cached_property
     def _inverse(self) -> Float64:
         """(YᵀY + λI)⁻¹: who touched little is solved from it without solving a system as large as the factors."""
-        return np.linalg.inv(self._gram)
+        return np.asarray(np.linalg.inv(self._gram), np.float64)
 
     @cached_property
     def _nearest(self) -> NearestLists:
@@ -128,7 +125,8 @@ class ALS(Strategy):
             touched = self.factors_[history.items].astype(np.float64)
             reach = touched @ self._inverse
             core = np.eye(len(touched)) + (reach @ touched.T) * extra
-            known = query.memo[self] = np.linalg.solve(core, reach) * (1.0 + extra)[:, None]
+            shares = np.linalg.solve(core, reach) * (1.0 + extra)[:, None]
+            known = query.memo[self] = np.asarray(shares, np.float64)
         return known
 
     def _fold_in(self, history: History) -> Float64:

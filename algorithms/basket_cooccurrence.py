@@ -115,13 +115,15 @@ class BasketCooccurrence(Strategy):
         return np.asarray(items[: self.settings.query_length], np.int32)
 
     def trigger(self, query: Query, item: int) -> Trigger | None:
-        sources = self._sources(query)
-        credit = np.zeros(len(sources), np.float32)
-        for place, source in enumerate(sources):
-            scores = np.zeros(self.n_items, np.float32)
-            self._add(int(source), scores)
-            credit[place] = scores[item]
-        return strongest(sources, credit)
+        known: tuple[Int32, Float32] | None = query.memo.get(self)
+        if known is None:
+            sources = self._sources(query)
+            rows = np.zeros((len(sources), self.n_items), np.float32)
+            for row, source in zip(rows, sources.tolist(), strict=True):
+                self._add(source, row)
+            known = query.memo[self] = sources, rows
+        sources, rows = known
+        return strongest(sources, rows[:, item])
 
     @property
     def can_append(self) -> bool:

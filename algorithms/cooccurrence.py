@@ -157,3 +157,20 @@ def add_rows(
         for p in range(offsets[items[a]], offsets[items[a] + 1]):
             if counts[p] >= minimum:
                 scores[neighbours[p]] += importance[a] * counts[p] * damping[neighbours[p]]
+
+
+@numba.njit(nogil=True, cache=True)
+def counts_of(items: Int32, other: int, neighbours: Int32, counts: Float64, offsets: Int64) -> Float64:
+    """(len(items),): how much `other` occurs with each of the items."""
+    found = np.zeros(len(items), np.float64)
+    for a in range(len(items)):
+        low, high = offsets[items[a]], offsets[items[a] + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if neighbours[middle] < other:
+                low = middle + 1
+            else:
+                high = middle
+        if low < offsets[items[a] + 1] and neighbours[low] == other:
+            found[a] = counts[low]
+    return found

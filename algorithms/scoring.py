@@ -11,8 +11,10 @@ import numpy as np
 from algorithms.ranking import top_k
 from algorithms.types import Float32, Int32, Query, Trigger
 
-LIKELY_PER_ITEM = 60
+LIKELY_PER_ITEM = 40
 """Of each item of a query so many nearest items are looked at where all would be too many."""
+LIKELY_FROM = 8
+"""So many of the newest items of a query: older ones weigh little."""
 MAX_LISTS = 30_000
 """Lists that a strategy remembers: 240 bytes each."""
 
@@ -69,20 +71,25 @@ class NearestLists:
         return known
 
     def joined(self, items: Int32) -> Int32:
-        """The lists of these items and the items themselves; some may stand there twice."""
-        return np.concatenate([items, *(self.of(item) for item in items.tolist())])
+        """The lists of the first `LIKELY_FROM` of these items, and all the items themselves; some may stand there twice."""
+        return np.concatenate([items, *(self.of(item) for item in items[:LIKELY_FROM].tolist())])
 
 
 def known_items(query: Query, n_items: int, limit: int) -> Int32:
-    """Distinct items of the query that the strategy knows, newest first."""
-    items = query.newest_items(limit)
-    return items[(items >= 0) & (items < n_items)]
+    """Distinct items of the query that the strategy knows, newest first. Worked out once for a query."""
+    key = (known_items, n_items, limit)
+    known: Int32 | None = query.memo.get(key)
+    if known is None:
+        items = query.newest_items(limit)
+        known = query.memo[key] = items[(items >= 0) & (items < n_items)]
+    return known
 
 
 def strongest(items: Int32, credit: Float32) -> Trigger | None:
     """The item with the largest positive credit and its share of all positive credit."""
-    credit = np.maximum(credit, 0.0)
-    if not credit.any():
+    shares: list[float] = credit.tolist()
+    total = sum(share for share in shares if share > 0.0)
+    if total <= 0.0:
         return None
-    best = int(credit.argmax())
-    return Trigger(int(items[best]), float(credit[best] / credit.sum()))
+    largest = max(shares)
+    return Trigger(int(items[shares.index(largest)]), largest / total)

@@ -15,7 +15,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from algorithms.cooccurrence import PairCounts, add_rows, count_pairs
+from algorithms.cooccurrence import PairCounts, add_rows, count_pairs, counts_of
 from algorithms.inverted_index import Unit, sequences
 from algorithms.needs import Need
 from algorithms.scoring import known_items, strongest
@@ -72,13 +72,9 @@ class SequentialCooccurrence(Strategy):
 
     def trigger(self, query: Query, item: int) -> Trigger | None:
         items, importance = self._query_items(query)
-        credit = np.array([self._count_of(int(q), item) for q in items]) * importance
+        counts = self.counts_
+        credit = counts_of(items, item, counts.neighbours, counts.counts, counts.offsets) * importance
         return strongest(items, credit.astype(np.float32))
-
-    def _count_of(self, source: int, item: int) -> float:
-        neighbours, counts = self.counts_.row(source)
-        at = int(np.searchsorted(neighbours, item))
-        return float(counts[at]) if at < len(neighbours) and neighbours[at] == item else 0.0
 
     def _query_items(self, query: Query) -> tuple[Int32, Float32]:
         items = known_items(query, self.n_items, self.settings.query_length)

@@ -89,10 +89,7 @@ class ItemVectors(Strategy):
         return opinions_of(taste, self.vectors_, items)
 
     def _known(self, query: Query) -> Int32:
-        known: Int32 | None = query.memo.get(self)
-        if known is None:
-            known = query.memo[self] = known_items(query, self.n_items, self.settings.query_length)
-        return known
+        return known_items(query, self.n_items, self.settings.query_length)
 
     def _taste(self, items: Int32) -> Float32:
         return np.asarray(self._decay(len(items)) @ self.vectors_[items], np.float32)

@@ -46,6 +46,7 @@ from recommendations.shelf import (
 from recommendations.stages.candidates import score_candidates
 from recommendations.stages.context import Context, Variant, build_context, decide_variant
 from recommendations.stages.evidence import evidence_of
+from recommendations.stages.few import Few, blend_few
 from recommendations.stages.filters import eligible
 from recommendations.stages.learned import corrected
 from recommendations.stages.reasons import reason_for, standing_reason
@@ -71,6 +72,12 @@ class Ranked:
     trace: Trace | None = None
     reranked: Reranked | None = None
     correction: Corrected | None = None
+    few: Few | None = None
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether strategies chose, rather than what is popular."""
+        return self.blend is not None or self.few is not None
 
 
 def recommend(
@@ -233,11 +240,16 @@ def serve(context: Context, deadline: Deadline, *, fallback: str | None = None) 
         ranked = _popular(context, mask, rules, fallback)
     else:
         try:
-            scores = score_candidates(context, mask, deadline, milliseconds)
+            few = blend_few(context, mask, rules, deadline, milliseconds)
+            scores = {} if few else score_candidates(context, mask, deadline, milliseconds)
         except DeadlineExceeded:
             ranked = _popular(context, mask, rules, "deadline")
         else:
-            ranked = _rank(context, mask, rules, scores, milliseconds)
+            ranked = (
+                _rank_few(context, mask, rules, few)
+                if few
+                else _rank(context, mask, rules, scores, milliseconds)
+            )
     trace = Trace(
         weights=context.weights.by_strategy,
         weights_source=context.weights.source,
@@ -282,6 +294,20 @@ def _rank(
     return Ranked(places, result, total, rules, fallback, reranked=reranked, correction=correction)
 
 
+def _rank_few(context: Context, mask: Bool, rules: CompiledRules, few: Few) -> Ranked:
+    """The same from a blend of those products alone that can stand on the shelf."""
+    snapshot, limit, settings = context.snapshot, context.limit, context.placement.blend
+    if not few.names:
+        return _popular(context, mask, rules, _why_nothing(context))
+    candidates, evidence = few.candidates(limit), evidence_of(context)
+    reranked = rerank(snapshot.assortment, candidates, mask, limit, settings, rules, evidence)
+    places = reranked.places
+    if context.placement.tops_up and len(places) < limit:
+        places = [*places, *top_up(snapshot.assortment, places, mask, limit, rules)]
+    fallback = "no_model" if snapshot.model is None else None
+    return Ranked(places, None, None, rules, fallback, reranked=reranked, few=few)
+
+
 def _popular(context: Context, mask: Bool, rules: CompiledRules, fallback: str | None) -> Ranked:
     return Ranked(
         popular(context.snapshot.assortment, mask, context.limit, rules), None, None, rules, fallback
@@ -297,7 +323,7 @@ def _why_nothing(context: Context) -> str:
 
 
 def _explained(context: Context, ranked: Ranked) -> Shelf:
-    stands_in = ranked.blend is None and context.variant is not Variant.CONTROL
+    stands_in = not ranked.is_blended and context.variant is not Variant.CONTROL
     items = tuple(_item(context, ranked, rank, place) for rank, place in enumerate(ranked.places, start=1))
     model = context.snapshot.model
     return Shelf(
@@ -310,7 +336,7 @@ def _explained(context: Context, ranked: Ranked) -> Shelf:
         model_version=None if model is None else model.number,
         variant=context.variant,
         fallback=ranked.fallback,
-        personalised=context.is_personal and ranked.blend is not None,
+        personalised=context.is_personal and ranked.is_blended,
         stands_in=stands_in,
         is_optional=not context.placement.tops_up,
         trace=ranked.trace,
@@ -331,6 +357,8 @@ def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
     reranked = ranked.reranked
     if reranked is not None and place in reranked.parts:
         contributions = reranked.parts[place]
+    elif ranked.few is not None:
+        contributions = ranked.few.contributions_of(place)
     elif ranked.blend is not None:
         given = {name: float(row[place]) for name, row in ranked.blend.contributions.items()}
         contributions = {name: value for name, value in given.items() if value > 0}
@@ -355,6 +383,8 @@ def _item(context: Context, ranked: Ranked, rank: int, place: int) -> ShelfItem:
 def _score(ranked: Ranked, place: int) -> float:
     if ranked.reranked is not None and place in ranked.reranked.scores:
         return ranked.reranked.scores[place]
+    if ranked.few is not None:
+        return ranked.few.score_of(place)
     return 0.0 if ranked.scores is None else float(ranked.scores[place])
 
 

@@ -70,6 +70,8 @@ def _of_strategy(context: Context, place: int, name: str) -> Reason | None:
             return Reason("repurchase", _("You bought this before"), name)
         case "new":
             return _new(context, place)
+        case "new_items":
+            return _triggered(context, place, name) or _new(context, place, name)
         case "interests":
             return _interest(context, place)
     return None
@@ -77,7 +79,8 @@ def _of_strategy(context: Context, place: int, name: str) -> Reason | None:
 
 def _triggered(context: Context, place: int, name: str) -> Reason | None:
     model = context.snapshot.model
-    if model is None or name not in model.strategies or place >= context.snapshot.assortment.n_model:
+    # Products that came after the training are known to those strategies that could take them in.
+    if model is None or name not in model.strategies or place >= model.strategies[name].n_items:
         return None
     trigger = model.strategies[name].trigger(context.query, place)
     if trigger is None or trigger.item == place:
@@ -88,6 +91,8 @@ def _triggered(context: Context, place: int, name: str) -> Reason | None:
 
 def _sentence(context: Context, name: str, trigger: Trigger, source: ShelfProduct) -> Reason:
     what = {"product": source.name}
+    if name == "new_items":
+        return _new_and_like(context, trigger, source)
     if name == "bought_together":
         return Reason("bought_together", _("Often bought with %(product)s") % what, name, source.external_id)
     if name == "viewed_next":
@@ -95,7 +100,7 @@ def _sentence(context: Context, name: str, trigger: Trigger, source: ShelfProduc
     if trigger.item == context.query.context_item:
         text = _("Similar to %(product)s") if name == "content" else _("Liked by people who like %(product)s")
         return Reason("similar", text % what, name, source.external_id)
-    if trigger.item in context.query.cart:
+    if trigger.item in _touched(context)[0]:
         return Reason("cart", _("Goes well with %(product)s in your cart") % what, name, source.external_id)
     if _was_bought(context, trigger.item):
         return Reason("bought", _("Because you bought %(product)s") % what, name, source.external_id)
@@ -103,19 +108,44 @@ def _sentence(context: Context, name: str, trigger: Trigger, source: ShelfProduc
 
 
 def _was_bought(context: Context, place: int) -> bool:
+    return place in _touched(context)[1]
+
+
+def _touched(context: Context) -> tuple[frozenset[int], frozenset[int]]:
+    """What is in the cart, and what was bought."""
     query = context.query
-    return bool((query.purchased & (query.items == place)).any())
+    known: tuple[frozenset[int], frozenset[int]] | None = query.memo.get(_touched)
+    if known is None:
+        bought = query.items[query.purchased]
+        known = query.memo[_touched] = frozenset(query.cart.tolist()), frozenset(bought.tolist())
+    return known
 
 
-def _new(context: Context, place: int) -> Reason:
+def _new_and_like(context: Context, trigger: Trigger, source: ShelfProduct) -> Reason:
+    what = {"product": source.name}
+    if trigger.item == context.query.context_item:
+        text = _("New, like %(product)s")
+    elif trigger.item in _touched(context)[0]:
+        text = _("New, goes with %(product)s in your cart")
+    elif _was_bought(context, trigger.item):
+        text = _("New, like %(product)s that you bought")
+    else:
+        text = _("New, like %(product)s that you viewed")
+    return Reason("new_like", text % what, "new_items", source.external_id)
+
+
+def _new(context: Context, place: int, strategy: str = "new") -> Reason:
     assortment, query = context.snapshot.assortment, context.query
     brand = assortment.brand[place]
     if brand >= 0 and (assortment.brand[query.items] == brand).any():
         name = assortment.product(place).brand_name
-        return Reason("new_in_brand", _("New from %(brand)s, a brand you looked at") % {"brand": name}, "new")
+        text = _("New from %(brand)s, a brand you looked at") % {"brand": name}
+        return Reason("new_in_brand", text, strategy)
     category = assortment.product(place).category_name
     return Reason(
-        "new", _("New in %(category)s") % {"category": category} if category else _("New in the shop"), "new"
+        "new",
+        _("New in %(category)s") % {"category": category} if category else _("New in the shop"),
+        strategy,
     )
 
 
