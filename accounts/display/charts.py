@@ -223,3 +223,30 @@ class Interval:
     @property
     def value_percent(self) -> float:
         return self._percent(self.value)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number ≥ 0 with its uncertainty, on a scale from 0 to `scale` that it shares with others: `low` ≤ `value` ≤ `high`."""
+
+    label: str
+    low: float
+    value: float
+    high: float
+    text: str
+    scale: float
+
+    def _percent(self, number: float) -> float:
+        return round(100 * max(0.0, min(1.0, number / self.scale if self.scale > 0 else 0.0)), 2)
+
+    @property
+    def low_percent(self) -> float:
+        return self._percent(self.low)
+
+    @property
+    def width_percent(self) -> float:
+        return round(max(0.5, self._percent(self.high) - self._percent(self.low)), 2)
+
+    @property
+    def value_percent(self) -> float:
+        return self._percent(self.value)

@@ -36,6 +36,7 @@ from recommendations.admin.tuning_form import (
     tabs,
 )
 from recommendations.models import BlendVersion, Density, MerchandisingRule, Placement
+from recommendations.services.bandits import running_bandit
 from recommendations.services.blends import (
     EVERYBODY,
     MAX_WEIGHT,
@@ -143,6 +144,7 @@ class TuningPage(MeasuringPage):
             "is_proposed": "proposal" in request.GET,
             "history": placement.versions.select_related("created_by").order_by("-number")[:30],
             "rules": _rules_of(placement),
+            "bandit": running_bandit(placement),
             "may_edit": may(request, Ability.EDIT_SHELVES),
             "may_preview_shopper": may(request, Ability.PREVIEW_SHOPPER),
             "is_fullwidth": "1",
