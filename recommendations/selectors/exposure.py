@@ -158,7 +158,7 @@ def clicks_by_density(store: Store, period: Period) -> list[ClicksOf]:
     }
     found = {density: counts for density, *counts in _rows(_BY_DENSITY, parameters)}
     return [
-        ClicksOf(density, density.label, *map(int, found[density]))
+        ClicksOf(density, str(density.label), *map(int, found[density]))
         for density in (Density.NOTHING, Density.LITTLE, Density.MUCH)
         if density in found
     ]

@@ -132,7 +132,7 @@ def _judged(group: GroupQuality) -> Iterator[BadlyServed]:
 
 def _unseen(version: ModelVersion) -> Mapping[str, float]:
     metrics = version.metrics if isinstance(version.metrics, dict) else {}
-    return metrics.get("unseen", {}).get("blend", {})  # type: ignore[no-any-return]
+    return metrics.get("unseen", {}).get("blend", {})
 
 
 def _quality(version: ModelVersion) -> VersionQuality:
