@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from typing import ClassVar, Self
 
 import numba
@@ -39,6 +40,7 @@ from algorithms.types import (
     Float32,
     Float64,
     Int32,
+    Int64,
     ItemDescriptions,
     Query,
     Strategy,
@@ -91,14 +93,12 @@ class NewItems(Strategy):
         occurrences = np.maximum(counts.occurrences, 1.0)
         self._source = (occurrences**-0.5).astype(np.float32)
         self._pull = (demand.score(_NOBODY) / occurrences).astype(np.float32)
-        self._new = self._candidates()
-        self._nearest = self._neighbours()
-        self._wanted = _carried(self._nearest, demand.score(_NOBODY))
-        rows = content.vectors_[self._new]
-        self._rows = rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data
         return self
 
-    def _candidates(self) -> Int32:
+    # What follows is worked out when it is first asked for: a version that is read takes items and sessions in before it scores.
+
+    @cached_property
+    def _new(self) -> Int32:
         """Items that are new, or were when this was trained: `score_new` looks at the clock."""
         if not len(self.created_):
             return np.flatnonzero(self.counts_.occurrences < self.settings.few).astype(np.int32)
@@ -106,11 +106,22 @@ class NewItems(Strategy):
         newest = np.argsort(-self.created_, kind="stable")[: self.settings.most]
         return np.sort(newest[self.created_[newest] >= since]).astype(np.int32)
 
-    def _neighbours(self) -> NeighbourTable:
+    @cached_property
+    def _rows(self) -> tuple[Int64, Int32, Float32]:
+        """The candidates' vectors: offsets, columns, values."""
+        rows = self.content_.vectors_[self._new]
+        return rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data
+
+    @cached_property
+    def _wanted(self) -> Float32:
+        return _carried(self._nearest, self.demand_.score(_NOBODY))
+
+    @cached_property
+    def _nearest(self) -> NeighbourTable:
         """(c rows): for each candidate the known items most like it, with t(i, j) of the module's formula."""
         vectors = self.content_.vectors_
-        known = vectors.multiply((self.counts_.occurrences > 0)[:, None]).tocsr()
-        by_term = known.T.tocsr()
+        unknown = np.flatnonzero(self.counts_.occurrences <= 0)
+        by_term = _without_rows(vectors, unknown).T.tocsr()
         nearest, similarity, offsets = most_similar(
             self._new,
             vectors.indptr.astype(np.int64), vectors.indices, vectors.data,
@@ -271,6 +282,15 @@ _NOBODY = Query.empty(0.0)
 
 def _part(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _without_rows(matrix: csr_matrix, rows: Int64) -> csr_matrix:
+    """The same shape; these rows are empty. No zero is stored: `most_similar` takes a sum of 0 for an item not met yet."""
+    kept = ~np.isin(np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr)), rows)
+    lengths = np.diff(matrix.indptr).copy()
+    lengths[rows] = 0
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return csr_matrix((matrix.data[kept], matrix.indices[kept], offsets), shape=matrix.shape)
 
 
 def _shares(credit: Float32, counts: Bool) -> Float32:

@@ -80,7 +80,7 @@ PLACEMENTS: Final = (
         "email", "E-mail", "Picked for you", Placement.Kind.EMAIL,
         weights={
             "als": 1.0, "user_knn": 0.8, "ease": 0.6, "session_knn": 0.6, "content": 0.4, "lightfm": 0.2, "interests": 0.4,
-            "new": 0.3, "trending": 0.2,
+            "new_items": 0.3, "new": 0.2, "trending": 0.2,
         },
         excludes_viewed=False, diversity=0.2, max_per_category=3, size=6,
     ),
@@ -102,7 +102,7 @@ PLACEMENTS: Final = (
     ),
     PlacementDefaults(
         "new", "New arrivals", "New in", Placement.Kind.HOME,
-        weights={"new": 1.0}, fallback_heading="New in", tops_up=False, max_per_category=4,
+        weights={"new_items": 1.0, "new": 0.6}, fallback_heading="New in", tops_up=False, max_per_category=4,
     ),
     PlacementDefaults(
         "recently-viewed", "Recently viewed", "Recently viewed", Placement.Kind.HOME,

@@ -10,7 +10,7 @@ from recommendations.selectors.bandits import bandits_to_count
 from recommendations.selectors.training import stores_with_live_version
 from recommendations.services.bandit_update import bandit_update
 from recommendations.services.drift_watch import drift_watch
-from recommendations.training.catching_up import catch_up
+from recommendations.training.catching_up import catch_up, catch_up_products
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.run import AlreadyTraining, train
 from recommendations.training.watch import find_killed_runs
@@ -75,6 +75,20 @@ def watch_models() -> dict[str, str]:
         else:
             levels[store.slug] = str(reading.level) if reading else "none"
     return levels
+
+
+@shared_task(name="recommendations.describe_new_products", acks_late=False, max_retries=0)
+def describe_new_products() -> int:
+    """Products that were imported since the last training reach each live version; gives how many. One query a store where none were."""
+    described = 0
+    for store in Store.objects.filter(pk__in=stores_with_live_version()).order_by("pk"):
+        try:
+            described += catch_up_products(store)
+        except (MemoryError, SoftTimeLimitExceeded):
+            raise
+        except Exception:
+            log.exception("model.products_not_described", store=store.pk)
+    return described
 
 
 @shared_task(name="recommendations.watch_training")

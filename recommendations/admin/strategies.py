@@ -39,6 +39,9 @@ STRATEGY_TEXTS: Final = (
         "popular_in_category", "Popular around here", "Wanted most in the categories they look at.", 5
     ),
     StrategyText("new", "New arrivals", "Came into the shop lately.", 9),
+    StrategyText(
+        "new_items", "New and fitting", "New products like those they like, or that go with them.", 8
+    ),
 )
 _BY_NAME: Final = {text.name: text for text in STRATEGY_TEXTS}
 

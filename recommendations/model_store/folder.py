@@ -6,6 +6,7 @@
         <strategy>/<array>.npy          what `Strategy.arrays()` gave
         rerankers/<mode>/<array>.npy    corrections of the blend that did better than it (`rerankers.py`)
         sessions/ erasure/              what it was trained on, and what of it was forgotten (`sessions.py`)
+        item_features.json arrivals.npz products that came since, described in the version's terms (`arrivals.py`)
         tail.npz                        what came since, for strategies that can append (`tail.py`)
         measuring.npz                   opinions by which weights are measured (`measuring.py`)
 
@@ -30,9 +31,11 @@ from algorithms import erasure
 from algorithms.evaluation import Mode
 from algorithms.learned_reranker import LearnedReranker
 from algorithms.types import Strategy, TrainingData
+from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import measuring
 from recommendations.model_store import rerankers as model_rerankers
 from recommendations.model_store import tail as model_tail
+from recommendations.model_store.arrivals import Arrivals
 from recommendations.model_store.manifest import Manifest, StrategyEntry, UnreadableModel
 from recommendations.model_store.sessions import SessionFiles
 from recommendations.model_store.tail import Tail
@@ -42,7 +45,8 @@ UNHASHED = frozenset({"model.json", "erasure"})
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A version in memory; large arrays are memory maps. `item_ids` are external ids in model order."""
+    """A version in memory; large arrays are memory maps. `item_ids` are external ids in model order; those that came after the
+    training are last, and only strategies that can add items, or have met them in a visit since, know them: `Strategy.n_items`."""
 
     manifest: Manifest
     item_ids: tuple[str, ...]
@@ -105,13 +109,16 @@ def load(folder: Path, *, verify: bool = True, with_tail: bool = False) -> Store
     try:
         if verify:
             _verify(folder, manifest)
-        strategies = {
-            name: _read_strategy(folder / name, name, entry) for name, entry in manifest.strategies.items()
-        }
+        strategies = read_strategies(folder, manifest)
         rerankers = model_rerankers.read(folder, manifest.rerankers)
         item_ids = _read_items(folder)
+        # In this order: a tail speaks of products that had arrived when it was written.
         tail = model_tail.read(folder) if with_tail else None
-        strategies = _up_to_date(folder, strategies, tail)
+        arrived = model_arrivals.read(folder) if with_tail else model_arrivals.NONE
+        item_ids += arrived.item_ids
+        if tail is not None and tail.data.n_items > len(item_ids):
+            tail = None  # it will be written anew
+        strategies = _up_to_date(folder, strategies, tail, arrived)
     except (OSError, ValueError, KeyError) as error:
         raise UnreadableModel(f"{folder} cannot be read: {error}") from error
     known_until = manifest.data_until if tail is None else tail.data.now
@@ -147,15 +154,31 @@ def count_sessions(folder: Path, hashes: Sequence[int]) -> int:
     return trained + (0 if tail is None else tail.count(hashes))
 
 
-def _up_to_date(folder: Path, strategies: dict[str, Strategy], tail: Tail | None) -> dict[str, Strategy]:
+def _up_to_date(
+    folder: Path, strategies: dict[str, Strategy], tail: Tail | None, arrived: Arrivals
+) -> dict[str, Strategy]:
+    """Without what was forgotten, then with the products, then with the visits that came since."""
     files = SessionFiles(folder)
     forgotten = files.tombstones()
     if tail is not None:
-        return model_tail.joined(strategies, tail, forgotten, files)
-    if not forgotten.any():
-        return strategies
-    data = files.data()
-    return {name: erasure.forget(strategy, forgotten, data) for name, strategy in strategies.items()}
+        strategies = model_tail.without_superseded(strategies, tail, forgotten, files)
+    elif forgotten.any():
+        data = files.data()
+        strategies = {
+            name: erasure.forget(strategy, forgotten, data) for name, strategy in strategies.items()
+        }
+    strategies = {
+        name: strategy.with_items(arrived.described[name])
+        if name in arrived.described and strategy.can_add_items
+        else strategy
+        for name, strategy in strategies.items()
+    }
+    return strategies if tail is None else model_tail.joined(strategies, tail)
+
+
+def read_strategies(folder: Path, manifest: Manifest) -> dict[str, Strategy]:
+    """As they were trained, whoever was forgotten since: for what has nothing to do with people."""
+    return {name: _read_strategy(folder / name, name, entry) for name, entry in manifest.strategies.items()}
 
 
 def _write_strategy(folder: Path, strategy: Strategy) -> StrategyEntry:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store import measuring
 from recommendations.model_store import tail as model_tail
@@ -33,6 +34,7 @@ def revise(folder: Path) -> Path | None:
         manifest, stored.item_ids, stored.strategies, kept, owners, rerankers=stored.rerankers
     )
     with files.locked():
+        model_arrivals.copy(folder, new)
         if (tail := model_tail.read(folder)) is not None:
             model_tail.write(new, tail)
         if sets := measuring.read(folder):

@@ -106,21 +106,25 @@ def forget(folder: Path, hashes: Collection[int]) -> int:
     return buried
 
 
-def joined(
+def without_superseded(
     strategies: Mapping[str, Strategy], tail: Tail, forgotten: Bool, files: SessionFiles
 ) -> dict[str, Strategy]:
-    """Strategies as trained, without the forgotten sessions, and with what came later where they can learn it one by one.
+    """Strategies as trained, without the forgotten sessions, and without those that the tail replaces where it will be appended.
 
-    `forgotten` (n_sessions,) are tombstones. The result of a strategy that can append is what a training of today would give.
+    `forgotten` (n_sessions,) are tombstones.
     """
     data = files.data()
     superseded = forgotten.copy()
     superseded[tail.replaces] = True
     return {
-        name: (
-            erasure.forget(strategy, superseded, data).append_sessions(tail.data)
-            if strategy.can_append
-            else erasure.forget(strategy, forgotten, data)
-        )
+        name: erasure.forget(strategy, superseded if strategy.can_append else forgotten, data)
+        for name, strategy in strategies.items()
+    }
+
+
+def joined(strategies: Mapping[str, Strategy], tail: Tail) -> dict[str, Strategy]:
+    """With what came later, where they can learn it session by session: what a training of today would give."""
+    return {
+        name: strategy.append_sessions(tail.data) if strategy.can_append else strategy
         for name, strategy in strategies.items()
     }

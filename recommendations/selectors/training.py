@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import Count, Max, QuerySet
+
 from catalog.models import Product
 from recommendations.models import BlendVersion, ModelVersion, Placement, TrainingSchedule
 from recommendations.serving.configuration import BlendSettings, blend_settings
@@ -19,6 +21,22 @@ def catalogue_items(store_id: int) -> list[CatalogueItem]:
     """All products, by primary key: what is not sold any more still tells what is liked together."""
     rows = Product.objects.for_store(store_id).order_by("pk").values_list(*_FIELDS)
     return [_catalogue_item(*row) for row in rows.iterator(chunk_size=5000)]
+
+
+def arrived_state(store_id: int, since: datetime) -> tuple[int, float]:
+    """How many products were created since, and when the newest was (Unix seconds): one quick query."""
+    found = _created_since(store_id, since).aggregate(count=Count("pk"), newest=Max("created_at"))
+    return found["count"], found["newest"].timestamp() if found["newest"] else 0.0
+
+
+def arrived_items(store_id: int, since: datetime, limit: int) -> list[CatalogueItem]:
+    """The first `limit` products that were created since, in the order in which they came."""
+    rows = _created_since(store_id, since).order_by("created_at", "pk").values_list(*_FIELDS)[:limit]
+    return [_catalogue_item(*row) for row in rows.iterator(chunk_size=5000)]
+
+
+def _created_since(store_id: int, since: datetime) -> QuerySet[Product]:
+    return Product.objects.for_store(store_id).filter(created_at__gte=since)
 
 
 def stores_with_live_version() -> list[int]:

@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection
 
 from algorithms.ranking import top_k
 from algorithms.types import Float32, Query
+from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.folder import StoredModel
 from recommendations.model_store.manifest import UnreadableModel
@@ -59,6 +60,7 @@ class LiveVersion:
     folder: str
     erased_at: datetime | None
     caught_up_until: datetime | None
+    products_at: float = 0.0  # when products that came later were last described, Unix seconds
 
 
 @dataclass(frozen=True)
@@ -265,7 +267,9 @@ _NO_MODEL = "no model has been published yet"
 def _live_version(store_id: int) -> LiveVersion | None:
     rows = ModelVersion.objects.for_store(store_id).filter(state=ModelVersion.State.LIVE)
     row = rows.values_list("number", "folder", "erased_at", "caught_up_until").first()
-    return None if row is None else LiveVersion(*row)
+    if row is None:
+        return None
+    return LiveVersion(*row, products_at=model_arrivals.written_at(model_folder.model_dir() / row[1]))
 
 
 def _load(live: LiveVersion | None, verify: bool = True) -> tuple[StoredModel | None, str]:
@@ -296,6 +300,8 @@ def warm(model: StoredModel) -> None:
     query = Query.of(list(range(min(2, len(model.item_ids)))), now=time())
     for strategy in model.strategies.values():
         scores = strategy.score(query)
+        if strategy.likely_items(query) is not None:
+            strategy.score_items(query, query.items)
         for item in top_k(scores, 1).tolist():
             strategy.trigger(query, item)
 

@@ -2,7 +2,8 @@
 
 Every few minutes the log since the version's training is read again, as small as it is, and replaces what was appended before:
 an erasure, a withdrawal or a late event needs no care of its own. A visit that was open when the version was trained is taken out
-of it and appended whole.
+of it and appended whole. Products that came since are described in the version's terms first (`arrivals.py`), so that visits to
+them count too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from accounts.models import Store
 from algorithms.types import Int32, Int64, TrainingData
 from profiles.events import INTERACTIONS
 from profiles.fold import SESSION_GAP_SECONDS
+from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store import forgotten
 from recommendations.model_store import tail as model_tail
@@ -32,6 +34,7 @@ from recommendations.models import ModelVersion
 from recommendations.selectors.event_weights import event_weights
 from recommendations.serving import versions
 from recommendations.serving.versions import Part
+from recommendations.training.arrivals import describe_arrivals
 from tracking.selectors.interactions import SESSION_CAP_SECONDS, Interactions, read_interactions
 
 log = structlog.get_logger(__name__)
@@ -57,6 +60,30 @@ def catch_up(store: Store, now: datetime | None = None) -> CaughtUp | None:
     with _alone(store.pk) as is_alone:
         # Of two that overlap the one that read less could write last.
         return _catch_up(store, now or timezone.now()) if is_alone else None
+
+
+def catch_up_products(store: Store) -> int:
+    """Let the live version know the products that came since its training; gives how many more it knows now. Quick where none came.
+
+    0 also where no version is live, or another process is at it.
+    """
+    with _alone(store.pk) as is_alone:
+        version = _live_version(store) if is_alone else None
+        if version is None:
+            return 0
+        try:
+            return _describe_products(store, version)
+        except (FileNotFoundError, UnreadableModel) as error:
+            log.warning("model.cannot_catch_up", store=store.pk, version=version.number, reason=str(error))
+            return 0
+
+
+def _describe_products(store: Store, version: ModelVersion) -> int:
+    """Raises UnreadableModel or FileNotFoundError."""
+    arrived = describe_arrivals(store, model_folder.model_dir() / version.folder)
+    if arrived:
+        versions.bump(store.pk, Part.MODEL)
+    return arrived
 
 
 @contextmanager
@@ -98,7 +125,9 @@ def _catch_up(store: Store, until: datetime) -> CaughtUp | None:
 def _append(store: Store, version: ModelVersion, until: datetime) -> CaughtUp | None:
     """Raises UnreadableModel or FileNotFoundError."""
     folder = model_folder.model_dir() / version.folder
+    _describe_products(store, version)
     manifest, item_ids = model_folder.read_items(folder)
+    item_ids += model_arrivals.read(folder).item_ids
     trained_until = manifest.data_until
     if until.timestamp() - trained_until > LONGEST_TAIL_SECONDS:
         return None
@@ -129,6 +158,7 @@ class _Visits:
     store_id: int
     log: Interactions
     item: Int32  # (n,) -1 = not in the version
+    n_items: int
     offsets: Int64  # (n_sessions + 1,)
 
     @classmethod
@@ -137,7 +167,9 @@ class _Visits:
         codes = np.array([place.get(product, -1) for product in log.products], np.int32)
         n_sessions = int(log.session[-1]) + 1 if len(log) else 0
         offsets = np.searchsorted(log.session, np.arange(n_sessions + 1)).astype(np.int64)
-        return cls(store_id, log, codes[log.product] if len(log) else np.empty(0, np.int32), offsets)
+        return cls(
+            store_id, log, codes[log.product] if len(log) else np.empty(0, np.int32), len(item_ids), offsets
+        )
 
     def ended_between(self, after: float, before: float) -> Int64:
         """Numbers of visits whose last interaction lies in between."""
@@ -160,7 +192,7 @@ class _Visits:
             session=number,
             basket=log.basket[kept],
             n_users=log.n_subjects,
-            n_items=base.n_items,
+            n_items=self.n_items,
             now=now,
         )
         owners = np.array([self._owner(int(session)) for session in chosen], np.uint64)[: data.n_sessions]

@@ -28,6 +28,7 @@ DEFAULT_RECIPE: Final[Recipe] = MappingProxyType(
         "als": {},
         "ease": {"dense_items": DENSE_EASE_ITEMS},
         "content": {},
+        "new_items": {},
         "recently_viewed": {},
         "reminder": {},
         "repurchase": {},

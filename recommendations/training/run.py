@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.models import Store
+from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store import measuring
 from recommendations.model_store.folder import StoredModel
@@ -147,6 +148,8 @@ def _save(
     folder = model_folder.save(
         manifest, prepared.item_ids, fitted.strategies, data, prepared.owners, rerankers=fitted.rerankers
     )
+    space = prepared.item_features.space
+    model_arrivals.write_space(folder, space.names, space.price_bounds)
     if fitted.measuring:
         measuring.write(folder, fitted.measuring)
     verdict = fitted.verdict

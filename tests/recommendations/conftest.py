@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts import valkey
 from algorithms.types import Strategy
+from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.manifest import Manifest
 from recommendations.models import ModelVersion
@@ -23,7 +24,7 @@ QUICK = {
     name: {}
     for name in (
         "popular", "trending", "popular_in_category", "session_knn", "viewed_next", "item_knn", "bought_together", "content",
-        "recently_viewed",
+        "recently_viewed", "new_items",
     )
 }  # fmt: skip
 
@@ -77,6 +78,8 @@ def trained_shop(shop: Shop, model_dir: Path) -> Shop:
         n_items=data.n_items, n_sessions=data.n_sessions, strategies={}, settings={"recipe": QUICK, "seed": 0},
     )  # fmt: skip
     path = model_folder.save(manifest, prepared.item_ids, strategies, data, prepared.owners)
+    space = prepared.item_features.space
+    model_arrivals.write_space(path, space.names, space.price_bounds)
     ModelVersion.objects.create(
         store=shop.store, number=1, state=ModelVersion.State.LIVE, folder=path.relative_to(model_dir).as_posix(),
         published_at=timezone.now(),
