@@ -8,6 +8,7 @@ means: `TRIALS` parameter sets, the defaults first, on the validation slice that
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -16,6 +17,7 @@ import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
+from implicit.utils import ParameterWarning
 from lightfm import LightFM
 from scipy.sparse import csr_matrix, hstack, identity, vstack
 from threadpoolctl import threadpool_limits
@@ -46,7 +48,9 @@ class Peer(Strategy, ABC):
 
     def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
         self.matrix_ = _matrix(data)
-        with threadpool_limits(limits=1, user_api="blas"):  # the libraries have threads of their own
+        with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="blas"):
+            # The libraries have threads of their own; `implicit` warns of conversions that it makes itself.
+            warnings.simplefilter("ignore", ParameterWarning)
             self._fit(data, int(rng.integers(2**31)))
         return self
 
