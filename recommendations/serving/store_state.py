@@ -21,6 +21,7 @@ from algorithms.types import Float32, Query
 from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.folder import StoredModel
+from recommendations.model_store.lately import interactions_of_week
 from recommendations.model_store.manifest import UnreadableModel
 from recommendations.models import ModelVersion
 from recommendations.selectors import catalogue
@@ -304,6 +305,7 @@ def warm(model: StoredModel) -> None:
             strategy.score_items(query, query.items)
         for item in top_k(scores, 1).tolist():
             strategy.trigger(query, item)
+    interactions_of_week(model)
 
 
 _states: dict[int, StoreState] = {}

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
+from weakref import WeakKeyDictionary
 
+import numpy as np
 from django.utils.translation import gettext as _
 
-from algorithms.types import Trigger
+from algorithms.types import Int32, Trigger
+from recommendations.model_store.lately import interactions_of_week
+from recommendations.serving.assortment import Assortment, Standing
 from recommendations.shelf import Reason, ShelfProduct
 from recommendations.stages.context import Context
 from recommendations.stages.shop_strategies import interest_matches
@@ -16,6 +20,9 @@ SPEAKING_SHARE: Final = 0.2
 """A strategy speaks for a product only if it gave at least this share of what the loudest gave."""
 
 WEEK_SECONDS: Final = 7 * 86_400.0
+FRESH_SECONDS: Final = 2 * 86_400.0
+POPULAR_INTERACTIONS: Final = 3
+"""Fewer in a week are chance, not popularity."""
 POPULAR_RANKS: Final = 20
 """A product is called popular in its category while it stands among so many there."""
 
@@ -162,10 +169,10 @@ def standing_reason(context: Context, place: int, strategy: str = "popular") -> 
     """ "Popular in Tents this week", where the figures bear it; else only what is certain."""
     assortment = context.snapshot.assortment
     category = assortment.product(place).category_name
-    if assortment.standing.values[place] > 0 and assortment.standing.category_rank[place] <= POPULAR_RANKS:
+    if _is_popular(assortment, place):
         if not category:
             return Reason("popular", _("Popular in our shop"), strategy)
-        if _is_of_this_week(context):
+        if _is_of_this_week(context, place):
             return Reason(
                 "popular", _("Popular in %(category)s this week") % {"category": category}, strategy
             )
@@ -183,10 +190,28 @@ def standing_reason(context: Context, place: int, strategy: str = "popular") -> 
     )
 
 
-def _is_of_this_week(context: Context) -> bool:
+def _is_popular(assortment: Assortment, place: int) -> bool:
+    """Among the first of its category, and in the upper half of it: not everything can be popular."""
+    rank = int(assortment.standing.category_rank[place])
+    size = _category_sizes(assortment.standing, assortment.category)[int(assortment.category[place])]
+    return bool(assortment.standing.values[place] > 0) and rank <= min(POPULAR_RANKS, (size + 1) // 2)
+
+
+_sizes: WeakKeyDictionary[Standing, dict[int, int]] = WeakKeyDictionary()
+
+
+def _category_sizes(standing: Standing, category: Int32) -> dict[int, int]:
+    known = _sizes.get(standing)
+    if known is None:
+        codes, counts = np.unique(category, return_counts=True)
+        known = _sizes[standing] = dict(zip(codes.tolist(), counts.tolist(), strict=True))
+    return known
+
+
+def _is_of_this_week(context: Context, place: int) -> bool:
+    """Whether shoppers did something with it in the seven days before what the model knows ends, and that is no older than two days."""
     model = context.snapshot.model
-    return (
-        model is not None
-        and "trending" in model.strategies
-        and context.now - model.manifest.data_until < WEEK_SECONDS
-    )
+    if model is None or context.now - model.known_until > FRESH_SECONDS:
+        return False
+    counts = interactions_of_week(model)
+    return place < len(counts) and counts[place] >= POPULAR_INTERACTIONS
