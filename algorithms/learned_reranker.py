@@ -17,6 +17,7 @@ import numpy as np
 
 from algorithms.blend import CALIBRATED
 from algorithms.candidate_features import ItemFacts, candidate_features, feature_names
+from algorithms.ranking import top_k
 from algorithms.trees import Trees
 from algorithms.types import JSON, Array, Bool, Float32, Float64, Int32, Query
 
@@ -88,10 +89,7 @@ class Corrected:
         return Corrected(np.empty(0, np.float32), self.factors[kept], candidates, self.reranker)
 
     def explain(self, items: Sequence[int]) -> list[dict[str, float]]:
-        """For each item feature → its factor; their product is the item's `factor`. Features that changed nothing are left out.
-
-        Takes some milliseconds an item.
-        """
+        """For each item feature → its factor; their product is the item's `factor`. Features that changed nothing are left out."""
         place = {int(item): n for n, item in enumerate(self.candidates.items)}
         known = [place[item] for item in items if item in place]
         given = iter(self.reranker.contributions(self.candidates.features[known]))
@@ -110,7 +108,7 @@ def head(
 
     `scores` are strategies' own, as they came, with 0 for items that may not be listed; a strategy that is missing has no opinion.
     """
-    items = _best(total, depth)
+    items = top_k(total, depth)
     normalised = np.zeros((len(strategies), len(items)), np.float32)
     for row, name in enumerate(strategies):
         opinion = scores.get(name)
@@ -121,15 +119,6 @@ def head(
             normalised[row] = opinion[items] / np.float32(top)
     blended = total[items]
     return Candidates(items, blended, candidate_features(query, items, normalised, blended, facts))
-
-
-def _best(total: Float32, depth: int) -> Int32:
-    places = np.flatnonzero(total > 0.0)
-    if len(places) > depth:
-        bar = np.partition(total[places], len(places) - depth)[len(places) - depth]
-        places = places[total[places] >= bar]
-    order = np.argsort(-total[places], kind="stable")[:depth]
-    return places[order].astype(np.int32)
 
 
 @dataclass(frozen=True)
