@@ -96,6 +96,13 @@ def _trace(trace: Trace, shelf: Shelf) -> dict[str, Any]:
                 "blended": round(item.blended, 5),
                 "learned": {"factor": round(item.learned, 5), "features": features},
                 "rules": list(item.rules),
+                "moves": [
+                    {"code": move.code, "text": move.text, "factor": round(move.factor, 5)}
+                    for move in item.moves
+                ],
+                "score": round(item.score, 5),
+                "rank_by_score": item.rank_by_score,
+                "propensity": item.propensity,
             }
             for item, features in zip(shelf.items, _learned(trace, shelf), strict=True)
         ],

@@ -154,6 +154,10 @@ def test_explanations_need_the_scope(get: Any, trained_shop: Shop) -> None:
     assert trace["weights_source"] == "everybody, 1 to 4 interactions"
     assert trace["known_interactions"] == 1
     assert [entry["product_id"] for entry in trace["items"]] == [item["product_id"] for item in body["items"]]
+    for entry, item in zip(trace["items"], body["items"], strict=True):
+        assert entry["score"] == item["score"]
+        assert entry["moves"] == []
+        assert entry["propensity"] is None
 
 
 def test_the_shelf_as_markup_for_the_web_component(get: Any, trained_shop: Shop) -> None:
