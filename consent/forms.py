@@ -77,3 +77,11 @@ class AnswerForm(forms.Form):
     answer = forms.CharField(
         label=_("Your answer"), max_length=MAX_MESSAGE, widget=forms.Textarea(attrs={"rows": 4})
     )
+
+
+class FileForm(forms.Form):
+    file = forms.FileField(
+        label=_("A file that belongs to your request"),
+        help_text=_("PDF, PNG, JPEG or text, up to 5 MB. Only those who decide on your request open it."),
+        widget=forms.ClearableFileInput(attrs={"accept": ".pdf,.png,.jpg,.jpeg,.txt"}),
+    )

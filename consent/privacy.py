@@ -21,13 +21,21 @@ from accounts.personal_data import (
     register,
 )
 from consent.ledger import AUDIT, CONSENT, erase_payloads
-from consent.models import AuditPayload, ConsentPayload, ConsentState, DataSubjectRequest, IdentityChallenge
+from consent.models import (
+    AuditPayload,
+    ConsentPayload,
+    ConsentState,
+    DataSubjectRequest,
+    IdentityChallenge,
+    RequestPaper,
+)
 from consent.policy import customer_subject, visitor_subject
 from consent.pseudonyms import IdentifierKind, pseudonyms
 from consent.purposes import slugs
 from consent.request_states import OPEN, UNDER_WAY
 from consent.selectors.looks import looks_at
 from consent.services.archives import expire_archives
+from consent.services.request_papers import papers_delete
 from consent.subjects import identifiers
 
 PROCESSOR: Final = "consent"
@@ -125,6 +133,7 @@ def export(subject: Subject) -> Iterable[ExportTable]:
             "received_at": asked.received_at,
             "due_at": asked.due_at,
             "message": asked.message,
+            "papers": [_paper(paper) for paper in asked.papers.defer("content")],
         }
         for asked in _requests(subject).order_by("received_at")
     ]
@@ -134,6 +143,17 @@ def export(subject: Subject) -> Iterable[ExportTable]:
         for look in looks_at(subject)
     )
     yield ExportTable("looks", "When members of the shop's team looked at data about you.", looks)
+
+
+def _paper(paper: RequestPaper) -> dict[str, Any]:
+    told = paper.private
+    return {
+        "added_at": paper.created_at,
+        "by": "the shop" if paper.is_staffs else "you",
+        "note": told["text"],
+        "file": told["name"],
+        "bytes": paper.size,
+    }
 
 
 @transaction.atomic
@@ -148,14 +168,21 @@ def erase(subject: Subject) -> ErasureReport:
     emptied = settled.filter(Q(sealed__isnull=False) | Q(archive__isnull=False)).update(
         sealed=None, archive=None
     )
+    papers = 0
     for asked in settled:
         asked.parts.update(output=None)
+        papers += papers_delete(asked)
     IdentityChallenge.objects.for_store(subject.store).filter(request__in=settled).delete()
     proofs = erase_payloads(CONSENT, subject.store, _proofs(subject), reason="erasure")
     states, _ = _states(subject).delete()
     mentions = erase_payloads(AUDIT, subject.store, _mentions(subject), reason="erasure")
     return ErasureReport(
-        deleted={"proofs of consent": proofs, "permissions": states, "mentions in the audit log": mentions},
+        deleted={
+            "proofs of consent": proofs,
+            "permissions": states,
+            "mentions in the audit log": mentions,
+            "papers of requests": papers,
+        },
         anonymised={"earlier requests": emptied},
         notes=(
             "The chain of the ledgers keeps a digest of what was erased, from which nothing can be read.",
@@ -183,10 +210,15 @@ def expire_proofs(now: datetime) -> int:
 def expire_requests(now: datetime) -> int:
     """Exports that can no longer be fetched, and what stands sealed in requests that were closed long ago."""
     archives = expire_archives(now)
+    papers, _ = (
+        RequestPaper.all_stores.filter(request__received_at__lt=now - timedelta(days=REQUEST_DAYS))
+        .exclude(request__state__in=OPEN)
+        .delete()
+    )
     closed = DataSubjectRequest.all_stores.filter(
         sealed__isnull=False, received_at__lt=now - timedelta(days=REQUEST_DAYS)
     ).exclude(state__in=OPEN)
-    return archives + closed.update(sealed=None)
+    return archives + papers + closed.update(sealed=None)
 
 
 def expire_challenges(now: datetime) -> int:
@@ -224,6 +256,11 @@ def register_all() -> None:
         Classification.PROCESSED_BY(PROCESSOR, expires_days=REQUEST_DAYS),
         "Who asked and what they wrote, encrypted; the rest of the row names nobody.",
         expire=expire_requests,
+    )
+    classify(
+        "consent.RequestPaper",
+        ours,
+        "Notes and files about a request, encrypted; they go with what it holds.",
     )
     classify(
         "consent.RequestPart",

@@ -13,6 +13,7 @@ urlpatterns = [
     path("privacy/pause/", centre.pause, name="pause"),
     path("privacy/profiling/", centre.allow_profiling, name="allow-profiling"),
     path("privacy/requests/<str:token>/", requests.request_page, name="request"),
+    path("privacy/requests/<str:token>/papers/<uuid:public_id>/", requests.paper, name="paper"),
     path("privacy/download/<str:token>/", requests.download, name="download"),
     path("privacy/consent/", choices.record, name="record"),
     path("privacy/region/", choices.region, name="region"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
@@ -34,6 +35,7 @@ from accounts.display.columns import DASH, age, when
 from accounts.models import Customer
 from accounts.permissions import Ability
 from accounts.selectors.identity import subject_of
+from consent.admin import request_papers
 from consent.admin.request_deeds import DEEDS, deeds_for
 from consent.models import AuditEntry, DataSubjectRequest, RequestPart, RequestPolicy
 from consent.request_states import FINAL
@@ -149,6 +151,16 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
         act = self.admin_site.admin_view(self.act_view)
         return [
             path("<path:object_id>/do/<slug:verb>/", act, name="consent_datasubjectrequest_do"),
+            path(
+                "<path:object_id>/folder/<slug:what>/",
+                self.admin_site.admin_view(self.folder_view),
+                name="consent_datasubjectrequest_folder",
+            ),
+            path(
+                "<path:object_id>/papers/<uuid:public_id>/",
+                self.admin_site.admin_view(self.paper_view),
+                name="consent_datasubjectrequest_paper",
+            ),
             *super().get_urls(),
         ]
 
@@ -216,6 +228,9 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
             "tone": tone,
             "parts": asked.parts.order_by("stage", "processor"),
             "letter": letter,
+            "folder": request_papers.folder(asked) if letter else [],
+            "note_form": request_papers.NoteForm(),
+            "file_form": request_papers.FileForm(),
             "is_sealed": asked.sealed is not None,
             "deeds": deeds_for(asked) if may_decide else [],
             "may_decide": may_decide,
@@ -230,6 +245,14 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
             **(extra_context or {}),
         }
         return super().changeform_view(request, object_id, form_url, context)
+
+    def folder_view(self, request: HttpRequest, object_id: str, what: str) -> HttpResponse:
+        asked = self.object_for(request, object_id, Ability.DECIDE_REQUESTS)
+        return request_papers.add_paper(request, asked, what)
+
+    def paper_view(self, request: HttpRequest, object_id: str, public_id: UUID) -> HttpResponse:
+        asked = self.object_for(request, object_id, Ability.DECIDE_REQUESTS)
+        return request_papers.open_paper(request, asked, str(public_id))
 
     def act_view(self, request: HttpRequest, object_id: str, verb: str) -> HttpResponse:
         """Confirm a deed of `request_deeds`, then do it."""

@@ -1,6 +1,7 @@
 from consent.models.audit import AuditEntry, AuditHead, AuditPayload
 from consent.models.governance import Policy, PolicyReview
 from consent.models.notice import Notice, PurposeText
+from consent.models.paper import RequestPaper
 from consent.models.record import (
     ConsentChoice,
     ConsentMechanism,
@@ -30,6 +31,7 @@ __all__ = [
     "PolicyReview",
     "PurposeText",
     "RegionMode",
+    "RequestPaper",
     "RequestPart",
     "RequestPolicy",
     "Suppression",

@@ -28,6 +28,7 @@ LOOKS: Final[Mapping[str, Any]] = {
     "shopper.previewed": gettext_lazy("Looked at what would be recommended to you"),
     "customers.compared": gettext_lazy("Compared your record with another one"),
     "request.read": gettext_lazy("Read a request of yours"),
+    "request.file_read": gettext_lazy("Opened a file of a request of yours"),
 }
 _ROLES: Final[Mapping[str, Any]] = {
     Role.PRIVACY_OFFICER: gettext_lazy("privacy officer"),

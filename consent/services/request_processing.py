@@ -272,6 +272,7 @@ def _complete(request: DataSubjectRequest, parts: list[RequestPart]) -> None:
     if request.kind == Kind.ERASURE:
         request.private = {}
         request.customer = None
+        request.papers.all().delete()
         request.save(update_fields=["sealed", "customer"])
 
 

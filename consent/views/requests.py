@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.personal_data import processors
-from consent.forms import AnswerForm, CodeForm
+from consent.forms import AnswerForm, CodeForm, FileForm
 from consent.links import download_path, public_id_of, public_id_of_download
 from consent.models import DataSubjectRequest, RequestPart
-from consent.request_states import FINAL, TRANSITIONS, UNDER_WAY, InvalidTransition
+from consent.request_states import FINAL, OPEN, TRANSITIONS, UNDER_WAY, InvalidTransition
 from consent.request_texts import KIND_TEXTS, PART_TEXTS, STATE_TEXTS
 from consent.selectors.holdings import in_words
 from consent.services.archives import open_archive
 from consent.services.challenges import ChallengeFailed, TooManyLetters, challenge_answer, challenge_renew
+from consent.services.request_papers import MAX_FILE_BYTES, file_add
 from consent.services.requests import request_answer, request_cancel
+from consent.views.papers import as_download
 
 State = DataSubjectRequest.State
 
@@ -122,9 +127,45 @@ def _page(
         "download_url": download_path(asked) if has_archive else "",
         "code_form": forms.get("code_form") or CodeForm(),
         "answer_form": forms.get("answer_form") or AnswerForm(),
+        "papers": _papers(asked, token),
+        "file_form": (forms.get("file_form") or FileForm())
+        if asked.state in OPEN - {State.IDENTITY_UNVERIFIED}
+        else None,
     }
     response = render(request, "privacy/request.html", context, status=status)
     # The address of this page is its key: no other site may learn it from a link.
+    response["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+def _papers(asked: DataSubjectRequest, token: str) -> list[dict[str, Any]]:
+    """Files of the person, and those that staff shares with them."""
+    if asked.state == State.IDENTITY_UNVERIFIED:
+        return []
+    return [
+        {
+            "name": paper.private["name"],
+            "url": reverse("consent:paper", args=[token, paper.public_id]),
+            "added_at": paper.created_at,
+            "is_staffs": paper.is_staffs,
+        }
+        for paper in asked.papers.filter(is_shared=True, content__isnull=False).defer("content")
+    ]
+
+
+@never_cache
+@require_safe
+def paper(request: HttpRequest, token: str, public_id: UUID) -> HttpResponse:
+    """A file of the request that the person may see."""
+    asked = _found(token)
+    found = (
+        asked.papers.filter(public_id=public_id, is_shared=True, content__isnull=False).first()
+        if asked.state != State.IDENTITY_UNVERIFIED
+        else None
+    )
+    if found is None:
+        raise Http404("There is no such file.")
+    response = as_download(found)
     response["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -153,6 +194,17 @@ def _act(request: HttpRequest, asked: DataSubjectRequest, token: str) -> HttpRes
             if not answer.is_valid():
                 return _page(request, asked, token, status=400, answer_form=answer)
             request_answer(request=asked, answer=answer.cleaned_data["answer"])
+        elif action == "file":
+            files = FileForm(request.POST, request.FILES)
+            if not files.is_valid():
+                return _page(request, asked, token, status=400, file_form=files)
+            given = files.cleaned_data["file"]
+            try:
+                file_add(request=asked, name=given.name, content=given.read(MAX_FILE_BYTES + 1))
+            except ValidationError as error:
+                files.add_error("file", error)
+                return _page(request, asked, token, status=400, file_form=files)
+            messages.success(request, _("Your file has arrived."))
         elif action == "cancel":
             request_cancel(request=asked)
     except InvalidTransition:

@@ -268,6 +268,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "consent.0002_append_only_ledgers",
         "consent.0003_policies",
         "consent.0004_regions",
+        "consent.0005_request_papers",
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
         "recommendations.0004_reranking",
@@ -368,3 +369,14 @@ def test_policies_are_kept_beside_rules_of_regions(migrate: Migrate) -> None:
     after = migrate("consent", "0004_regions")
     assert after.get_model("consent", "Policy")._base_manager.get(pk=policy.pk).key == "notice"
     assert not after.get_model("consent", "RegionMode")._base_manager.exists()
+
+
+def test_requests_are_kept_beside_their_folders(migrate: Migrate) -> None:
+    before = migrate("consent", "0004_regions")
+    asked = before.get_model("consent", "DataSubjectRequest")._base_manager.create(
+        store=make_store(before), kind="access", due_at="2030-01-01T00:00:00Z", sealed=b"sealed"
+    )
+    after = migrate("consent", "0005_request_papers")
+    kept = after.get_model("consent", "DataSubjectRequest")._base_manager.get(pk=asked.pk)
+    assert bytes(kept.sealed) == b"sealed"
+    assert not after.get_model("consent", "RequestPaper")._base_manager.exists()
