@@ -32,6 +32,8 @@ class Measurement:
     train_mb: dict[str, float] = field(default_factory=dict)
     test_seconds: float = 0.0
     total_seconds: float = 0.0
+    load_before: float = 0.0
+    """Processes that wanted a core in the minute before: above 0, times are too long."""
     figures: dict[str, dict[Mode, Figures]] = field(default_factory=dict)
     peers: dict[str, dict[Mode, Figures]] = field(default_factory=dict)
     intervals: dict[str, dict[str, Interval]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -71,6 +72,7 @@ def as_json(result: Measurement) -> dict[str, Any]:
         "test_seconds": round(result.test_seconds, 1),
         "total_seconds": round(result.total_seconds, 1),
         "peak_memory_mb": round(peak_memory_mb()),
+        "load_before": round(result.load_before, 2),
     }
 
 
@@ -101,7 +103,8 @@ def as_markdown(result: Measurement) -> str:
     lines = [
         f"{len(task.train):,} interactions, {task.train.n_items:,} items, {task.train.n_users:,} shoppers to learn from; "
         f"{len(task.test):,} test cases, all items ranked, ties at their mean rank. "
-        f"{result.total_seconds:.0f} s in all, peak memory {peak_memory_mb():.0f} MB.",
+        f"{result.total_seconds:.0f} s in all, peak memory {peak_memory_mb():.0f} MB; {os.cpu_count()} cores, load average before the "
+        f"run {result.load_before:.2f}{_BUSY if result.load_before > 1.0 else ''}.",
     ]
     for mode in MODES:
         lines += ["", f"**{_TITLES[mode]}**", "", *_table(result, mode), "", *_chosen(result, mode)]
@@ -115,6 +118,7 @@ def as_markdown(result: Measurement) -> str:
     return "\n".join([*lines, "", *_densities(result)])
 
 
+_BUSY = " (the machine did other work: figures of quality hold, times are too long)"
 _TITLES: dict[Mode, str] = {"all": "All items", "unseen": "Items that the shopper had not seen"}
 
 

@@ -3,6 +3,7 @@ rank all items for every test case."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -53,7 +54,7 @@ def run(
     started = time.perf_counter()
     refuse_leak(task.train, task.test)
     refuse_leak(task.past, task.validation)
-    result = Measurement(task)
+    result = Measurement(task, load_before=os.getloadavg()[0])
     rng = np.random.default_rng(seed)
     chosen = [name for name in suited(task) if not (wanted := set(names)) or name in wanted]
     choose_parameters(result, chosen, rng, seed, progress)
