@@ -165,7 +165,7 @@ class Trace:
     milliseconds: Mapping[str, float]
     skipped: tuple[str, ...] = ()
     learned: Callable[[], list[dict[str, float]]] | None = None
-    """Works out, for each item of the shelf, what each feature of the learned reranker multiplied its score by: some milliseconds."""
+    """Works out, for each item of the shelf, what each feature of the learned reranker multiplied its score by."""
 
 
 @dataclass(frozen=True, slots=True)

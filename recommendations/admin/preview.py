@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from time import time
 from typing import Final
 
 from accounts.display.charts import Slice, stack
 from accounts.models import Store
+from recommendations.admin.learned_features import loudest
 from recommendations.admin.personas import Persona, personas
 from recommendations.admin.strategies import text_of
 from recommendations.models import Density, Placement
@@ -40,6 +41,7 @@ class Card:
     slices: list[Slice]
     parts: list[tuple[str, float, float, int]]  # strategy, weight, contribution, colour
     dom_id: str
+    learned: list[tuple[str, float]] = field(default_factory=list)  # the learned reranker's loudest features
 
     @property
     def movement(self) -> str:
@@ -223,7 +225,13 @@ def _ranks(shelf: Shelf) -> dict[int, int]:
 def _side(shelf: Shelf, other: Mapping[int, int], prefix: str, *, is_after: bool) -> Side:
     weights = shelf.trace.weights if shelf.trace else {}
     full = max((sum(item.strategies.values()) for item in shelf.items), default=0.0)
-    cards = [_card(item, other, weights, full, f"{prefix}-{item.rank}", is_after) for item in shelf.items]
+    learned = shelf.trace.learned() if shelf.trace and shelf.trace.learned else [{} for _ in shelf.items]
+    cards = [
+        replace(
+            _card(item, other, weights, full, f"{prefix}-{item.rank}", is_after), learned=loudest(factors)
+        )
+        for item, factors in zip(shelf.items, learned, strict=True)
+    ]
     return Side(
         cards,
         shelf.trace.weights_source if shelf.trace else "",

@@ -11,9 +11,9 @@ from accounts.models import Role, Store, User
 from recommendations.serving import store_state
 from tests.admin.rows import fill
 from tests.factories import MembershipFactory, StoreFactory, UserFactory
-from tests.recommendations.conftest import busy_shop, shop, trained_shop
+from tests.recommendations.conftest import busy_shop, corrected_shop, shop, trained_shop
 
-__all__ = ["busy_shop", "shop", "trained_shop"]
+__all__ = ["busy_shop", "corrected_shop", "shop", "trained_shop"]
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 

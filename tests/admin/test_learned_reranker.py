@@ -8,9 +8,12 @@ import pytest
 from django.urls import reverse
 
 from accounts.models import Role, Store
+from algorithms.candidate_features import SHARED
+from recommendations.admin.learned_features import SHARED_LABELS, loudest
 from recommendations.admin.reranker_report import reranker_report
 from recommendations.models import ModelVersion, Placement, TrainingSchedule
 from recommendations.services.schedule_update import schedule_update
+from recommendations.serving import store_state
 from tests.admin.conftest import Staff
 from tests.recommendations.shop import Shop
 
@@ -109,3 +112,28 @@ def test_a_merchandiser_switches_it_off_for_a_placement(trained_shop: Shop, at_w
     client.post(url, fields | {"uses_learned_reranker": "on"})
     placement.refresh_from_db()
     assert placement.uses_learned_reranker is True
+
+
+def test_features_are_told_in_words_the_loudest_first() -> None:
+    told = loudest({"price_ratio": 0.5, "viewed_next:rank": 1.2, "blend": 1.001, "session_knn": 1.1})
+    assert told == [
+        ("Its price beside what they look at", 0.5),
+        ("Viewed next: place", 1.2),
+        ("Similar visits: score", 1.1),
+    ]
+
+
+def test_every_feature_has_words() -> None:
+    assert set(SHARED_LABELS) == set(SHARED)
+
+
+def test_the_preview_shows_what_was_learned(corrected_shop: Shop, at_work: Any) -> None:
+    placement = Placement.objects.for_store(corrected_shop.store).get(slug="home")
+    client = at_work(corrected_shop.store, Role.MERCHANDISER).client
+    html = client.get(reverse("admin:recommendations_placement_change", args=[placement.pk])).content.decode()
+    assert "Learned reranker" in html
+    assert "Viewed next: score" in html
+    Placement.objects.for_store(corrected_shop.store).update(uses_learned_reranker=False)
+    store_state.forget_all()
+    html = client.get(reverse("admin:recommendations_placement_change", args=[placement.pk])).content.decode()
+    assert "Viewed next: score" not in html

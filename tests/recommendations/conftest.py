@@ -18,6 +18,7 @@ from recommendations.serving import browser, store_state
 from recommendations.training.fitting import fit_all
 from recommendations.training.preparation import Prepared, prepare
 from recommendations.training.reporting import Silent
+from tests.recommendations.corrected import with_reranker
 from tests.recommendations.shop import Shop, fill_log, history_columns, make_shop
 
 QUICK = {
@@ -98,3 +99,9 @@ def _compile_once(path: Path) -> None:
     if not _compiled():
         store_state.warm(model_folder.load(path))
         _compiled().append(True)
+
+
+@pytest.fixture
+def corrected_shop(trained_shop: Shop, model_dir: Path) -> Shop:
+    """The live version has a learned reranker, made by hand."""
+    return with_reranker(trained_shop, model_dir)
