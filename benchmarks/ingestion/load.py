@@ -9,9 +9,10 @@ import os
 import time
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from urllib.parse import unquote, urlsplit
 
 EVENT = (
     b'{"type":"track","event":"Product Viewed","messageId":"%s-%d","anonymousId":"bench-%d",%s"timestamp":"%s",'
@@ -24,12 +25,69 @@ SHARE_OF_CUSTOMERS = 5  # every fifth visitor names a customer
 
 
 @dataclass(frozen=True)
+class NewEvents:
+    """Gives the shopper of each path a new event before the path is asked for, so that no answer is one that was given before.
+
+    `profiles` are the keys in the Valkey at `url` under which the shoppers of `Target.paths` stand; events are views of `products`,
+    stored as the collector stores them. Waiting for Valkey is not part of a request's time.
+    """
+
+    url: str
+    profiles: tuple[str, ...]
+    products: tuple[str, ...]
+    kept: int = 30  # events of a profile
+
+    def command(self, number: int, name: bytes) -> bytes:
+        """ZADD of the event, and a ZREMRANGEBYRANK that keeps the profile as short as it is."""
+        key = self.profiles[number % len(self.profiles)].encode()
+        product = self.products[number * 7919 % len(self.products)]
+        identifier = f"{zlib.crc32(name):08x}{number & 0xFFFFFFFF:08x}"
+        member = f'["{identifier}",0,null,[["{product}",1.0]],""]'.encode()
+        return _resp(b"ZADD", key, b"%.3f" % time.time(), member) + _resp(
+            b"ZREMRANGEBYRANK", key, b"0", b"-%d" % (self.kept + 1)
+        )
+
+    def greeting(self) -> list[bytes]:
+        parts = urlsplit(self.url)
+        password = [_resp(b"AUTH", unquote(parts.password).encode())] if parts.password else []
+        return [*password, _resp(b"SELECT", parts.path.strip("/").encode() or b"0")]
+
+
+def _resp(*words: bytes) -> bytes:
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+class _Answers(asyncio.Protocol):
+    """Counts the one-line answers of Valkey, and calls back when as many as were waited for are there."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport
+        self.expected = 0
+        self.then: Callable[[], None] = lambda: None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport  # type: ignore[assignment]
+
+    def ask(self, commands: bytes, expected: int, then: Callable[[], None]) -> None:
+        self.expected, self.then = expected, then
+        self.transport.write(commands)
+
+    def data_received(self, data: bytes) -> None:
+        if data[:1] == b"-":
+            raise RuntimeError(f"Valkey: {data!r}")
+        self.expected -= data.count(b"\r\n")
+        if self.expected == 0:
+            self.then()
+
+
+@dataclass(frozen=True)
 class Target:
     """Where to send, and what: `batch_size` events a request; where it is 0, `method` of `path`, or of `paths` in
     turn.
 
     A batch size of 1 is a single message, without the envelope of a batch. `interval` is the least time in seconds
-    between two requests of a connection, 0 for as fast as answers come; `headers` are lines that each end with CR LF.
+    between two requests of a connection, 0 for as fast as answers come; `headers` are lines that each end with CR LF. With
+    `new_events`, the shopper of each of `paths` does something first.
     """
 
     host: str
@@ -41,6 +99,7 @@ class Target:
     headers: str = ""
     interval: float = 0.0
     method: str = "GET"
+    new_events: NewEvents | None = None
 
 
 @dataclass
@@ -148,17 +207,33 @@ class _Client(asyncio.Protocol):
         self.first = zlib.crc32(self.name)
         self.buffer = b""
         self.started = 0.0
+        self.valkey: _Answers | None = None
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         try:
+            if self.target.new_events is not None:
+                await self._greet(self.target.new_events)
             transport, _ = await loop.create_connection(lambda: self, self.target.host, self.target.port)
         except OSError:
             self.load.failed += 1
             return
         await self.done
         transport.close()
+        if self.valkey is not None:
+            self.valkey.transport.close()
+
+    async def _greet(self, events: NewEvents) -> None:
+        loop = asyncio.get_running_loop()
+        address = urlsplit(events.url)
+        _, self.valkey = await loop.create_connection(
+            _Answers, address.hostname or "localhost", address.port or 6379
+        )
+        ready: asyncio.Future[None] = loop.create_future()
+        greeting = events.greeting()
+        self.valkey.ask(b"".join(greeting), len(greeting), lambda: ready.set_result(None))
+        await ready
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
@@ -195,6 +270,14 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
 
     def _send(self) -> None:
+        events = self.target.new_events
+        if events is None or self.valkey is None:
+            self._ask()
+        else:
+            # The path that is asked for next.
+            self.valkey.ask(events.command(self.first + self.sent + 1, self.name), 2, self._ask)
+
+    def _ask(self) -> None:
         self.started = time.perf_counter()
         self.transport.write(self._request())
 
@@ -235,4 +318,4 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-__all__: Sequence[str] = ["VISITORS", "Load", "Target", "run_load"]
+__all__: Sequence[str] = ["VISITORS", "Load", "NewEvents", "Target", "run_load"]

@@ -13,18 +13,20 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from django.conf import settings
 
-from benchmarks.ingestion.load import Load, Target, run_load
+from benchmarks.ingestion.load import Load, NewEvents, Target, run_load
 from benchmarks.ingestion.scratch import CannotMeasure, scratch_database, web_server
-from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, product_id, visitor_id
+from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, make_visits, product_id, visitor_id
 from config.serving import THREADS
 
 CONNECTIONS = (1, 16, 64)
 PLACEMENTS = ("home", "product", "cart")
+MIX = "mix"
+"""The three in turn, as a visit has them: what the goals are about."""
 VISITS_PER_PRODUCT = {10_000: 40_000, 100_000: 260_000}
 """About 216,000 and 1.4 million views."""
 
@@ -34,7 +36,7 @@ class Plan:
     """`seconds` of each measurement, after a warm-up of a third of it; `products` one shop after the other."""
 
     products: tuple[int, ...] = (10_000, 100_000)
-    seconds: float = 8.0
+    seconds: float = 4.0
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     threads: int = THREADS
     has_freshness: bool = False
@@ -43,9 +45,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measurement:
-    """`share` of the requests/s of the empty view at the same number of connections. Times in ms."""
+    """`share` of the requests/s of the empty view at the same number of connections. Times in ms.
+
+    `follows_event`: each shopper did something just before each read, so that no answer could be one that was made before.
+    """
 
     placement: str
+    follows_event: bool
     connections: int
     requests_per_second: float
     share: float
@@ -92,8 +98,9 @@ class ShopReport:
     freshness: Freshness | None = None
     swap: Swap | None = None
 
-    def of(self, placement: str, connections: int) -> Measurement:
-        return next(m for m in self.measurements if (m.placement, m.connections) == (placement, connections))
+    def of(self, placement: str, connections: int, *, follows_event: bool) -> Measurement:
+        wanted = (placement, connections, follows_event)
+        return next(m for m in self.measurements if (m.placement, m.connections, m.follows_event) == wanted)
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,7 @@ class Shop:
     products: int
     store_id: int
     key: str
+    first_shopper: int  # primary key
     version: int
 
     @property
@@ -119,12 +127,27 @@ class Shop:
 
     def paths(self, placement: str) -> tuple[str, ...]:
         """One for each shopper; product and cart pages of products that sell."""
+        if placement == MIX:
+            return tuple(
+                path for of_shopper in zip(*map(self.paths, PLACEMENTS), strict=True) for path in of_shopper
+            )
         found = []
         for number in range(SHOPPERS):
             product = product_id((number * 131) % min(self.products, 40 * PER_CATEGORY))
             about = {"product": f"&product_id={product}", "cart": f"&cart={product}"}.get(placement, "")
             found.append(f"/api/v1/recommendations/{placement}/?visitor_id={visitor_id(number)}{about}")
         return tuple(found)
+
+    def new_events(self, placement: str, valkey_url: str) -> NewEvents:
+        """A view by the shopper of each path, of products as visits choose them."""
+        each = len(PLACEMENTS) if placement == MIX else 1
+        profiles = [
+            f"etalage:{self.store_id}:profile:v:{self.first_shopper + number}"
+            for number in range(SHOPPERS)
+            for _ in range(each)
+        ]
+        viewed = make_visits(self.products, 1_500, SHOPPERS, now=0.0, seed=1).product[:4_096].tolist()
+        return NewEvents(valkey_url, tuple(profiles), tuple(product_id(product) for product in viewed))
 
 
 def measure(runtime_url: str, plan: Plan, say: Callable[[str], None]) -> Report:
@@ -156,22 +179,30 @@ def _measure_shop(runtime_url: str, plan: Plan, products: int, say: Callable[[st
         with web_server(environment, plan.processes, plan.threads) as (host, port, _):
             personal = _warm_profiles(host, port, shop)
             say(f"  {personal:.0%} of the shoppers get personal shelves")
-            empty = {
-                n: _run(Target(host, port, "", 0, "/bench/empty/"), n, plan.seconds) for n in CONNECTIONS
-            }
-            rates = {n: load.requests_per_second for n, load in empty.items()}
-            for n, rate in rates.items():
-                say(f"  empty REST view, {n:2} connections: {rate:,.0f} requests/s")
-            measurements = []
-            for placement in PLACEMENTS:
-                for connections in CONNECTIONS:
-                    target = Target(host, port, "", 0, paths=shop.paths(placement), headers=shop.headers)
-                    measurements.append(_measurement(placement, connections, target, plan.seconds, rates))
-                    say(f"  {_told(measurements[-1])}")
+            measured = []
+            rates = {}
+            for connections in CONNECTIONS:
+                # Before and after what is compared with it: the machine's speed may drift.
+                empty = [_empty(host, port, connections, plan.seconds)]
+                loads = {
+                    (placement, follows): _run(
+                        _target(host, port, shop, placement, environment["REDIS_URL"] if follows else ""),
+                        connections,
+                        plan.seconds,
+                    )
+                    for placement in (*PLACEMENTS, MIX)
+                    for follows in (True, False)
+                }
+                empty.append(_empty(host, port, connections, plan.seconds))
+                rates[connections] = sum(empty) / len(empty)
+                say(f"  empty REST view, {connections:2} connections: {rates[connections]:,.0f} requests/s")
+                for (placement, follows), load in loads.items():
+                    measured.append(_measurement(placement, follows, connections, load, rates[connections]))
+                    say(f"  {_told(measured[-1])}")
             swap = _measure_swap(environment, host, port, shop, plan)
             say(f"  {swap.swaps} swaps under load: {swap.dropped} of {swap.requests:,} requests dropped")
         freshness = _measure_freshness(environment, shop, plan, say) if plan.has_freshness else None
-    return ShopReport(products, visits, seconds, personal, rates, measurements, freshness, swap)
+    return ShopReport(products, visits, seconds, personal, rates, measured, freshness, swap)
 
 
 def _prepare(environment: dict[str, str], products: int, visits: int) -> Shop:
@@ -181,10 +212,10 @@ def _prepare(environment: dict[str, str], products: int, visits: int) -> Shop:
     )
     if answer.returncode:
         raise CannotMeasure(f"The shop could not be made:\n{answer.stderr[-3000:]}")
-    store_id, key, version, state = answer.stdout.split()[-4:]
+    store_id, key, first_shopper, version, state = answer.stdout.split()[-5:]
     if state != "live":
         raise CannotMeasure(f"The trained version is {state}, not live: without a model nothing is measured.")
-    return Shop(products, int(store_id), key, int(version))
+    return Shop(products, int(store_id), key, int(first_shopper), int(version))
 
 
 def _get(host: str, port: int, path: str, key: str) -> dict[str, Any]:
@@ -210,15 +241,25 @@ def _run(target: Target, connections: int, seconds: float) -> Load:
     return run_load(target, connections, seconds)
 
 
+def _target(host: str, port: int, shop: Shop, placement: str, valkey_url: str) -> Target:
+    """Reads of unchanged profiles, or with the address of Valkey reads that each follow an event."""
+    events = shop.new_events(placement, valkey_url) if valkey_url else None
+    return Target(host, port, "", 0, paths=shop.paths(placement), headers=shop.headers, new_events=events)
+
+
+def _empty(host: str, port: int, connections: int, seconds: float) -> float:
+    return _run(Target(host, port, "", 0, "/bench/empty/"), connections, seconds).requests_per_second
+
+
 def _measurement(
-    placement: str, connections: int, target: Target, seconds: float, empty: dict[int, float]
+    placement: str, follows_event: bool, connections: int, load: Load, empty: float
 ) -> Measurement:
-    load = _run(target, connections, seconds)
     return Measurement(
         placement=placement,
+        follows_event=follows_event,
         connections=connections,
         requests_per_second=load.requests_per_second,
-        share=load.requests_per_second / empty[connections] if empty[connections] else 0.0,
+        share=load.requests_per_second / empty if empty else 0.0,
         p50_ms=load.percentile(0.5) * 1000,
         p99_ms=load.percentile(0.99) * 1000,
         refused=load.refused,
@@ -227,23 +268,17 @@ def _measurement(
 
 
 def _told(m: Measurement) -> str:
+    reads = "new event" if m.follows_event else "unchanged"
     return (
-        f"{m.placement:8} {m.connections:2} connections: {m.requests_per_second:7,.0f} requests/s ({m.share:.2f} of the empty view), "
-        f"p50 {m.p50_ms:.1f} ms, p99 {m.p99_ms:.1f} ms"
+        f"{m.placement:8} {reads} {m.connections:2} connections: {m.requests_per_second:7,.0f} requests/s "
+        f"({m.share:.2f} of the empty view), p50 {m.p50_ms:.1f} ms, p99 {m.p99_ms:.1f} ms"
     )
 
 
 def _measure_swap(environment: dict[str, str], host: str, port: int, shop: Shop, plan: Plan) -> Swap:
     """The live version is written anew and taken up by every process, again and again, while shelves are asked for."""
-    target = Target(
-        host,
-        port,
-        "",
-        0,
-        paths=shop.paths("home"),
-        headers=shop.headers,
-        interval=_half_pace(host, port, shop),
-    )
+    pace = _half_pace(host, port, shop, environment["REDIS_URL"])
+    target = replace(_target(host, port, shop, "home", environment["REDIS_URL"]), interval=pace)
     before = _run(target, 16, plan.seconds)
     command = [sys.executable, "-m", "benchmarks.serving.swapping", str(shop.store_id), str(plan.seconds)]
     swapping = subprocess.Popen(
@@ -267,9 +302,10 @@ def _measure_swap(environment: dict[str, str], host: str, port: int, shop: Shop,
     )
 
 
-def _half_pace(host: str, port: int, shop: Shop, connections: int = 16) -> float:
-    """Seconds between two requests of each of 16 connections that make half of what the server can give."""
-    target = Target(host, port, "", 0, paths=shop.paths("home"), headers=shop.headers)
+def _half_pace(host: str, port: int, shop: Shop, valkey_url: str, connections: int = 16) -> float:
+    """Seconds between two requests of each of 16 connections that make half of what the server can give, each after an event."""
+    target = _target(host, port, shop, "home", valkey_url)
+    run_load(target, connections, 1.0)
     most = run_load(target, connections, 2.0).requests_per_second
     return connections / max(most / 2, 1.0)
 
@@ -282,8 +318,9 @@ def _measure_freshness(
         web_server(environment, 1, plan.threads) as (host, writing, _),
         web_server(environment, 1, plan.threads) as (_host, reading, _),
     ):
-        pace = _half_pace(host, reading, shop)
-        target = Target(host, reading, "", 0, paths=shop.paths("home"), headers=shop.headers, interval=pace)
+        valkey_url = environment["REDIS_URL"]
+        pace = _half_pace(host, reading, shop, valkey_url)
+        target = replace(_target(host, reading, shop, "home", valkey_url), interval=pace)
         with _background(target) as load:
             times, twice = [], 0
             for number in range(plan.freshness_events):

@@ -1,5 +1,5 @@
 """`python -m benchmarks.serving.shop PRODUCTS VISITS`: a generated shop with a history, a model trained on it, and shoppers who permit
-everything. Prints the store's id, an API key and the number of the live version.
+everything. Prints the store's id, an API key, the primary key of the first shopper, and the live version's number and state.
 
 Products stand in categories of 250, some wanted far more than others (Zipf); a visit stays in a category four steps out of five and moves
 to near products there, as visits in real logs do (`shared/ux.md` gives the figures that it follows).
@@ -94,13 +94,13 @@ def main() -> None:
     )
     _make_catalogue(store, n_products)
     visits = make_visits(n_products, n_visits, max(SHOPPERS, n_visits // 3), timezone.now().timestamp())
-    _make_history(store, visits)
+    first_shopper = _make_history(store, visits)
     # Profiles go to Valkey, as they do while events come in.
     call_command("fold", "--store", store.slug)
     # LightFM alone takes longer than all others together, and is small in every blend.
     recipe = {name: given for name, given in DEFAULT_RECIPE.items() if name != "lightfm"}
     version = train(store, recipe=recipe).version
-    sys.stdout.write(f"{store.pk} {secret} {version.number} {version.state}\n")
+    sys.stdout.write(f"{store.pk} {secret} {first_shopper} {version.number} {version.state}\n")
 
 
 def _make_catalogue(store: Store, n_products: int) -> None:
@@ -136,7 +136,8 @@ def _make_catalogue(store: Store, n_products: int) -> None:
     )
 
 
-def _make_history(store: Store, visits: Visits) -> None:
+def _make_history(store: Store, visits: Visits) -> int:
+    """The primary key of the first shopper: those of the others follow it."""
     from django.db import connection
 
     from accounts.models import Visitor
@@ -168,6 +169,9 @@ def _make_history(store: Store, visits: Visits) -> None:
     _make_orders(store, visits, keys)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
+    if (np.diff(keys[:SHOPPERS]) != 1).any():
+        raise RuntimeError("somebody else makes visitors in the scratch database")
+    return int(keys[0])
 
 
 def _event_rows(store_id: int, visits: Visits, keys: NDArray[np.int64]) -> Iterator[tuple[object, ...]]:

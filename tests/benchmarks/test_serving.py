@@ -9,8 +9,26 @@ import numpy as np
 
 from benchmarks.ingestion.load import Target, run_load
 from benchmarks.serving.report import as_markdown
-from benchmarks.serving.run import PLACEMENTS, Freshness, Measurement, Plan, Report, Shop, ShopReport, Swap
-from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, STAYS_IN_CATEGORY, VIEWS_A_VISIT, make_visits
+from benchmarks.serving.run import (
+    MIX,
+    PLACEMENTS,
+    Freshness,
+    Measurement,
+    Plan,
+    Report,
+    Shop,
+    ShopReport,
+    Swap,
+)
+from benchmarks.serving.shop import (
+    PER_CATEGORY,
+    SHOPPERS,
+    STAYS_IN_CATEGORY,
+    VIEWS_A_VISIT,
+    make_visits,
+    visitor_id,
+)
+from profiles.store import events_of
 
 
 def test_visits_behave_like_those_of_shops() -> None:
@@ -31,13 +49,32 @@ def test_visits_behave_like_those_of_shops() -> None:
 
 
 def test_each_shopper_asks_for_every_placement() -> None:
-    shop = Shop(10_000, 1, "key", 1)
+    shop = Shop(10_000, 1, "key", 500, 1)
     for placement in PLACEMENTS:
         paths = shop.paths(placement)
         assert len(set(paths)) == SHOPPERS
         assert all(path.startswith(f"/api/v1/recommendations/{placement}/?visitor_id=") for path in paths)
     assert all("&product_id=p" in path for path in shop.paths("product"))
     assert all("&cart=p" in path for path in shop.paths("cart"))
+    mix = shop.paths(MIX)
+    assert mix[:6] == tuple(shop.paths(p)[n] for n in (0, 1) for p in PLACEMENTS)
+
+
+def test_events_are_of_the_shopper_who_asks_next_and_like_those_that_are_collected() -> None:
+    shop = Shop(10_000, 7, "key", 500, 1)
+    for placement, each in (("home", 1), (MIX, 3)):
+        events, paths = shop.new_events(placement, "redis://localhost"), shop.paths(placement)
+        assert len(events.profiles) == len(paths)
+        for number in (0, 1, 5, len(paths) - 1):
+            shopper = f"visitor_id={visitor_id(number // each)}"
+            assert shopper in paths[number]
+            assert events.profiles[number] == f"etalage:7:profile:v:{500 + number // each}"
+            words = events.command(number, b"client").split(b"\r\n")
+            stored = events_of([words[8], words[6]])[0]
+            assert (words[2], words[4].decode()) == (b"ZADD", events.profiles[number])
+            assert stored.name == "Product Viewed"
+            assert stored.products[0][0].startswith("p")
+    assert events.command(3, b"one") != events.command(3, b"another"), "each event is one of its own"
 
 
 def test_the_load_asks_for_pages_in_turn_and_at_its_pace() -> None:
@@ -78,11 +115,23 @@ def test_the_report_states_each_figure() -> None:
         prepare_seconds=60.0,
         personal_share=1.0,
         empty_view={16: 2_000.0},
-        measurements=[Measurement("home", 16, 900.0, 0.45, 10.0, 25.0, 0, 0)],
+        measurements=[
+            Measurement("home", True, 16, 900.0, 0.45, 10.0, 25.0, 0, 0),
+            Measurement(MIX, True, 16, 780.0, 0.39, 10.0, 45.0, 0, 0),
+            Measurement(MIX, False, 16, 1_500.0, 0.75, 10.0, 25.0, 0, 0),
+        ],
         freshness=Freshness(400, 3, 6.0, 21.5, 40.0, 450.0),
         swap=Swap(4, 3_600, 0, 25.0, 31.0),
     )
     text = as_markdown(Report(Plan(products=(10_000,)), 2, [shop]))
-    assert "| home | 16 | 900 | 0.45 | 10.0 ms | 25.0 ms | 2.5 | 0 |" in text
+    assert "| home | new event | 16 | 900 | 0.45 | 10.0 ms | 25.0 ms | 2.5 | 0 |" in text
+    assert "| mix | unchanged | 16 | 1,500 | 0.75 | 10.0 ms | 25.0 ms | 2.5 | 0 |" in text
+    assert (
+        "| ≥ 0.4 of the empty view at 16 connections | **0.39** after new events, 0.75 unchanged | missed |"
+        in text
+    )
+    assert "| p99 ≤ 4 × p50 at 16 connections | **4.5** × | missed |" in text
+    assert "| a swap under load drops no request, p99 ≤ 2 × | 0 dropped, p99 **1.2** × | yes |" in text
+    assert "| from an event to its shelf p99 < 50 ms | **21.5 ms** | yes |" in text
     assert "swapped 4 times under half load: 0 of 3,600 requests dropped" in text
     assert "p99 21.5 ms, worst 40.0 ms; 3 of 400 events were not in the first answer." in text

@@ -71,6 +71,20 @@ class StrategyContract:
     def test_knows_how_many_items_it_scores(self, fitted: Strategy) -> None:
         assert fitted.n_items == N_ITEMS
 
+    def test_scores_some_items_as_it_scores_all(self, fitted: Strategy) -> None:
+        some = np.array([0, 3, 5, 12, 20], np.int32)
+        for query in queries():
+            all_scores = fitted.score(query)
+            np.testing.assert_allclose(
+                fitted.score_items(query, some), all_scores[some], rtol=1e-4, atol=1e-5
+            )
+
+    def test_its_likely_items_hold_the_best(self, fitted: Strategy) -> None:
+        for query in queries():
+            likely, scores = fitted.likely_items(query), fitted.score(query)
+            if likely is not None and scores.any():
+                assert scores[likely].max() == scores.max()
+
     def test_a_batch_scores_as_one_by_one(self, fitted: Strategy) -> None:
         batch = fitted.score_many(queries())
         assert batch.shape == (len(queries()), N_ITEMS)
