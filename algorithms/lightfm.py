@@ -14,16 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import numba
 import numpy as np
-from lightfm import LightFM
+from lightfm import LightFM, _lightfm_fast
 from scipy.sparse import coo_matrix, csr_matrix, hstack, identity
 
 from algorithms.interactions import history_of
 from algorithms.needs import Need
 from algorithms.scoring import strongest
+from algorithms.threads import thread_count
 from algorithms.types import (
     JSON,
     Array,
@@ -38,6 +39,11 @@ from algorithms.types import (
     Trigger,
 )
 
+HAS_OPENMP: Final = _lightfm_fast.fit_warp.__module__.endswith("_openmp") and not (
+    _lightfm_fast.fit_warp.__module__.endswith("no_openmp")
+)
+"""Whether the library was compiled so that several threads can train; the compiler decides when it is installed."""
+
 
 @dataclass(frozen=True)
 class LightFMParameters:
@@ -51,7 +57,7 @@ class LightFMParameters:
     query_length: int = 10
     moments: int = 400_000  # newest interactions learned from
     minimum_people: int = 5  # see forget_sessions
-    threads: int = 1  # above 1 the same seed gives slightly different embeddings
+    threads: int = 1  # 0 = all cores; above 1 the same seed gives slightly different embeddings
 
 
 class LightFMHybrid(Strategy):
@@ -92,7 +98,7 @@ class LightFMHybrid(Strategy):
                 item_features=item_features,
                 sample_weight=coo_matrix((weights, (moments, targets)), shape=shape),
                 epochs=settings.epochs,
-                num_threads=settings.threads,
+                num_threads=settings.threads or (thread_count() if HAS_OPENMP else 1),
             )
         else:
             model._initialize(settings.factors, item_features.shape[1], shoppers.shape[1])
@@ -103,15 +109,19 @@ class LightFMHybrid(Strategy):
         settings = self.settings
         order = np.lexsort((data.timestamp, data.user))
         user, item, moment = data.user[order], data.item[order], data.timestamp[order]
-        offsets, touched, ages = _earlier_items(item, user, moment, settings.query_length)
-        importance = (np.float64(settings.query_decay) ** ages).astype(np.float32)
-        history = csr_matrix((importance, touched, offsets), shape=(len(item), data.n_items))
-        constant = csr_matrix(np.ones((len(item), 1), np.float32))
-        people = [] if data.user_features is None else [data.user_features.astype(np.float32).tocsr()[user]]
-        shoppers = hstack([history, *people, constant]).tocsr().astype(np.float32)
         newest = np.sort(np.argsort(-moment, kind="stable")[: settings.moments])
+        offsets, touched, ages = _earlier_items(newest, item, user, moment, settings.query_length)
+        importance = (np.float64(settings.query_decay) ** ages).astype(np.float32)
+        history = csr_matrix((importance, touched, offsets), shape=(len(newest), data.n_items))
+        constant = csr_matrix(np.ones((len(newest), 1), np.float32))
+        people = (
+            []
+            if data.user_features is None
+            else [data.user_features.astype(np.float32).tocsr()[user[newest]]]
+        )
+        shoppers = hstack([history, *people, constant]).tocsr().astype(np.float32)
         weights = np.log2(1.0 + data.weight[order][newest])
-        return item[newest], weights.astype(np.float32), shoppers[newest]
+        return item[newest], weights.astype(np.float32), shoppers
 
     def _learn(self, model: LightFM, item_features: csr_matrix, n_items: int) -> Self:
         """Sums of embeddings, with the bias as one more dimension: the model itself is not kept."""
@@ -195,16 +205,19 @@ def _item_features(data: TrainingData) -> csr_matrix:
 
 
 @numba.njit(nogil=True, cache=True)
-def _earlier_items(items: Int32, users: Int32, moments: Float64, limit: int) -> tuple[Int64, Int32, Int32]:
-    """CSR: for each row the newest `limit` distinct other items of the same user before that moment, and their ages.
+def _earlier_items(
+    rows: Int64, items: Int32, users: Int32, moments: Float64, limit: int
+) -> tuple[Int64, Int32, Int32]:
+    """CSR: for each of `rows` the newest `limit` distinct other items of the same user before that moment, and their ages.
 
-    Rows are sorted by user, then moment. Age counts occasions, as in `interactions`.
+    The log is sorted by user, then moment. Age counts occasions, as in `interactions`.
     """
-    offsets = np.zeros(len(items) + 1, np.int64)
-    touched = np.empty(len(items) * limit, np.int32)
-    ages = np.empty(len(items) * limit, np.int32)
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    touched = np.empty(len(rows) * limit, np.int32)
+    ages = np.empty(len(rows) * limit, np.int32)
     n = 0
-    for row in range(len(items)):
+    for r in range(len(rows)):
+        row = rows[r]
         first, age, occasion = n, -1, np.inf
         for earlier in range(row - 1, -1, -1):
             if users[earlier] != users[row] or n - first == limit:
@@ -217,5 +230,5 @@ def _earlier_items(items: Int32, users: Int32, moments: Float64, limit: int) -> 
                 age += 1
             touched[n], ages[n] = item, age
             n += 1
-        offsets[row + 1] = n
+        offsets[r + 1] = n
     return offsets, touched[:n].copy(), ages[:n].copy()
