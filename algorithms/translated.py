@@ -65,7 +65,6 @@ class Numbering:
             context_item=None if context == UNKNOWN else context,
             cart=cart[cart >= 0],
             user_features=features,
-            memo={},
         )
 
     def _of(self, items: Array) -> Int32:

@@ -68,6 +68,10 @@ class Seen:
     def impressions(self) -> int:
         return sum(day.impressions for day in self.days)
 
+    @property
+    def shown(self) -> str:
+        return f"{self.impressions:,}"
+
 
 def urls(site: admin.AdminSite) -> list[URLPattern]:
     return [

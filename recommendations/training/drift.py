@@ -195,7 +195,7 @@ def accuracy(cases: MeasuringSet | None, baseline: Mapping[str, Any]) -> DriftFi
     error = float(np.sqrt(now.var() / len(now) + deviation**2 / max(baseline["cases"], 1))) / before
     is_sure = loss > norm.ppf(0.975) * error
     text = f"NDCG@10 on {len(now):,} choices since the training is {now.mean():.4f}; it was {before:.4f} ({percent(-loss)})."
-    if not is_sure:
+    if loss > 0 and not is_sure:
         text += " That may be chance."
     return DriftFigure(name, loss, limits[0], _level(loss, limits) if is_sure else Level.OK, text)
 
@@ -210,7 +210,7 @@ def unknown_shoppers(cases: MeasuringSet | None, baseline: Mapping[str, Any]) ->
         return _too_little(name, before + limits[0], 0, LEAST_CASES, "choices of new products")
     share = float((cases.known == 0).mean())
     text = (
-        f"Of {_share(share)} of choices nothing was known of the shopper before; it was {_share(before)} at training. "
+        f"{_share(share)} of choices are by shoppers of whom nothing was known before; at training it was {_share(before)}. "
         "For them shelves show what is popular."
     )
     return DriftFigure(name, share, before + limits[0], _level(share - before, limits), text)

@@ -113,9 +113,10 @@ def _speaks_against(comparison: Comparison, cases: int) -> bool:
 
 def _refusal(worse: list[Comparison], cases: int) -> str:
     figures = " and ".join(comparison.describe() for comparison in worse)
+    finds = "it finds" if all(comparison.is_surely_worse for comparison in worse) else "it may find"
     return (
         f"On {cases:,} test cases its NDCG@10 is {figures}. The lower bound must be above {percent(WORST_LOWER_BOUND, 0)}: "
-        f"it may find less of what shoppers choose than {' and '.join(each.name for each in worse)}."
+        f"{finds} less of what shoppers choose than {' and '.join(each.name for each in worse)}."
     )
 
 
