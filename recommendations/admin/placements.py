@@ -17,9 +17,11 @@ from accounts.admin.scoped import ScopedAdmin
 from accounts.current_store import staff_user
 from accounts.display.columns import moment_text
 from accounts.permissions import Ability
+from recommendations.admin.bandit import BanditPages
 from recommendations.admin.tracing import TracePage
 from recommendations.admin.tuning import TuningPage
-from recommendations.models import BlendVersion, Placement
+from recommendations.models import Bandit, BlendVersion, Placement
+from recommendations.services.bandits import running_bandit
 from recommendations.services.blends import (
     blend_draft_discard,
     blend_publish,
@@ -30,7 +32,7 @@ from recommendations.serving.versions import Part
 
 
 @admin.register(Placement)
-class PlacementAdmin(TracePage, TuningPage):
+class PlacementAdmin(BanditPages, TracePage, TuningPage):
     view_ability = Ability.READ_SHELVES
     add_ability = Ability.EDIT_SHELVES
     change_ability = Ability.EDIT_SHELVES
@@ -46,6 +48,7 @@ class PlacementAdmin(TracePage, TuningPage):
         "size",
         "live_version",
         "draft_state",
+        "bandit_state",
         "is_active",
     )
     list_filter = (("kind", ChoicesDropdownFilter), ("is_active", BooleanRadioFilter))
@@ -71,6 +74,7 @@ class PlacementAdmin(TracePage, TuningPage):
         of_placement = BlendVersion.all_stores.filter(placement=OuterRef("pk"))
         published = of_placement.filter(state=BlendVersion.State.PUBLISHED)
         draft = of_placement.filter(state=BlendVersion.State.DRAFT).order_by("-number")
+        running = Bandit.all_stores.filter(placement=OuterRef("pk")).exclude(state=Bandit.State.ENDED)
         return (
             super()
             .get_queryset(request)
@@ -78,6 +82,7 @@ class PlacementAdmin(TracePage, TuningPage):
                 live_number=Subquery(published.values("number")[:1]),
                 live_since=Subquery(published.values("published_at")[:1]),
                 draft_number=Subquery(draft.values("number")[:1]),
+                running_state=Subquery(running.values("state")[:1]),
             )
         )
 
@@ -102,11 +107,17 @@ class PlacementAdmin(TracePage, TuningPage):
             "undo": self.undo_view,
             "discard": self.discard_view,
             "trace": self.trace_view,
+            "bandit": self.bandit_view,
+            "bandit_freeze": self.bandit_freeze_view,
+            "bandit_resume": self.bandit_resume_view,
+            "bandit_reset": self.bandit_reset_view,
+            "bandit_end": self.bandit_end_view,
+            "bandit_adopt": self.bandit_adopt_view,
         }
         return [
             *(
                 path(
-                    f"<path:object_id>/{name}/",
+                    f"<path:object_id>/{name.replace('_', '/')}/",
                     self.admin_site.admin_view(view),
                     name=f"recommendations_placement_{name}",
                 )
@@ -140,6 +151,11 @@ class PlacementAdmin(TracePage, TuningPage):
                     f"Version {live.number}, live since {moment_text(live.published_at)}, is retired."
                     if live
                     else "Nothing was live here before.",
+                    *(
+                        ["The bandit that runs here ends: its arms were compared with other weights."]
+                        if running_bandit(placement)
+                        else []
+                    ),
                 ],
                 undo="Yes: “Undo” on the placement's page brings the version before back at once.",
                 button=f"Publish version {version.number}",
@@ -198,3 +214,7 @@ class PlacementAdmin(TracePage, TuningPage):
     @display(description="Draft", label={"Open": "warning"})
     def draft_state(self, placement: Any) -> str | None:
         return "Open" if placement.draft_number else None
+
+    @display(description="Shoppers decide", label={"Learning": "success", "Frozen": "info"})
+    def bandit_state(self, placement: Any) -> str | None:
+        return Bandit.State(placement.running_state).label if placement.running_state else None

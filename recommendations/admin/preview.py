@@ -185,9 +185,13 @@ def compare_customer(
         Variant.PERSONALISED: f"{len(context.query.items)} recent interactions are known.",
     }
     story = notes[context.variant]
+    if context.arm is not None:
+        story = f"{story} Today they see {context.arm.text}."
     if context.variant is Variant.CONTROL:
         context = replace(context, variant=Variant.PERSONALISED)
-    pair = [_with_blend(context, settings.blend), _with_blend(context, draft)]
+    # Who is in a bandit sees their arm today, not what is published.
+    today = context if context.arm is not None else _with_blend(context, settings.blend)
+    pair = [today, _with_blend(context, draft)]
     return _compare(f"Customer {customer_id}", story, "customer", pair)
 
 
