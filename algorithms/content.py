@@ -5,6 +5,8 @@ joined with the item's features (category, brand, price band …), each part of 
 product that is imported later is described in the same terms (`described`, `with_items`), and knows nothing of what shoppers do.
 
     shopper = Σ_a strength_a · query_decay^age_a · vector(q_a),  score(i) = cosine(shopper, vector(i))
+
+Strengths know how long a product was looked at, and interests that the shopper named join them (`taste`).
 """
 
 from __future__ import annotations
@@ -19,10 +21,10 @@ from scipy.sparse import csr_matrix, hstack, vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from algorithms.interactions import history_of
 from algorithms.needs import Need
 from algorithms.scoring import NearestLists, strongest
 from algorithms.sparse_vectors import products, products_of, weighted_sum
+from algorithms.taste import attended_history, liked
 from algorithms.types import (
     JSON,
     Array,
@@ -119,8 +121,8 @@ class ContentTFIDF(Strategy):
         )  # fmt: skip
 
     def likely_items(self, query: Query) -> Int32:
-        history = history_of(query, self.n_items, self.settings.query_length)
-        return self._nearest.joined(history.items)
+        items, _ = liked(query, self.n_items, self.settings.query_length, self.settings.query_decay)
+        return self._nearest.joined(np.unique(items))
 
     def score_items(self, query: Query, items: Int32) -> Float32:
         table = self.vectors_
@@ -131,15 +133,17 @@ class ContentTFIDF(Strategy):
 
     @cached_property
     def _nearest(self) -> NearestLists:
-        return NearestLists(self.similar)
+        return NearestLists(lambda items: np.stack([self.similar(item) for item in items.tolist()]))
 
     def _taste(self, query: Query) -> tuple[Int32, Float32]:
         known: tuple[Int32, Float32] | None = query.memo.get(self)
         if known is None:
-            history, table = history_of(query, self.n_items, self.settings.query_length), self.vectors_
-            importance = history.decayed(self.settings.query_decay)
+            table = self.vectors_
+            items, importance = liked(
+                query, self.n_items, self.settings.query_length, self.settings.query_decay
+            )
             known = query.memo[self] = weighted_sum(
-                history.items, importance, table.data, table.indices, table.indptr, table.shape[1]
+                items, importance, table.data, table.indices, table.indptr, table.shape[1]
             )
         return known
 
@@ -154,7 +158,7 @@ class ContentTFIDF(Strategy):
         return scores
 
     def trigger(self, query: Query, item: int) -> Trigger | None:
-        history = history_of(query, self.n_items, self.settings.query_length)
+        history = attended_history(query, self.n_items, self.settings.query_length)
         if not len(history.items):
             return None
         table = self.vectors_

@@ -33,6 +33,7 @@ from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable, most_similar
 from algorithms.popularity import Trending
 from algorithms.scoring import strongest
+from algorithms.taste import liked
 from algorithms.types import (
     JSON,
     Array,
@@ -157,7 +158,7 @@ class NewItems(Strategy):
         is_new = self._is_new(query.now)
         total = np.zeros(int(is_new.sum()), np.float32)
         for weight, voice in (
-            (settings.content_weight, self._content(history, importance)),
+            (settings.content_weight, self._content(query)),
             (settings.carried_weight, self._carried(history, importance)),
             (settings.demand_weight, self._wanted),
         ):
@@ -174,10 +175,11 @@ class NewItems(Strategy):
         age = now - self.created_[self._new]
         return np.asarray((age >= 0.0) & (age <= self.settings.new_days * DAY_SECONDS))
 
-    def _content(self, history: History, importance: Float32) -> Float32:
-        if not len(history.items):
+    def _content(self, query: Query) -> Float32:
+        items, importance = liked(query, self.n_items, self.settings.query_length, self.settings.query_decay)
+        if not len(items):
             return np.zeros(len(self._new), np.float32)
-        shopper = self.content_.taste(history.items, importance)
+        shopper = self.content_.taste(items, importance)
         dense = np.zeros(shopper.shape[1], np.float32)
         dense[shopper.indices] = shopper.data
         return _products(*self._rows, dense, self.content_.settings.minimum_similarity)

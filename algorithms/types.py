@@ -122,6 +122,8 @@ class Query:
     cart: Int32 = field(default_factory=lambda: np.empty(0, np.int32))
     user_features: csr_matrix | None = None  # (1, G)
     category: int | None = None  # category page the shelf stands on
+    seconds: Float32 | None = None  # (m,) how long each was looked at; 0 = unknown, or no view
+    interests: tuple[Int32, ...] = ()  # for each interest that the shopper named, products of it
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What was worked out for this query, under whoever did: triggers are asked for right after scores. Another query, even one that
     `replace` made, has its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -16,6 +17,7 @@ from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.serving.store_state import Snapshot
 from recommendations.shelf import DrawnArm, RecommendationRequest, UnknownCategory, UnknownProduct
 from recommendations.stages.control import in_control_group
+from recommendations.stages.taste import interest_products, looked_at
 
 
 class Variant(StrEnum):
@@ -70,7 +72,9 @@ def build_context(
     the control group's if `keep_profile`."""
     if variant is not Variant.PERSONALISED and not (keep_profile and variant is Variant.CONTROL):
         known, profile = NOBODY_KNOWN, EMPTY
-    query = _query(request, snapshot, known, EMPTY if placement.is_about_page else profile, now)
+    # About the page: what the shopper did, and said, before does not count there.
+    profile_read, interests = (EMPTY, ()) if placement.is_about_page else (profile, known.interests)
+    query = _query(request, snapshot, known, profile_read, now, interests)
     density = density_of(len(query.items))
     placement, arm = _with_arm(placement, known, variant)
     blend = placement.blend
@@ -124,8 +128,9 @@ def _categories(request: RecommendationRequest, snapshot: Snapshot) -> frozenset
 
 
 def _query(
-    request: RecommendationRequest, snapshot: Snapshot, known: KnownShopper, profile: Profile, now: float
-) -> Query:
+    request: RecommendationRequest, snapshot: Snapshot, known: KnownShopper, profile: Profile, now: float,
+    interests: Sequence[tuple[str, str]],
+) -> Query:  # fmt: skip
     """Products that the shopper told us to forget, and events that weigh nothing, say nothing about taste."""
     position, weights = snapshot.assortment.position, snapshot.configuration.event_weights
     rows = [
@@ -143,6 +148,8 @@ def _query(
         context_item=_context_item(request, snapshot),
         cart=snapshot.assortment.places(request.cart),
         user_features=_user_features(snapshot, known),
+        seconds=looked_at(profile.interactions)[[number for number, _, _ in rows]],
+        interests=interest_products(snapshot.assortment, interests),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from algorithms.needs import Need
 from algorithms.types import Bool, Float32
 from recommendations.stages.context import Context
+from recommendations.stages.taste import matches_interest
 
 DAY_SECONDS: Final = 86_400.0
 NEW_DAYS: Final = 45.0
@@ -53,10 +54,7 @@ def interest_matches(context: Context) -> Bool:
     assortment = context.snapshot.assortment
     matches = np.zeros(len(assortment), np.bool_)
     for kind, value in context.known.interests:
-        if kind == "category":
-            matches |= np.isin(assortment.category, list(assortment.taxonomy.named(value)))
-        elif kind == "brand" and value in assortment.taxonomy.brands:
-            matches |= assortment.brand == assortment.taxonomy.brands[value]
+        matches |= matches_interest(assortment, kind, value)
     return matches
 
 

@@ -12,10 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from algorithms.splits import Leak
+from benchmarks.quality import new_items, new_items_report
 from benchmarks.quality.folders import read
 from benchmarks.quality.report import as_json, as_markdown
-from benchmarks.quality.run import run
-from benchmarks.quality.task import UnreadableFolder
+from benchmarks.quality.run import Progress, run
+from benchmarks.quality.task import Task, UnreadableFolder
 from benchmarks.results import write_section
 
 
@@ -39,6 +40,11 @@ class Command(BaseCommand):
             action="store_true",
             help="measure implicit (cosine, BM25, ALS, BPR) and LightFM too, as they come and tuned on the same slice",
         )
+        parser.add_argument(
+            "--new-items",
+            action="store_true",
+            help="hold 15 % of the items out and rank them among themselves, against LightFM",
+        )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--write", action="store_true", help="put the figures into benchmarks/RESULTS.md")
         parser.add_argument("--progress", action=argparse.BooleanOptionalAction, default=True)
@@ -53,6 +59,9 @@ class Command(BaseCommand):
         def bar(steps: Iterable[Any], what: str) -> Iterable[Any]:
             return tqdm(steps, desc=what, leave=False, disable=not options["progress"])
 
+        if options["new_items"]:
+            self._new_items(task, folder, options, bar)
+            return
         try:
             result = run(
                 task, seed=options["seed"], trials=options["trials"], names=options["strategies"],
@@ -70,3 +79,16 @@ class Command(BaseCommand):
             )
         if options["json"]:
             self.stdout.write(json.dumps(as_json(result)))
+
+    def _new_items(self, task: Task, folder: Path, options: dict[str, Any], bar: Progress[Any]) -> None:
+        try:
+            result = new_items.run(task, seed=options["seed"], progress=bar)
+        except UnreadableFolder as error:
+            raise CommandError(str(error)) from error
+        figures = new_items_report.as_markdown(result)
+        self.stdout.write(figures)
+        if options["write"]:
+            command = f"python manage.py bench_quality --data {folder.name} --new-items"
+            write_section(f"New items: {folder.name}", command, figures)
+        if options["json"]:
+            self.stdout.write(json.dumps(new_items_report.as_json(result)))
