@@ -28,6 +28,7 @@ OVER_VERSIONS: Final[Mapping[str, tuple[str, bool, str]]] = {
     "novelty@10": ("Novelty@10", False, "How little known the recommended products are, in bits."),
 }
 MOST_SEGMENTS: Final = 6
+DRAWN: Final = ("unknown_items", "unknown_shoppers", "scores", "popularity")
 
 
 def version_charts(history: Sequence[VersionQuality]) -> list[LineChart]:
@@ -151,7 +152,8 @@ def clicks_chart(rows: Sequence[ClicksOf], title: str) -> BarChart | None:
 
 
 def drift_charts(readings: Sequence[DriftReading]) -> list[LineChart]:
-    """Shares and PSI of the watch, over time; none with fewer than two readings."""
+    """Shares and PSI of the watch, over time; none with fewer than two readings that had enough to tell."""
+    readings = [reading for reading in readings if any(_value(reading, name) is not None for name in DRAWN)]
     if len(readings) < 2:
         return []
     labels = [_day(reading.measured_at, "j M, H:i") for reading in readings]

@@ -25,7 +25,7 @@ MUCH_WORSE: Final = 0.25
 @dataclass(frozen=True)
 class GroupQuality:
     """Figures of a group's test cases. `low` and `high` bound the relative difference `against_rest` of its NDCG@10 to everybody
-    else's (95 %), None where nothing can be said."""
+    else's (95 %), None where nothing can be said; `popular_high` is the upper bound of that to popular products."""
 
     kind: str
     key: str
@@ -36,6 +36,7 @@ class GroupQuality:
     against_rest: float | None
     low: float | None
     high: float | None
+    popular_high: float | None = None
 
     @property
     def popular(self) -> float:
@@ -62,7 +63,8 @@ class GroupQuality:
 
     @property
     def is_below_popular(self) -> bool:
-        return self.figures["ndcg@10"] < self.popular
+        """Popular products alone would do better, and chance hardly explains it."""
+        return self.popular_high is not None and self.popular_high < 0
 
 
 @dataclass(frozen=True)
@@ -160,4 +162,5 @@ def _group(kind: str, row: Mapping[str, Any]) -> GroupQuality:
         against_rest=bounds.get("estimate") if bounds.get("low") is not None else None,
         low=bounds.get("low"),
         high=bounds.get("high"),
+        popular_high=row.get("against_popular", {}).get("high"),
     )

@@ -93,11 +93,11 @@ def judge(
     comparisons = [Comparison("popular products", paired_relative_difference(candidate, popularity, rng))]
     if live is not None:
         difference = paired_relative_difference(candidate, live.per_case, rng)
-        comparisons.insert(0, Comparison(f"model {live.number}, which is live", difference))
+        comparisons.insert(0, Comparison(f"model {live.number}, which was live", difference))
     known = Verdict(False, "", cases=cases, comparisons=tuple(comparisons), live=live)
     if worse := [each for each in comparisons if _speaks_against(each, cases)]:
         return replace(known, reason=_refusal(worse, cases))
-    figures = " and ".join(each.describe() for each in comparisons)
+    figures = ", and ".join(each.describe() for each in comparisons)
     if not cases:
         return replace(known, needs_person=True, reason=NO_CASES)
     if cases < MIN_CASES:
@@ -112,7 +112,7 @@ def _speaks_against(comparison: Comparison, cases: int) -> bool:
 
 
 def _refusal(worse: list[Comparison], cases: int) -> str:
-    figures = " and ".join(comparison.describe() for comparison in worse)
+    figures = ", and ".join(comparison.describe() for comparison in worse)
     finds = "it finds" if all(comparison.is_surely_worse for comparison in worse) else "it may find"
     return (
         f"On {cases:,} test cases its NDCG@10 is {figures}. The lower bound must be above {percent(WORST_LOWER_BOUND, 0)}: "

@@ -10,7 +10,7 @@ import numpy as np
 
 from algorithms import metrics
 from algorithms.evaluation import DENSITIES, Figures, TestCase, density_classes
-from algorithms.experiments import clustered_relative_difference
+from algorithms.experiments import Interval, clustered_relative_difference, paired_relative_difference
 from algorithms.types import Bool, Float64, Int32, Int64
 
 LEAST_SHOPPERS: Final = 10
@@ -77,15 +77,24 @@ class Groups:
         }
         if self.categories is not None:
             figures["diversity@10"] = metrics.diversity(lists, self.categories)
-        bounds = {name: getattr(against_rest, name) for name in ("estimate", "low", "high")}
+        against_popular = paired_relative_difference(
+            values[counted], self.popular.per_case[METRIC][counted], rng
+        )
         return {
             "key": key,
             "name": name,
             "shoppers": shoppers,
             "cases": int(counted.sum()),
             **{name: round(value, 5) for name, value in figures.items()},
-            "against_rest": {n: round(v, 5) if np.isfinite(v) else None for n, v in bounds.items()},
+            "against_rest": _bounds(against_rest),
+            "against_popular": _bounds(against_popular),
         }
+
+
+def _bounds(interval: Interval) -> dict[str, float | None]:
+    """JSON knows no infinity."""
+    bounds = {name: getattr(interval, name) for name in ("estimate", "low", "high")}
+    return {name: round(value, 5) if np.isfinite(value) else None for name, value in bounds.items()}
 
 
 def _mean(values: Float64, counted: Bool) -> float:

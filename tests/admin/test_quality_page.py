@@ -43,6 +43,7 @@ def group(key: str, ndcg: float, *, popular: float = 0.01, **fields: Any) -> dic
         "diversity@10": 0.5,
         "popular_ndcg@10": popular,
         "against_rest": {"estimate": 0.0, "low": -0.1, "high": 0.1},
+        "against_popular": {"estimate": 5.0, "low": 4.0, "high": 6.0},
         **fields,
     }
 
@@ -62,12 +63,15 @@ def metrics(ndcg: float) -> dict[str, Any]:
         "unseen": {"blend": figures, "popular": {**figures, "ndcg@10": 0.01}},
         "groups": {
             "density": [group("0", ndcg / 2, against_rest={"estimate": -0.5, "low": -0.6, "high": -0.4}), group("5+", ndcg)],
-            "segment": [group("sleeping", 0.005, popular=0.02), group("vip", ndcg)],
+            "segment": [
+                group("sleeping", 0.005, popular=0.02, against_popular={"estimate": -0.75, "low": -0.9, "high": -0.2}),
+                group("vip", ndcg),
+            ],
         },
         "gate": {
             "is_open": False, "needs_person": False, "cases": 700, "least_cases": 500, "worst_lower_bound": -0.02,
             "comparisons": [
-                {"name": "model 1, which is live", "is_met": False, "estimate": -0.05, "low": -0.09, "high": -0.01},
+                {"name": "model 1, which was live", "is_met": False, "estimate": -0.05, "low": -0.09, "high": -0.01},
                 {"name": "popular products", "is_met": True, "estimate": 3.0, "low": 2.0, "high": None},
             ],
             "live": {"number": 1, "method": "as it is", "unknown": 0.012},
@@ -115,7 +119,8 @@ def test_a_difference_that_may_be_chance_is_not_told(measured: Store) -> None:
     row.metrics["groups"] = {
         "density": [group("0", 0.05, against_rest={"estimate": -0.5, "low": -0.9, "high": 0.1})],
         "segment": [group("a", 0.09, against_rest={"estimate": -0.1, "low": -0.15, "high": -0.05}),
-                    group("b", 0.09, against_rest={"estimate": None, "low": None, "high": None})],
+                    group("b", 0.01, popular=0.02, against_rest={"estimate": None, "low": None, "high": None},
+                          against_popular={"estimate": -0.5, "low": -0.9, "high": 0.4})],
     }  # fmt: skip
     row.save()
     live = live_quality(quality_history(measured))
@@ -316,7 +321,7 @@ def test_the_gates_conditions_are_a_table(measured: Store, keeper: Staff) -> Non
     assert text is not None
     assert [(row.name, row.found, row.is_met) for row in text.conditions] == [
         ("Test cases", "700", True),
-        ("NDCG@10 against model 1, which is live", "−5.0 % (between −9.0 % and −1.0 %)", False),
+        ("NDCG@10 against model 1, which was live", "−5.0 % (between −9.0 % and −1.0 %)", False),
         ("NDCG@10 against popular products", "+300.0 % (too few cases for an interval)", True),
     ]
     assert "1.2 % of what shoppers chose it does not know: that counts as missed." in text.how_measured

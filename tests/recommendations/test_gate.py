@@ -41,14 +41,14 @@ def test_better_than_both_goes_live() -> None:
     found = verdict(constant(0.5), constant(0.3), constant(0.4))
     assert (found.is_open, found.needs_person, found.cases) == (True, False, 600)
     assert "On 600 test cases" in found.reason
-    assert "+25.0 % (between +25.0 % and +25.0 %) against model 3, which is live" in found.reason
+    assert "+25.0 % (between +25.0 % and +25.0 %) against model 3, which was live" in found.reason
     assert "+66.7 % (between +66.7 % and +66.7 %) against popular products" in found.reason
 
 
 def test_worse_than_the_live_version_is_refused_with_the_figures() -> None:
     found = verdict(constant(0.4), constant(0.3), constant(0.5))
     assert (found.is_open, found.needs_person) == (False, False)
-    assert "−20.0 % (between −20.0 % and −20.0 %) against model 3, which is live" in found.reason
+    assert "−20.0 % (between −20.0 % and −20.0 %) against model 3, which was live" in found.reason
     assert "The lower bound must be above −2 %" in found.reason
     assert "popular products" not in found.reason, "against them it stands"
 
@@ -129,7 +129,7 @@ def test_figures_in_words() -> None:
 def test_the_report_says_all_that_was_weighed() -> None:
     report = verdict(constant(0.5), constant(0.3), constant(0.4)).report()
     assert report["comparisons"][0] == {
-        "name": "model 3, which is live",
+        "name": "model 3, which was live",
         "is_met": True,
         "estimate": 0.25,
         "low": 0.25,
