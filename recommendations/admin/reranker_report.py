@@ -15,8 +15,8 @@ STATES: Final = {
     "off": ("Off", "info"),
 }
 SHELVES: Final = {
-    "unseen": "Shelves that leave out what was looked at",
-    "all": "Shelves that may repeat it",
+    "unseen": "Without what was seen",
+    "all": "With what was seen",
 }
 
 
