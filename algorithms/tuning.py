@@ -174,7 +174,7 @@ def tune(
 ) -> Tuning:
     """Search the weights with the largest mean of `objective` (metric: importance; NDCG@10 by default).
 
-    Tries `starts` (the first is what `start_value` speaks of) and `trials` random mixes, then steps along single
+    Tries `starts` (the first is what `start_value` speaks of), each strategy alone and `trials` random mixes, then steps along single
     weights from the best for at most `rounds`. At last, strategies that add less than `tolerance` of the value are
     silenced: a mix should not be larger than it must. Weights come out with 1 as the largest.
     """
@@ -183,6 +183,8 @@ def tune(
     search = _Search(blocks, objective or {"ndcg@10": 1.0})
     for start in starts or [dict.fromkeys(blocks.names, 1.0)]:
         search.try_out(np.array([start.get(name, 0.0) for name in blocks.names]))
+    for alone in np.eye(len(blocks.names)):
+        search.try_out(alone)
     for _ in progress(range(trials)):
         search.try_out(_random_mix(len(blocks.names), rng))
     for _ in range(rounds):

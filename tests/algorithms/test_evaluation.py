@@ -145,6 +145,12 @@ class TestTuning:
         assert result.value == 1.0
         assert result.start_value < 1.0
 
+    def test_a_mix_is_never_worse_than_one_of_its_voices(self) -> None:
+        rng = np.random.default_rng(3)
+        noise = {f"noise{n}": Fixed(*rng.random(5).tolist()) for n in range(12)}
+        blocks = gather({"good": Fixed(0.1, 0.2, 1.0, 0.3, 0.0), **noise}, self.cases, mode="all")
+        assert tune(blocks, rng, trials=0, rounds=0).value >= measure(blocks, {"good": 1.0}).mean() == 1.0
+
     def test_the_same_seed_gives_the_same_weights(self) -> None:
         blocks = gather(self.strategies, self.cases, mode="all")
         first, second = (tune(blocks, np.random.default_rng(5), trials=10) for _ in range(2))
