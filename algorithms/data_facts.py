@@ -47,6 +47,7 @@ class DataFacts:
     repeats: int
     repurchases: int
     items_with_text: int
+    items_with_text_vectors: int
     items_with_category: int
     items_with_features: int
     per_person: Spread
@@ -87,6 +88,9 @@ def data_facts(data: TrainingData) -> DataFacts:
         repeats=int((times >= 2).sum()),
         repurchases=_repurchases(data, bought),
         items_with_text=sum(1 for text in data.item_texts or () if text.strip()),
+        items_with_text_vectors=0
+        if data.item_text_vectors is None
+        else int(data.item_text_vectors.any(axis=1).sum()),
         items_with_category=int((data.item_category >= 0).sum()) if data.item_category is not None else 0,
         items_with_features=_shared_features(data),
         per_person=spread(_counts(data.user)),

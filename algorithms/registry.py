@@ -14,6 +14,7 @@ from algorithms.popularity import PopularInCategory, Popularity, Trending
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
 from algorithms.svd import ItemVectors
+from algorithms.text_embeddings import TextEmbeddings
 from algorithms.types import Strategy
 from algorithms.user_knn import UserKNN
 
@@ -34,6 +35,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         LightFMHybrid,
         ContentTFIDF,
         NewItems,
+        TextEmbeddings,
         RecentlyViewed,
         Reminder,
         Repurchase,

@@ -51,6 +51,9 @@ class TrainingData:
     )
     user_features: csr_matrix | None = None  # (n_users, G), rows of people who did not consent are empty
     item_texts: list[str] | None = None  # n_items texts, "" = none
+    item_text_vectors: Float32 | None = (
+        None  # (n_items, d) embeddings of texts, where the optional packages are there
+    )
     item_category: Int32 | None = None  # (n_items,) -1 = unknown
     item_created: Float64 | None = None  # (n_items,) Unix seconds at which the item appeared
     item_brand: Int32 | None = None  # (n_items,) -1 = unknown
@@ -165,6 +168,7 @@ class ItemDescriptions:
     texts: list[str]
     features: csr_matrix | None  # (m, F)
     created: Float64  # (m,) Unix seconds
+    text_vectors: Float32 | None = None  # (m, d)
 
     def __len__(self) -> int:
         return len(self.texts)

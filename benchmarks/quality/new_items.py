@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from algorithms import metrics
+from algorithms import metrics, text_embeddings
 from algorithms.content import ContentTFIDF
 from algorithms.evaluation import TestCase
 from algorithms.experiments import Interval, bootstrap_mean
 from algorithms.lightfm import LightFMHybrid
 from algorithms.new_items import NewItems
 from algorithms.ranking import mean_ranks
+from algorithms.text_embeddings import TextEmbeddings
 from algorithms.types import Bool, Float32, Float64, Query, Strategy, TrainingData
 from benchmarks.quality.new_items_lightfm import LightFMPeer
 from benchmarks.quality.run import Progress
@@ -46,6 +47,7 @@ VARIANTS: Mapping[str, Sequence[dict[str, Any]]] = {
         {"carried_weight": 0.3, "demand_weight": 0.0, "query_decay": 0.95, "query_length": 100},
         {"carried_weight": 0.0, "demand_weight": 0.0, "query_decay": 0.95, "query_length": 100},
     ],
+    "text_embeddings": [{}, {"query_decay": 0.95, "query_length": 100}],
     "content": [{}, {"query_decay": 0.95, "query_length": 100}, {"feature_weight": 0.3}],
     "lightfm": [{}, {"factors": 32}],
     "LightFM": [
@@ -64,6 +66,7 @@ LARGE_VARIANTS: Sequence[dict[str, Any]] = [{"factors": 32, "epochs": 10}, {"epo
 """Of the slow ones on a larger log: a training of them takes minutes there."""
 BUILDERS: Mapping[str, Callable[..., Strategy | LightFMPeer]] = {
     "new_items": NewItems,
+    "text_embeddings": TextEmbeddings,
     "content": ContentTFIDF,
     "lightfm": LightFMHybrid,
     "LightFM": LightFMPeer,
@@ -141,11 +144,25 @@ def slices(task: Task, seed: int) -> tuple[Slice, Slice]:
             "text, category or number columns)."
         )
     rng = np.random.default_rng([seed, 15])
+    task = _embedded(task)
     everything = np.ones(task.train.n_items, np.bool_)
     test = hold_out(task.train, task.test, everything, rng)
     drawn = hold_out(task.past, task.validation, ~test.new, rng)
     validation = _without(task.past, task.validation, drawn.new, drawn.new | test.new)
     return _some(validation, rng), _some(test, rng)
+
+
+def _embedded(task: Task) -> Task:
+    """With word embeddings of the texts, where the optional packages are installed."""
+    texts = task.train.item_texts
+    if texts is None or not text_embeddings.is_installed():
+        return task
+    vectors = text_embeddings.embed(texts)
+    return replace(
+        task,
+        train=replace(task.train, item_text_vectors=vectors),
+        past=replace(task.past, item_text_vectors=vectors),
+    )
 
 
 def _some(part: Slice, rng: np.random.Generator) -> Slice:
@@ -188,7 +205,7 @@ def run(
         raise UnreadableFolder(f"{task.name} is too small: nobody chose any of the items that were held out.")
     result = NewItemsMeasurement(task, test)
     rng = np.random.default_rng(seed)
-    names = [name for name in BUILDERS if name != "LightFM" or all(case.user >= 0 for case in test.cases)]
+    names = [name for name in BUILDERS if _can_speak(name, test)]
     for name in progress(names, "strategies"):
         result.parameters[name] = _choose(name, validation, seed, progress)
         begun = time.perf_counter()
@@ -204,6 +221,12 @@ def run(
     )
     result.total_seconds = time.perf_counter() - started
     return result
+
+
+def _can_speak(name: str, test: Slice) -> bool:
+    if name == "LightFM":
+        return all(case.user >= 0 for case in test.cases)
+    return name != "text_embeddings" or test.data.item_text_vectors is not None
 
 
 def _choose(name: str, part: Slice, seed: int, progress: Progress[Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from recommendations.training.peak_memory import peak_memory_mb
 EXPLAINED = {
     "new_items": "content, carried co-occurrence and demand",
     "content": "TF-IDF of texts and attributes",
+    "text_embeddings": "mean word embeddings of texts",
     "lightfm": "our LightFM strategy, shoppers by their history",
     "LightFM": "the library as documented, shoppers by their own embeddings",
 }

@@ -29,6 +29,9 @@ STRATEGY_TEXTS: Final = (
     ),
     StrategyText("lightfm", "Taste and traits", "Taste with traits of products and customers (LightFM).", 7),
     StrategyText("content", "Same kind", "Products described alike: words and attributes.", 4),
+    StrategyText(
+        "text_embeddings", "Same meaning", "Products described alike in other words (word embeddings).", 4
+    ),
     StrategyText("interests", "Stated interests", "Categories and brands that the customer named.", 8),
     StrategyText("reminder", "Seen before", "Brings back what they looked at.", 6),
     StrategyText("recently_viewed", "Recently viewed", "What they looked at, newest first.", 6),

@@ -36,10 +36,12 @@ WITH_TRIGGER: Final = frozenset(
         "ease",
         "lightfm",
         "content",
+        "text_embeddings",
         "viewed_next",
         "bought_together",
     }
 )
+LIKENESS: Final = frozenset({"content", "text_embeddings"})
 POPULAR: Final = frozenset({"popular", "trending", "popular_in_category"})
 
 
@@ -105,7 +107,7 @@ def _sentence(context: Context, name: str, trigger: Trigger, source: ShelfProduc
     if name == "viewed_next":
         return Reason("viewed_next", _("Often looked at after %(product)s") % what, name, source.external_id)
     if trigger.item == context.query.context_item:
-        text = _("Similar to %(product)s") if name == "content" else _("Liked by people who like %(product)s")
+        text = _("Similar to %(product)s") if name in LIKENESS else _("Liked by people who like %(product)s")
         return Reason("similar", text % what, name, source.external_id)
     if trigger.item in _touched(context)[0]:
         return Reason("cart", _("Goes well with %(product)s in your cart") % what, name, source.external_id)

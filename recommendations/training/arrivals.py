@@ -11,6 +11,7 @@ import numpy as np
 import structlog
 
 from accounts.models import Store
+from algorithms import text_embeddings
 from algorithms.types import Array, ItemDescriptions
 from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
@@ -68,8 +69,10 @@ _GONE: Final = CatalogueItem("", "", "", "", "", 0, {}, (), 0.0)
 
 
 def _descriptions(items: list[CatalogueItem], space: FeatureSpace) -> ItemDescriptions:
+    texts = [text_of(item) for item in items]
     return ItemDescriptions(
-        texts=[text_of(item) for item in items],
+        texts=texts,
+        text_vectors=text_embeddings.embed(texts) if text_embeddings.is_installed() else None,
         features=space.matrix(items),
         created=np.array([item.created_at for item in items], np.float64),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from algorithms import text_embeddings
 from algorithms.types import Int32, Int64, TrainingData
 from profiles.events import INTERACTIONS
 from recommendations.model_store.sessions import owner_hash
@@ -72,6 +73,7 @@ def prepare(
         item_features=features.matrix,
         user_features=people.matrix,
         item_texts=features.texts,
+        item_text_vectors=text_embeddings.embed(features.texts) if text_embeddings.is_installed() else None,
         item_category=features.category,
         item_created=features.created,
         item_brand=features.brand,

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import algorithms
+from algorithms import text_embeddings
 from algorithms.types import Strategy
 
 Recipe = Mapping[str, Mapping[str, Any]]
@@ -29,6 +30,7 @@ DEFAULT_RECIPE: Final[Recipe] = MappingProxyType(
         "ease": {"dense_items": DENSE_EASE_ITEMS},
         "content": {},
         "new_items": {},
+        **({"text_embeddings": {}} if text_embeddings.is_installed() else {}),
         "recently_viewed": {},
         "reminder": {},
         "repurchase": {},

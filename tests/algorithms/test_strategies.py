@@ -13,6 +13,7 @@ from algorithms.popularity import PopularInCategory, Popularity, Trending
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
 from algorithms.svd import ItemVectors
+from algorithms.text_embeddings import TextEmbeddings
 from algorithms.user_knn import UserKNN
 from tests.contracts.strategy import StrategyContract
 
@@ -130,6 +131,12 @@ class TestNewItems(StrategyContract):
     parameters = {"content_weight": 0.0}
     forgets_exactly = True
     speaks_without_history = True
+
+
+class TestTextEmbeddings(StrategyContract):
+    strategy = TextEmbeddings
+    learns_nothing_from_sessions = True
+    forgets_exactly = True
 
 
 class TestRecentlyViewed(StrategyContract):
