@@ -22,7 +22,8 @@ class Migration(migrations.Migration):
             model_name="impression",
             name="propensity",
             field=models.FloatField(
-                help_text="With which probability it stood at this rank, where chance had a say: for honest evaluation later. Empty: it was certain, or nobody said.",
+                help_text="With which probability it stood at this rank, where chance had a say: for honest evaluation "
+                "later. Empty: it was certain, or nobody said.",
                 null=True,
             ),
         ),

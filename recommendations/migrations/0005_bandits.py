@@ -8,148 +8,358 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0004_vault_match_index'),
-        ('recommendations', '0004_reranking'),
+        ("accounts", "0004_vault_match_index"),
+        ("recommendations", "0004_reranking"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='impression',
-            name='bandit_arm',
-            field=models.BigIntegerField(help_text='Primary key of the arm whose weights made the shelf, where a bandit drew one.', null=True),
+            model_name="impression",
+            name="bandit_arm",
+            field=models.BigIntegerField(
+                help_text="Primary key of the arm whose weights made the shelf, where a bandit drew one.",
+                null=True,
+            ),
         ),
         migrations.AddField(
-            model_name='impression',
-            name='bandit_epoch',
-            field=models.PositiveIntegerField(help_text="The bandit's epoch: with the arm it names the probability of the draw.", null=True),
+            model_name="impression",
+            name="bandit_epoch",
+            field=models.PositiveIntegerField(
+                help_text="The bandit's epoch: with the arm it names the probability of the draw.", null=True
+            ),
         ),
         migrations.AlterField(
-            model_name='blendversion',
-            name='state',
-            field=models.CharField(choices=[('draft', 'Draft'), ('published', 'Published'), ('retired', 'Retired'), ('trial', 'Tried by a bandit')], default='draft', max_length=10),
+            model_name="blendversion",
+            name="state",
+            field=models.CharField(
+                choices=[
+                    ("draft", "Draft"),
+                    ("published", "Published"),
+                    ("retired", "Retired"),
+                    ("trial", "Tried by a bandit"),
+                ],
+                default="draft",
+                max_length=10,
+            ),
         ),
         migrations.CreateModel(
-            name='Bandit',
+            name="Bandit",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('learning', 'Learning'), ('frozen', 'Frozen'), ('ended', 'Ended')], default='learning', max_length=8)),
-                ('goal', models.CharField(choices=[('clicks', 'Shoppers who click'), ('orders', 'Shoppers who order what they clicked'), ('both', 'Clicks and orders together')], default='clicks', max_length=6)),
-                ('order_value', models.FloatField(default=10.0, help_text='How many clicks an order is worth, where both count.')),
-                ('minimum_share', models.FloatField(default=0.05, help_text='Share of the shoppers that every arm keeps, 0 to 1.')),
-                ('epoch_hours', models.PositiveSmallIntegerField(default=24, help_text='For so long shares stand still, and a shopper keeps their arm.')),
-                ('reward_window_hours', models.PositiveSmallIntegerField(default=24, help_text='A click or an order counts this long after the shopper first saw the shelf.')),
-                ('half_life_days', models.FloatField(blank=True, help_text='What is so old counts half; empty: nothing is forgotten.', null=True)),
-                ('bounds', models.JSONField(blank=True, default=dict, help_text='Lowest and highest weight, for everybody: {"als": [0.2, 0.8]}.')),
-                ('learns_from', models.PositiveIntegerField(default=1, help_text='The first epoch that counts: later than 1 after a reset.')),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('counted_at', models.DateTimeField(blank=True, editable=False, help_text='When clicks and orders were last counted.', null=True)),
-                ('outcome', models.CharField(blank=True, help_text='How it ended, in words.', max_length=200)),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('placement', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='bandits', to='recommendations.placement')),
-                ('store', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("learning", "Learning"), ("frozen", "Frozen"), ("ended", "Ended")],
+                        default="learning",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "goal",
+                    models.CharField(
+                        choices=[
+                            ("clicks", "Shoppers who click"),
+                            ("orders", "Shoppers who order what they clicked"),
+                            ("both", "Clicks and orders together"),
+                        ],
+                        default="clicks",
+                        max_length=6,
+                    ),
+                ),
+                (
+                    "order_value",
+                    models.FloatField(
+                        default=10.0, help_text="How many clicks an order is worth, where both count."
+                    ),
+                ),
+                (
+                    "minimum_share",
+                    models.FloatField(
+                        default=0.05, help_text="Share of the shoppers that every arm keeps, 0 to 1."
+                    ),
+                ),
+                (
+                    "epoch_hours",
+                    models.PositiveSmallIntegerField(
+                        default=24, help_text="For so long shares stand still, and a shopper keeps their arm."
+                    ),
+                ),
+                (
+                    "reward_window_hours",
+                    models.PositiveSmallIntegerField(
+                        default=24,
+                        help_text="A click or an order counts this long after the shopper first saw the shelf.",
+                    ),
+                ),
+                (
+                    "half_life_days",
+                    models.FloatField(
+                        blank=True,
+                        help_text="What is so old counts half; empty: nothing is forgotten.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "bounds",
+                    models.JSONField(
+                        blank=True,
+                        default=dict,
+                        help_text='Lowest and highest weight, for everybody: {"als": [0.2, 0.8]}.',
+                    ),
+                ),
+                (
+                    "learns_from",
+                    models.PositiveIntegerField(
+                        default=1, help_text="The first epoch that counts: later than 1 after a reset."
+                    ),
+                ),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "counted_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="When clicks and orders were last counted.",
+                        null=True,
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.CharField(blank=True, help_text="How it ended, in words.", max_length=200),
+                ),
+                (
+                    "created_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "placement",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="bandits",
+                        to="recommendations.placement",
+                    ),
+                ),
+                (
+                    "store",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.store"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-started_at'],
+                "ordering": ["-started_at"],
             },
             managers=[
-                ('all_stores', django.db.models.manager.Manager()),
+                ("all_stores", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='BanditArm',
+            name="BanditArm",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveSmallIntegerField(help_text='From 1, in the order in which it was named.')),
-                ('name', models.CharField(max_length=80)),
-                ('origin', models.CharField(blank=True, help_text='Where its weights come from, in words.', max_length=120)),
-                ('bandit', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='arms', to='recommendations.bandit')),
-                ('store', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.store')),
-                ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='arms', to='recommendations.blendversion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "number",
+                    models.PositiveSmallIntegerField(help_text="From 1, in the order in which it was named."),
+                ),
+                ("name", models.CharField(max_length=80)),
+                (
+                    "origin",
+                    models.CharField(
+                        blank=True, help_text="Where its weights come from, in words.", max_length=120
+                    ),
+                ),
+                (
+                    "bandit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="arms",
+                        to="recommendations.bandit",
+                    ),
+                ),
+                (
+                    "store",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.store"
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="arms",
+                        to="recommendations.blendversion",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
             managers=[
-                ('all_stores', django.db.models.manager.Manager()),
+                ("all_stores", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='BanditEpoch',
+            name="BanditEpoch",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('draw', models.PositiveIntegerField()),
-                ('began_at', models.DateTimeField()),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('is_settled', models.BooleanField(default=False, help_text='Nothing that happens now can change its counts.')),
-                ('bandit', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='epochs', to='recommendations.bandit')),
-                ('store', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("draw", models.PositiveIntegerField()),
+                ("began_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "is_settled",
+                    models.BooleanField(
+                        default=False, help_text="Nothing that happens now can change its counts."
+                    ),
+                ),
+                (
+                    "bandit",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="epochs",
+                        to="recommendations.bandit",
+                    ),
+                ),
+                (
+                    "store",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.store"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['number'],
+                "ordering": ["number"],
             },
             managers=[
-                ('all_stores', django.db.models.manager.Manager()),
+                ("all_stores", django.db.models.manager.Manager()),
             ],
         ),
         migrations.CreateModel(
-            name='BanditShare',
+            name="BanditShare",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('share', models.FloatField(help_text='The probability with which a shopper got the arm.')),
-                ('best', models.FloatField(help_text='The probability that it is the best arm, as the epoch began.')),
-                ('shoppers', models.PositiveIntegerField(default=0)),
-                ('clickers', models.PositiveIntegerField(default=0)),
-                ('buyers', models.PositiveIntegerField(default=0)),
-                ('arm', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shares', to='recommendations.banditarm')),
-                ('epoch', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shares', to='recommendations.banditepoch')),
-                ('store', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.store')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("share", models.FloatField(help_text="The probability with which a shopper got the arm.")),
+                (
+                    "best",
+                    models.FloatField(
+                        help_text="The probability that it is the best arm, as the epoch began."
+                    ),
+                ),
+                ("shoppers", models.PositiveIntegerField(default=0)),
+                ("clickers", models.PositiveIntegerField(default=0)),
+                ("buyers", models.PositiveIntegerField(default=0)),
+                (
+                    "arm",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shares",
+                        to="recommendations.banditarm",
+                    ),
+                ),
+                (
+                    "epoch",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shares",
+                        to="recommendations.banditepoch",
+                    ),
+                ),
+                (
+                    "store",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.store"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['arm__number'],
+                "ordering": ["arm__number"],
             },
             managers=[
-                ('all_stores', django.db.models.manager.Manager()),
+                ("all_stores", django.db.models.manager.Manager()),
             ],
         ),
         migrations.AddConstraint(
-            model_name='bandit',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'ended'), _negated=True), fields=('placement',), name='one_running_bandit_per_placement'),
+            model_name="bandit",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "ended"), _negated=True),
+                fields=("placement",),
+                name="one_running_bandit_per_placement",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bandit',
-            constraint=models.CheckConstraint(condition=models.Q(('minimum_share__gte', 0), ('minimum_share__lte', 0.5)), name='bandit_minimum_share'),
+            model_name="bandit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("minimum_share__gte", 0), ("minimum_share__lte", 0.5)),
+                name="bandit_minimum_share",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bandit',
-            constraint=models.CheckConstraint(condition=models.Q(('epoch_hours__gte', 1), ('reward_window_hours__gte', 1)), name='bandit_lasts_an_hour'),
+            model_name="bandit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("epoch_hours__gte", 1), ("reward_window_hours__gte", 1)),
+                name="bandit_lasts_an_hour",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='banditarm',
-            constraint=models.UniqueConstraint(fields=('bandit', 'number'), name='arm_number_per_bandit'),
+            model_name="banditarm",
+            constraint=models.UniqueConstraint(fields=("bandit", "number"), name="arm_number_per_bandit"),
         ),
         migrations.AddConstraint(
-            model_name='banditepoch',
-            constraint=models.UniqueConstraint(fields=('bandit', 'number'), name='epoch_number_per_bandit'),
+            model_name="banditepoch",
+            constraint=models.UniqueConstraint(fields=("bandit", "number"), name="epoch_number_per_bandit"),
         ),
         migrations.AddConstraint(
-            model_name='banditepoch',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at', None)), fields=('bandit',), name='one_open_epoch_per_bandit'),
+            model_name="banditepoch",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("ended_at", None)), fields=("bandit",), name="one_open_epoch_per_bandit"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='banditshare',
-            constraint=models.UniqueConstraint(fields=('epoch', 'arm'), name='one_share_per_arm_and_epoch'),
+            model_name="banditshare",
+            constraint=models.UniqueConstraint(fields=("epoch", "arm"), name="one_share_per_arm_and_epoch"),
         ),
         migrations.AddConstraint(
-            model_name='banditshare',
-            constraint=models.CheckConstraint(condition=models.Q(('share__gte', 0), ('share__lte', 1)), name='share_is_a_probability'),
+            model_name="banditshare",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("share__gte", 0), ("share__lte", 1)), name="share_is_a_probability"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='banditshare',
-            constraint=models.CheckConstraint(condition=models.Q(('buyers__lte', models.F('clickers')), ('clickers__lte', models.F('shoppers'))), name='buyers_clicked'),
+            model_name="banditshare",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("buyers__lte", models.F("clickers")), ("clickers__lte", models.F("shoppers"))
+                ),
+                name="buyers_clicked",
+            ),
         ),
     ]
