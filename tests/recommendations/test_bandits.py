@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts.models import Visitor
 from algorithms.bandit import Tally
 from consent.models import AuditEntry
+from profiles import store as profile_store
 from recommendations import impressions
 from recommendations.admin.strategies import text_of
 from recommendations.models import (
@@ -420,6 +421,7 @@ class TestServing:
     def test_no_question_to_the_database(self, trained_shop: Shop, django_assert_num_queries: Any) -> None:
         placement = Placement.objects.for_store(trained_shop.store).get(slug="home")
         bandit_start(placement=placement, plan=plan_of(placement), user=None)
+        profile_store.mark_complete(trained_shop.store.pk)
         _, shopper = consenting_visitor(trained_shop.store)
         ask(trained_shop, shopper)
         with django_assert_num_queries(0):
