@@ -181,6 +181,17 @@ class LearnedReranker:
             for row in given
         ]
 
+    def warm(self) -> None:
+        """Correct and explain once, so that kernels are compiled before a shopper waits for them."""
+        nothing = ItemFacts(
+            popularity=np.zeros(2, np.float32),
+            created=np.zeros(2),
+            category=np.zeros(2, np.int32),
+            brand=np.zeros(2, np.int32),
+            price=np.zeros(2),
+        )
+        self.corrected(Query.of([0], now=0.0), {}, np.ones(2, np.float32), nothing).explain([0, 1])
+
     def arrays(self) -> dict[str, Array]:
         return self.trees.arrays()
 

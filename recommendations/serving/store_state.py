@@ -305,6 +305,8 @@ def warm(model: StoredModel) -> None:
             strategy.score_items(query, query.items)
         for item in top_k(scores, 1).tolist():
             strategy.trigger(query, item)
+    for reranker in model.rerankers.values():
+        reranker.warm()
     interactions_of_week(model)
 
 

@@ -10,6 +10,8 @@ import lightgbm
 import numpy as np
 import pytest
 
+from algorithms import candidate_features as candidate_features_module
+from algorithms import trees as trees_module
 from algorithms.blend import blend
 from algorithms.candidate_features import UNRANKED, ItemFacts, candidate_features, feature_names
 from algorithms.evaluation import TestCase
@@ -193,6 +195,19 @@ def test_it_is_what_was_saved_mapped_into_memory(reranker: LearnedReranker, tmp_
     for ranked in made_lists(5, by_content=True, seed=3):
         assert again.factors(ranked.candidates).tolist() == reranker.factors(ranked.candidates).tolist()
     assert again.parameters() == reranker.parameters()
+
+
+def test_its_kernels_are_compiled_before_it_serves(reranker: LearnedReranker, tmp_path: Path) -> None:
+    for name, values in reranker.arrays().items():
+        np.save(tmp_path / f"{name}.npy", values, allow_pickle=False)
+    mapped = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False) for path in tmp_path.glob("*.npy")}
+    served = LearnedReranker.from_arrays(mapped, reranker.parameters())
+    served.warm()
+    kernels = (candidate_features_module._fill, trees_module._predict, trees_module._attribute)
+    compiled = [len(kernel.signatures) for kernel in kernels]
+    query, scores = shopper()
+    served.corrected(query, scores, blend(scores, WEIGHTS).total, NOTHING_KNOWN).explain([1, 2])
+    assert [len(kernel.signatures) for kernel in kernels] == compiled
 
 
 def test_trees_over_other_features_are_not_used(reranker: LearnedReranker) -> None:

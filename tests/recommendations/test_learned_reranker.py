@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+import time_machine
 from django.core.management import call_command
+from django.utils import timezone
 
 from algorithms.popularity import Trending
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.splits import cutoff_for, next_choices
 from algorithms.types import Strategy, TrainingData
+from recommendations.api.answers import shelf_json
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.manifest import Manifest, UnreadableModel
 from recommendations.model_store.sessions import SessionFiles
-from recommendations.models import ModelVersion, Placement, TrainingSchedule
+from recommendations.models import MerchandisingRule, ModelVersion, Placement, TrainingSchedule
 from recommendations.pipeline import recommend
 from recommendations.services.model_forget import people_forget
 from recommendations.serving import store_state
 from recommendations.shelf import RecommendationRequest, Shelf, Shopper
+from recommendations.training.catching_up import catch_up
 from recommendations.training.figures import same_for_all
 from recommendations.training.reporting import Silent
 from recommendations.training.reranking import Rerankers, learn_rerankers
@@ -244,3 +250,48 @@ def test_trees_of_another_release_are_passed_over(corrected_shop: Shop, model_di
     entry.parameters["features"] = ["one", "other"]
     manifest.write(folder)
     assert set(model_folder.load(folder).rerankers) == {"unseen"}
+
+
+def test_rules_multiply_what_was_learned(corrected_shop: Shop) -> None:
+    shopper = visiting(corrected_shop)
+    before = {item.product.external_id: item for item in shelf_of(corrected_shop, shopper, limit=8).items}
+    second = list(before.values())[1]
+    MerchandisingRule.objects.create(
+        store=corrected_shop.store, name="More of it", action="boost", factor=2.0,
+        product=corrected_shop.products[second.product.external_id],
+    )  # fmt: skip
+    store_state.forget_all()
+    after = {item.product.external_id: item for item in shelf_of(corrected_shop, shopper, limit=8).items}
+    boosted = after[second.product.external_id]
+    assert boosted.score == pytest.approx(2.0 * second.score, rel=1e-4)
+    assert boosted.learned == second.learned
+    assert boosted.blended == pytest.approx(second.blended)
+
+
+def test_api_clients_are_told_factor_and_features(corrected_shop: Shop) -> None:
+    shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=6)
+    trace = json.loads(shelf_json(corrected_shop.store.pk, shelf, explain=True))["trace"]
+    assert [item["learned"]["factor"] for item in trace["items"]] == pytest.approx(
+        [item.learned for item in shelf.items], abs=1e-5
+    )
+    for item in trace["items"]:
+        assert np.prod(list(item["learned"]["features"].values())) == pytest.approx(
+            item["learned"]["factor"], abs=1e-4
+        )
+    plain = shelf_of(corrected_shop, limit=6)
+    trace = json.loads(shelf_json(corrected_shop.store.pk, plain, explain=True))["trace"]
+    assert [item["learned"] for item in trace["items"]] == [{"factor": 1.0, "features": {}}] * 6
+
+
+def test_a_version_that_catches_up_keeps_it(corrected_shop: Shop, model_dir: Path) -> None:
+    visitor, _ = consenting_visitor(corrected_shop.store)
+    corrected_shop.views(visitor, "boots-1", "boots-2", minutes_ago=-30)
+    with time_machine.travel(timezone.now() + timedelta(hours=3), tick=True):
+        caught_up = catch_up(corrected_shop.store)
+    assert caught_up is not None
+    assert caught_up.is_news
+    folder = model_dir / ModelVersion.objects.for_store(corrected_shop.store).get().folder
+    assert set(model_folder.load(folder, with_tail=True).rerankers) == {"all", "unseen"}
+    store_state.forget_all()
+    shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=6)
+    assert any(item.learned != 1.0 for item in shelf.items)
