@@ -34,7 +34,7 @@ DEFAULT_RECIPE: Final[Recipe] = MappingProxyType(
         "recently_viewed": {},
         "reminder": {},
         "repurchase": {},
-        "lightfm": {},
+        "lightfm": {"threads": 0},  # all cores where its build has OpenMP: its embeddings then differ a little each time
     }
 )
 
