@@ -34,7 +34,7 @@ def spending_remember(store_id: int, revenue: NDArray[np.float64]) -> None:
 
 def spending_bounds(store_id: int) -> tuple[float, ...] | None:
     """None where nothing is known: too few buyers, never computed, or Valkey away."""
-    found: bytes | None = valkey.call(lambda client: client.get(valkey.key(store_id, "spending")), None)
+    found = valkey.call(lambda client: client.get(valkey.key(store_id, "spending")), None)
     return None if found is None else tuple(orjson.loads(found))
 
 

@@ -82,7 +82,7 @@ def read(path: Path, limit: int) -> Shop:
         strategy.name: strategy.fit(data, np.random.default_rng(0))
         for strategy in (SessionKNN(), ItemVectors(), ItemKNN(), PopularInCategory(), Trending())
     }
-    cases = []
+    cases: list[Case] = []
     tests = np.unique(number[~training])
     chosen = np.random.default_rng(0).permutation(tests)[: 2 * limit]
     starts = np.append(np.flatnonzero(first), len(session))
