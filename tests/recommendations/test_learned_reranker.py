@@ -14,6 +14,7 @@ import time_machine
 from django.core.management import call_command
 from django.utils import timezone
 
+from accounts.models import Visitor
 from algorithms.popularity import Trending
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.splits import cutoff_for, next_choices
@@ -32,7 +33,8 @@ from recommendations.training.figures import same_for_all
 from recommendations.training.reporting import Silent
 from recommendations.training.reranking import Rerankers, learn_rerankers
 from recommendations.training.run import train
-from tests.recommendations.shop import Shop, consenting_visitor
+from tests.recommendations.shop import Shop, consenting_visitor, event
+from tracking.models import Event
 
 STRATEGIES = ("session_knn", "viewed_next")
 N_ITEMS = 40
@@ -295,3 +297,41 @@ def test_a_version_that_catches_up_keeps_it(corrected_shop: Shop, model_dir: Pat
     store_state.forget_all()
     shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=6)
     assert any(item.learned != 1.0 for item in shelf.items)
+
+
+def walk_through(shop: Shop, visits: int = 1000, length: int = 5) -> None:
+    """Visits that go from product to next product, nine times of ten, over the last thirty days."""
+    rng = np.random.default_rng(0)
+    ids = sorted(shop.products)
+    visitors = Visitor.all_stores.bulk_create(
+        Visitor(store=shop.store, anonymous_id=f"walker-{n}") for n in range(visits)
+    )
+    now, events = timezone.now(), []
+    for number, visitor in enumerate(visitors):
+        at = int(rng.integers(len(ids)))
+        begun = now - timedelta(days=30 * (1 - number / visits), hours=1)
+        for step in range(length):
+            events.append(event(shop.store, ids[at], begun + timedelta(minutes=step), visitor))
+            at = (at + 1) % len(ids) if rng.random() < 0.9 else int(rng.integers(len(ids)))
+    Event.all_stores.bulk_create(events)
+
+
+def test_from_the_log_to_the_shelf(shop: Shop, model_dir: Path) -> None:
+    walk_through(shop)
+    shop.set_weights("home", {"trending": 1.0, "viewed_next": 0.02})
+    recipe: dict[str, dict[str, object]] = {"popular": {}, "trending": {}, "viewed_next": {}}
+    version = train(shop.store, recipe=recipe, consent="A small shop").version
+    assert version.metrics["reranker"]["state"] == "used"
+    assert version.metrics["reranker"]["modes"]["unseen"]["low"] > 0
+    assert set(model_folder.load(model_dir / version.folder).rerankers) == {"all", "unseen"}
+
+    visitor, shopper = consenting_visitor(shop.store)
+    shop.views(visitor, "boots-1", "boots-2")
+    corrected = shelf_of(shop, shopper, limit=4)
+    assert corrected.model_version == version.number
+    switch(shop, "home", is_on=False)
+    plain = shelf_of(shop, shopper, limit=4)
+    # What comes next was drowned by what is popular.
+    rank = {item.product.external_id: item.rank for item in corrected.items}
+    before = {item.product.external_id: item.rank for item in plain.items}
+    assert rank["boots-3"] < before.get("boots-3", 99)
