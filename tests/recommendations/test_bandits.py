@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,10 @@ from algorithms.bandit import Tally
 from consent.models import AuditEntry
 from profiles import store as profile_store
 from recommendations import impressions
+from recommendations.admin.measuring import settings_of_draft
+from recommendations.admin.preview import compare_customer
 from recommendations.admin.strategies import text_of
+from recommendations.api.answers import shelf_json
 from recommendations.models import (
     Bandit,
     BanditArm,
@@ -51,7 +55,7 @@ from recommendations.serving.tokens import impression_token, read_impression_tok
 from recommendations.shelf import RecommendationRequest, Shelf, Shopper
 from recommendations.tasks import update_bandits
 from tests.factories import CustomerFactory, UserFactory, VisitorFactory
-from tests.recommendations.shop import Shop, consenting_visitor, decide
+from tests.recommendations.shop import Shop, consenting_customer, consenting_visitor, decide
 
 START = datetime(2026, 6, 1, 8, tzinfo=UTC)
 POPULAR = BlendDraft({EVERYBODY: {"popular": 1.0}})
@@ -416,7 +420,21 @@ class TestServing:
         assert popular.trace is not None
         assert popular.trace.weights == {"popular": 1.0}
         assert "“Popular only”, which a bandit gives 50% of shoppers" in popular.trace.weights_source
+        told = json.loads(shelf_json(trained_shop.store.pk, popular, explain=True))["trace"]["arm"]
+        assert told == {"name": "Popular only", "share": 0.5, "epoch": 1}
         assert popular.variant == "personalised"  # the control group is compared with all arms together
+
+    def test_the_preview_of_a_customer_begins_with_their_arm(self, trained_shop: Shop) -> None:
+        placement = Placement.objects.for_store(trained_shop.store).get(slug="home")
+        bandit_start(placement=placement, plan=plan_of(placement), user=None)
+        customer, shopper = consenting_customer(trained_shop.store)
+        drawn = ask(trained_shop, shopper).arm
+        assert drawn is not None
+        draft = settings_of_draft(BlendDraft({EVERYBODY: {"content": 1.0}}), {})
+        found = compare_customer(trained_shop.store, placement, draft, customer.external_id)
+        assert f"Today they see “{drawn.name}”, which a bandit gives 50% of shoppers." in found.story
+        assert drawn.name in found.before.source
+        assert "bandit" not in found.after.source
 
     def test_no_question_to_the_database(self, trained_shop: Shop, django_assert_num_queries: Any) -> None:
         placement = Placement.objects.for_store(trained_shop.store).get(slug="home")
