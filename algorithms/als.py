@@ -113,7 +113,7 @@ class ALS(Strategy):
     def _nearest(self) -> NearestLists:
         """Nearest is what an interaction with the item alone would score highest, but for its confidence."""
         return NearestLists(
-            lambda item: opinions((self._inverse @ self.factors_[item]).astype(np.float32), self.factors_)
+            lambda items: opinions((self.factors_[items] @ self._inverse).astype(np.float32), self.factors_)
         )
 
     def _shares(self, query: Query) -> Float64:

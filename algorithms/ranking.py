@@ -7,6 +7,8 @@ import numpy as np
 
 from algorithms.types import Bool, Float32, Float64, Int32, Int64
 
+BINS = 512
+
 
 def top_k(scores: Float32, k: int) -> Int32:
     """(min(k, items above 0),): items by falling score, ties to the lower number; "no opinion" (0) is never listed."""
@@ -59,12 +61,47 @@ def _top_k_rows(scores: Float32, rows: Int64, k: int) -> Int32:
 
 
 def strongest_places(strength: Float32, k: int) -> Int64:
-    """(min(k, n),): places of the k largest values, in no order; of equals those that stand first."""
+    """(min(k, n),): places of the k largest values ≥ 0, in no order; of equals those that stand first."""
     if len(strength) <= k:
         return np.arange(len(strength))
-    bar = np.partition(strength, len(strength) - k)[len(strength) - k]
-    above = np.flatnonzero(strength > bar)
-    return np.concatenate([above, np.flatnonzero(strength == bar)[: k - len(above)]])
+    return _strongest_places(np.ascontiguousarray(strength, np.float32), k)
+
+
+@numba.njit(nogil=True, cache=True)
+def _strongest_places(strength: Float32, k: int) -> Int64:
+    """Values are counted into bins, and only those of the bin in which the k-th falls are sorted."""
+    top = np.float32(0.0)
+    for value in strength:
+        top = max(top, value)
+    factor = np.float32(BINS) / top if top > 0.0 else np.float32(0.0)
+    counts = np.zeros(BINS + 1, np.int64)
+    for value in strength:
+        counts[int(value * factor)] += 1
+    last, within = BINS, counts[BINS]
+    while within < k:
+        last -= 1
+        within += counts[last]
+    bin_values = np.empty(counts[last], np.float32)
+    n = 0
+    for value in strength:
+        if int(value * factor) == last:
+            bin_values[n] = value
+            n += 1
+    bin_values.sort()
+    bar = bin_values[within - k]
+    places = np.empty(k, np.int64)
+    n = 0
+    for place in range(len(strength)):
+        if strength[place] > bar:
+            places[n] = place
+            n += 1
+    for place in range(len(strength)):
+        if n == k:
+            break
+        if strength[place] == bar:
+            places[n] = place
+            n += 1
+    return places
 
 
 def mean_ranks(scores: Float32, cases: Int64, targets: Int32, left_out: Bool | None = None) -> Float64:

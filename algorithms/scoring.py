@@ -52,27 +52,32 @@ class NearestLists:
     """Of items that shoppers touched, those nearest to them by a strategy's own measure: worked out when an item is first met.
 
     A shopper's opinion of an item is a sum over what they touched, so that whatever they like best is near to something there.
-    `row(item)` gives (n_items,) likeness to the item, higher is nearer. Belongs to one fitted strategy. Thread-safe.
+    `rows(items)` gives (k, n_items) likeness to each of k items, higher is nearer. Belongs to one fitted strategy. Thread-safe.
     """
 
-    def __init__(self, row: Callable[[int], Float32], length: int = LIKELY_PER_ITEM) -> None:
-        self._row, self._length = row, length
+    def __init__(self, rows: Callable[[Int32], Float32], length: int = LIKELY_PER_ITEM) -> None:
+        self._rows, self._length = rows, length
         self._lists: dict[int, Int32] = {}
         self._lock = threading.Lock()
 
-    def of(self, item: int) -> Int32:
-        known = self._lists.get(item)
-        if known is None:
-            known = top_k(self._row(item), self._length)
-            with self._lock:
-                if len(self._lists) >= MAX_LISTS:
-                    self._lists.clear()
-                self._lists[item] = known
-        return known
-
     def joined(self, items: Int32) -> Int32:
         """The lists of the first `LIKELY_FROM` of these items, and all the items themselves; some may stand there twice."""
-        return np.concatenate([items, *(self.of(item) for item in items[:LIKELY_FROM].tolist())])
+        first: list[int] = items[:LIKELY_FROM].tolist()
+        found = {item: self._lists.get(item) for item in first}
+        missing = [item for item, known in found.items() if known is None]
+        if missing:
+            found |= self._learn(missing)
+        return np.concatenate([items, *(found[item] for item in first)])
+
+    def _learn(self, items: list[int]) -> dict[int, Int32]:
+        """In one go: reading a large catalogue from memory takes longer than multiplying it."""
+        rows = self._rows(np.array(items, np.int32))
+        fresh = {item: top_k(row, self._length) for item, row in zip(items, rows, strict=True)}
+        with self._lock:
+            if len(self._lists) >= MAX_LISTS:
+                self._lists.clear()
+            self._lists |= fresh
+        return fresh
 
 
 def known_items(query: Query, n_items: int, limit: int) -> Int32:

@@ -96,7 +96,7 @@ class ItemVectors(Strategy):
 
     @cached_property
     def _nearest(self) -> NearestLists:
-        return NearestLists(lambda item: opinions(self.vectors_[item], self.vectors_))
+        return NearestLists(lambda items: opinions(self.vectors_[items], self.vectors_))
 
     def _decay(self, length: int) -> Float32:
         return np.asarray(self.settings.query_decay ** np.arange(length), np.float32)

@@ -16,21 +16,20 @@ from django.db import DatabaseError
 
 _django = get_wsgi_application()
 
-from accounts.models import Store
 from config import multiprocess_metrics
 from config.checks import require_keys
 from config.processes import end_with_main_process
 from config.proxies import behind_proxies
 from config.serving import THREADS
 from config.slow_bodies import SlowBodies
-from recommendations.serving.store_state import warm_up
+from recommendations.rehearsal import rehearse
 from tracking.views import COLLECTING
 
 
 def _warm_up() -> None:
     """Compile what has to be compiled and read the models now: the first shopper must not wait for it."""
     try:
-        warm_up(list(Store.objects.order_by("pk").values_list("pk", flat=True)))
+        rehearse()
     except DatabaseError as error:
         structlog.get_logger(__name__).warning("not_warmed_up", error=str(error))
 

@@ -15,8 +15,8 @@ from uuid import uuid4
 from recommendations.serving.recent import Recent
 from recommendations.shelf import Shelf
 
-CLOCK_SECONDS = 5.0
-CAPACITY = 2_500
+CLOCK_SECONDS = 30.0
+CAPACITY = 2_000
 
 _shelves: Recent[Shelf] = Recent(seconds=CLOCK_SECONDS, capacity=CAPACITY)
 

@@ -12,7 +12,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Final
 
 import orjson
@@ -245,4 +245,9 @@ def _stamp_key(store_id: int, kind: str, value: str) -> str:
 
 
 def _digest(value: str) -> str:
-    return hmac.new(settings.SECRET_KEY.encode(), value.encode(), hashlib.sha256).hexdigest()[:32]
+    return _digest_under(settings.SECRET_KEY, value)
+
+
+@lru_cache(maxsize=4096)
+def _digest_under(secret: str, value: str) -> str:
+    return hmac.new(secret.encode(), value.encode(), hashlib.sha256).hexdigest()[:32]
