@@ -34,9 +34,10 @@ class Traits:
         found = np.searchsorted(self.codes, category).clip(max=len(self.codes) - 1)
         return np.asarray(np.where(self.codes[found] == category, self.mains[found], 0), np.int32)
 
-    def price_band(self, assortment: Assortment, places: Int32) -> Int32:
-        """(c,) 0 (cheapest fifth) to 4."""
-        return bands(assortment.price[places], self.main(assortment, places), self.prices)
+    def price_band(self, assortment: Assortment, places: Int32, main: Int32 | None = None) -> Int32:
+        """(c,) 0 (cheapest fifth) to 4. `main` spares working out what is known already."""
+        own = self.main(assortment, places) if main is None else main
+        return bands(assortment.price[places], own, self.prices)
 
     def margin_percentile(self, assortment: Assortment, places: Int32) -> Float64:
         """(c,) 0 (earns least of its main category) to 1 (earns most)."""

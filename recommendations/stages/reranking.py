@@ -220,16 +220,16 @@ def _wish(assortment: Assortment, places: Int32, evidence: Evidence) -> Wish | N
     if not len(evidence.items):
         return None
     traits = traits_of(assortment)
-    groups, group = np.unique(traits.main(assortment, places), return_inverse=True)
-    history = traits.main(assortment, evidence.items)
+    main, history = traits.main(assortment, places), traits.main(assortment, evidence.items)
+    groups, group = np.unique(main, return_inverse=True)
     targets = band_targets(
-        traits.price_band(assortment, evidence.items),
+        traits.price_band(assortment, evidence.items, history),
         history,
         evidence.weights.astype(np.float64),
         groups,
         PRICE_BANDS,
     )
-    return Wish(traits.price_band(assortment, places), group.astype(np.int32), targets)
+    return Wish(traits.price_band(assortment, places, main), group.astype(np.int32), targets)
 
 
 # What is new
