@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from algorithms.metrics import gini
-from algorithms.types import Bool, Float64, Int64, TrainingData
+from algorithms.types import Bool, Float32, Float64, Int64, TrainingData
 
 DAY_SECONDS: Final = 86_400.0
 RECENT_DAYS: Final = 28
@@ -48,6 +48,7 @@ class DataFacts:
     repurchases: int
     items_with_text: int
     items_with_text_vectors: int
+    items_with_picture_vectors: int
     items_with_category: int
     items_with_features: int
     per_person: Spread
@@ -88,9 +89,8 @@ def data_facts(data: TrainingData) -> DataFacts:
         repeats=int((times >= 2).sum()),
         repurchases=_repurchases(data, bought),
         items_with_text=sum(1 for text in data.item_texts or () if text.strip()),
-        items_with_text_vectors=0
-        if data.item_text_vectors is None
-        else int(data.item_text_vectors.any(axis=1).sum()),
+        items_with_text_vectors=_filled(data.item_text_vectors),
+        items_with_picture_vectors=_filled(data.item_picture_vectors),
         items_with_category=int((data.item_category >= 0).sum()) if data.item_category is not None else 0,
         items_with_features=_shared_features(data),
         per_person=spread(_counts(data.user)),
@@ -120,6 +120,10 @@ def _shared_features(data: TrainingData) -> int:
     if data.item_features is None:
         return 0
     return int((np.diff(data.item_features.indptr) > 0).sum())
+
+
+def _filled(vectors: Float32 | None) -> int:
+    return 0 if vectors is None else int(vectors.any(axis=1).sum())
 
 
 def spread(counts: Sequence[int] | Int64) -> Spread:

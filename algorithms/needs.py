@@ -18,6 +18,7 @@ FACTS: Final[Mapping[str, str]] = {
     "repeats": "products that a person came back to",
     "items_with_text": "products described in words",
     "items_with_text_vectors": "products with word embeddings (optional: pip install -r requirements-embeddings.txt)",
+    "items_with_picture_vectors": "products whose pictures were described (optional: pip install -r requirements-embeddings.txt)",
     "items_with_category": "products with a category",
     "items_with_features": "products that share an attribute, a brand or a category with another",
     "new_items": "products that came into the shop in the last 45 days",

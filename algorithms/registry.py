@@ -7,6 +7,7 @@ from algorithms.basket_cooccurrence import BasketCooccurrence
 from algorithms.content import ContentTFIDF
 from algorithms.ease import EASE
 from algorithms.history import RecentlyViewed, Reminder, Repurchase
+from algorithms.image_vectors import ImageVectors
 from algorithms.item_knn import ItemKNN
 from algorithms.lightfm import LightFMHybrid
 from algorithms.new_items import NewItems
@@ -36,6 +37,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         ContentTFIDF,
         NewItems,
         TextEmbeddings,
+        ImageVectors,
         RecentlyViewed,
         Reminder,
         Repurchase,

@@ -102,12 +102,20 @@ class TextEmbeddings(Strategy):
 
     def fit(self, data: TrainingData, rng: np.random.Generator) -> Self:
         """From `data.item_text_vectors`, as `embed` gives them; without them it has no opinion."""
-        vectors = data.item_text_vectors
+        vectors = self.of_training(data)
         if vectors is None:
             return self._learn(np.zeros((data.n_items, 1), np.float32), np.zeros(1, np.float32))
         known = vectors.any(axis=1)
         mean = vectors[known].mean(axis=0) if known.sum() > 1 else np.zeros(vectors.shape[1])
         return self._learn(_centred(vectors, mean.astype(np.float32)), mean.astype(np.float32))
+
+    @staticmethod
+    def of_training(data: TrainingData) -> Float32 | None:
+        return data.item_text_vectors
+
+    @staticmethod
+    def of_items(items: ItemDescriptions) -> Float32 | None:
+        return items.text_vectors
 
     def _learn(self, vectors: Float32, mean: Float32) -> Self:
         self.vectors_, self.mean_ = vectors, mean
@@ -154,9 +162,10 @@ class TextEmbeddings(Strategy):
 
     def described(self, items: ItemDescriptions) -> dict[str, Array]:
         """Rows of zeros where nobody embedded their texts."""
-        if items.text_vectors is None or len(self.mean_) == 1:
+        vectors = self.of_items(items)
+        if vectors is None or len(self.mean_) == 1:
             return {"vectors": np.zeros((len(items), len(self.mean_)), np.float32)}
-        return {"vectors": _centred(items.text_vectors, self.mean_)}
+        return {"vectors": _centred(vectors, self.mean_)}
 
     def with_items(self, described: Mapping[str, Array]) -> Self:
         vectors = np.concatenate([self.vectors_, described["vectors"]])

@@ -54,6 +54,7 @@ class TrainingData:
     item_text_vectors: Float32 | None = (
         None  # (n_items, d) embeddings of texts, where the optional packages are there
     )
+    item_picture_vectors: Float32 | None = None  # (n_items, d) likewise, of pictures
     item_category: Int32 | None = None  # (n_items,) -1 = unknown
     item_created: Float64 | None = None  # (n_items,) Unix seconds at which the item appeared
     item_brand: Int32 | None = None  # (n_items,) -1 = unknown
@@ -169,6 +170,7 @@ class ItemDescriptions:
     features: csr_matrix | None  # (m, F)
     created: Float64  # (m,) Unix seconds
     text_vectors: Float32 | None = None  # (m, d)
+    picture_vectors: Float32 | None = None  # (m, d)
 
     def __len__(self) -> int:
         return len(self.texts)

@@ -32,6 +32,9 @@ STRATEGY_TEXTS: Final = (
     StrategyText(
         "text_embeddings", "Same meaning", "Products described alike in other words (word embeddings).", 4
     ),
+    StrategyText(
+        "image_vectors", "Alike at a glance", "Products whose pictures share colours and outlines.", 3
+    ),
     StrategyText("interests", "Stated interests", "Categories and brands that the customer named.", 8),
     StrategyText("reminder", "Seen before", "Brings back what they looked at.", 6),
     StrategyText("recently_viewed", "Recently viewed", "What they looked at, newest first.", 6),

@@ -13,7 +13,7 @@ from recommendations.training.item_features import CatalogueItem
 
 _FIELDS = (
     "external_id", "name", "description", "category__path", "brand__slug", "price_minor_units", "attributes", "tags", "published_at",
-    "created_at",
+    "created_at", "image_url",
 )  # fmt: skip
 
 
@@ -52,7 +52,7 @@ def reranker_is_wanted(store_id: int) -> bool:
 
 def _catalogue_item(
     external_id: str, name: str, description: str, category_path: str | None, brand: str | None, price: int,
-    attributes: dict[str, object], tags: list[str], published_at: datetime | None, created_at: datetime,
+    attributes: dict[str, object], tags: list[str], published_at: datetime | None, created_at: datetime, image_url: str,
 ) -> CatalogueItem:  # fmt: skip
     return CatalogueItem(
         external_id=external_id,
@@ -64,6 +64,7 @@ def _catalogue_item(
         attributes=attributes,
         tags=tags,
         created_at=(published_at or created_at).timestamp(),
+        image_url=image_url,
     )
 
 

@@ -37,11 +37,12 @@ WITH_TRIGGER: Final = frozenset(
         "lightfm",
         "content",
         "text_embeddings",
+        "image_vectors",
         "viewed_next",
         "bought_together",
     }
 )
-LIKENESS: Final = frozenset({"content", "text_embeddings"})
+LIKENESS: Final = frozenset({"content", "text_embeddings", "image_vectors"})
 POPULAR: Final = frozenset({"popular", "trending", "popular_in_category"})
 
 

@@ -18,6 +18,7 @@ from recommendations.model_store import folder as model_folder
 from recommendations.model_store.arrivals import Arrivals
 from recommendations.selectors.training import arrived_items, arrived_state
 from recommendations.training.item_features import CatalogueItem, FeatureSpace, text_of
+from recommendations.training.pictures import picture_vectors
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +74,7 @@ def _descriptions(items: list[CatalogueItem], space: FeatureSpace) -> ItemDescri
     return ItemDescriptions(
         texts=texts,
         text_vectors=text_embeddings.embed(texts) if text_embeddings.is_installed() else None,
+        picture_vectors=picture_vectors(items),
         features=space.matrix(items),
         created=np.array([item.created_at for item in items], np.float64),
     )

@@ -31,6 +31,7 @@ class CatalogueItem:
     attributes: dict[str, Any]
     tags: Sequence[str]
     created_at: float
+    image_url: str = ""
 
 
 @dataclass(frozen=True)

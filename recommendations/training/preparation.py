@@ -12,6 +12,7 @@ from algorithms.types import Int32, Int64, TrainingData
 from profiles.events import INTERACTIONS
 from recommendations.model_store.sessions import owner_hash
 from recommendations.training.item_features import CatalogueItem, ItemFeatures, item_features
+from recommendations.training.pictures import picture_vectors
 from recommendations.training.user_features import UserFeatures, user_features
 from tracking.selectors.interactions import Interactions
 
@@ -74,6 +75,7 @@ def prepare(
         user_features=people.matrix,
         item_texts=features.texts,
         item_text_vectors=text_embeddings.embed(features.texts) if text_embeddings.is_installed() else None,
+        item_picture_vectors=picture_vectors(catalogue),
         item_category=features.category,
         item_created=features.created,
         item_brand=features.brand,

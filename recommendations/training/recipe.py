@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import algorithms
-from algorithms import text_embeddings
+from algorithms import image_vectors, text_embeddings
 from algorithms.types import Strategy
 
 Recipe = Mapping[str, Mapping[str, Any]]
@@ -31,10 +31,13 @@ DEFAULT_RECIPE: Final[Recipe] = MappingProxyType(
         "content": {},
         "new_items": {},
         **({"text_embeddings": {}} if text_embeddings.is_installed() else {}),
+        **({"image_vectors": {}} if image_vectors.is_installed() else {}),
         "recently_viewed": {},
         "reminder": {},
         "repurchase": {},
-        "lightfm": {"threads": 0},  # all cores where its build has OpenMP: its embeddings then differ a little each time
+        "lightfm": {
+            "threads": 0
+        },  # all cores where its build has OpenMP: its embeddings then differ a little each time
     }
 )
 

@@ -74,6 +74,7 @@ def shop(seed: int = 7) -> TrainingData:
         item_features=csr_matrix(np.eye(3, dtype=np.float32)[taste]),
         user_features=csr_matrix(np.eye(2, dtype=np.float32)[np.arange(N_USERS) % 2]),
         item_text_vectors=np.eye(4, dtype=np.float32)[taste] + 0.1,
+        item_picture_vectors=np.eye(4, dtype=np.float32)[taste] + 0.1,
         item_texts=[f"taste{t} thing number{i}" for i, t in enumerate(taste)],
         item_category=taste.astype(np.int32),
     )

@@ -56,6 +56,7 @@ def test_counts():
         "repurchases": 1,  # person 0 bought item 0 in both orders
         "items_with_text": 2,
         "items_with_text_vectors": 0,
+        "items_with_picture_vectors": 0,
         "items_with_category": 3,
         "items_with_features": 0,
     }

@@ -6,6 +6,7 @@ from algorithms.basket_cooccurrence import BasketCooccurrence
 from algorithms.content import ContentTFIDF
 from algorithms.ease import EASE
 from algorithms.history import RecentlyViewed, Reminder, Repurchase
+from algorithms.image_vectors import ImageVectors
 from algorithms.item_knn import ItemKNN
 from algorithms.lightfm import LightFMHybrid
 from algorithms.new_items import NewItems
@@ -135,6 +136,12 @@ class TestNewItems(StrategyContract):
 
 class TestTextEmbeddings(StrategyContract):
     strategy = TextEmbeddings
+    learns_nothing_from_sessions = True
+    forgets_exactly = True
+
+
+class TestImageVectors(StrategyContract):
+    strategy = ImageVectors
     learns_nothing_from_sessions = True
     forgets_exactly = True
 

@@ -52,7 +52,7 @@ def test_items_that_come_later_join_by_the_same_measure() -> None:
 
 def test_without_the_packages_the_message_says_what_to_do(without_packages: None) -> None:
     assert not text_embeddings.is_installed()
-    with pytest.raises(MissingExtra, match="pip install -r requirements-embeddings.txt"):
+    with pytest.raises(MissingExtra, match=r"pip install -r requirements-embeddings\.txt"):
         embed(["sofa"])
 
 
