@@ -50,9 +50,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Fit:
-    """One process: seconds of the fit, memory before it and at its peak, what was learned."""
+    """One process: seconds of the fit, and of all cores together; memory before it and at its peak; what was learned."""
 
     seconds: float
+    processor_seconds: float
     before_mb: float
     peak_mb: float
     learned_mb: float

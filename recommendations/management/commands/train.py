@@ -49,7 +49,12 @@ class Command(BaseCommand):
             default=None,
             help="learn a correction of the blend and use it if it does better (default: as the store's schedule says)",
         )
-        parser.add_argument("--seed", type=int, default=0, help="the same seed and data give the same model")
+        parser.add_argument(
+            "--seed",
+            type=int,
+            default=0,
+            help="the same seed and data give the same model, but for LightFM on several cores",
+        )
         parser.add_argument(
             "--json", action="store_true", help="print one JSON object a store, for programmes"
         )
