@@ -8,12 +8,14 @@ Guarantee, for every strategy: a pair of products known only from forgotten sess
     popular, trending, popular_in_category   exact: their weight is subtracted
     session_knn                              exact: forgotten sessions are no neighbours
     viewed_next, bought_together             exact: counts are subtracted, without rounding
+    new_items                                exact: likewise; what it knows by content it did not learn from anybody
     user_knn, reminder, repurchase           exact: learned anew, in a fraction of a second
     item_knn                                 rows of touched items are computed anew; in others only norms are older
     ease                                     exact up to `dense_items`; above, touched items are regressed anew
     als, item_vectors                        touched items are placed anew from the others; untouched ones stay
     lightfm                                  items with too few other people fall back to their attributes
-    content, recently_viewed                 nothing was learned from sessions
+    content, text_embeddings, image_vectors, recently_viewed
+                                             nothing was learned from sessions
     learned reranker                         stays: each leaf is a sum over 500 candidates and more, of no product and no person
 """
 
