@@ -43,7 +43,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--new-items",
             action="store_true",
-            help="hold 15 % of the items out and rank them among themselves, against LightFM",
+            help="hold 15 %% of the items out and rank them among themselves, against LightFM",
         )
         parser.add_argument("--seed", type=int, default=0)
         parser.add_argument("--write", action="store_true", help="put the figures into benchmarks/RESULTS.md")
