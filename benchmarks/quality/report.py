@@ -181,9 +181,11 @@ def _comparison(result: Measurement) -> list[str]:
 
 
 def _percent(interval: Interval) -> str:
-    if not np.isfinite([interval.estimate, interval.low, interval.high]).all():
+    """Without an upper bound where the other found nothing in some resamples."""
+    if not np.isfinite([interval.estimate, interval.low]).all():
         return "the other found nothing"
-    return f"{interval.estimate:+.1%}, {interval.low:+.1%} to {interval.high:+.1%}"
+    high = f"to {interval.high:+.1%}" if np.isfinite(interval.high) else "or more"
+    return f"{interval.estimate:+.1%}, {interval.low:+.1%} {high}"
 
 
 def _densities(result: Measurement) -> list[str]:

@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
 
+from algorithms.experiments import Interval
 from algorithms.types import Query, TrainingData
 from algorithms.variants import VARIANTS
 from benchmarks.quality.folders import log_of, read
 from benchmarks.quality.peers import PEERS, SHOPPER, TRIALS, ImplicitCosine, parameter_sets
+from benchmarks.quality.report import _percent
 from benchmarks.quality.task import Task, UnreadableFolder
 from benchmarks.results import write_section
 
@@ -262,6 +264,20 @@ def test_what_a_strategy_costs_and_where_it_is_good_is_told(
     assert report["best_strategy"] == best
     expected = report["blend"]["ndcg@10"] / report["strategies"][best]["ndcg@10"]
     assert report["times_best_strategy"] == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "bounds, text",
+    [
+        ((0.5, -0.1, 0.25), "+50.0%, -10.0% to +25.0%"),
+        ((0.5, 0.1, np.inf), "+50.0%, +10.0% or more"),
+        ((np.inf, np.inf, np.inf), "the other found nothing"),
+    ],
+)
+def test_a_difference_to_almost_nothing_is_told_as_such(
+    bounds: tuple[float, float, float], text: str
+) -> None:
+    assert _percent(Interval(*bounds)) == text
 
 
 class TestGrocer:
