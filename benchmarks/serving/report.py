@@ -21,8 +21,9 @@ def as_markdown(report: Report) -> str:
         "at the same connections, in the same run, measured before and after.",
         "",
         "Two kinds of reads. *New event*: the shopper of every single read has looked at a product just before, so that each shelf is "
-        "made anew; the event is put where the collector puts it, which is not part of the request. *Unchanged*: nobody does "
-        "anything, so that shelves are repeated. *mix* is home, product and cart page in turn. **Goals are about the mix after "
+        "made anew; the event is put where the collector puts it, which is not part of the request. *Unchanged*: 300 pages are asked for "
+        "again and again while nobody does anything, so that shelves are repeated. "
+        "*mix* is home, product and cart page in turn. **Goals are about the mix after "
         "new events**, the dearer kind.",
     ]
     for shop in report.shops:

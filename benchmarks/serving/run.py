@@ -27,6 +27,8 @@ CONNECTIONS = (1, 16, 64)
 PLACEMENTS = ("home", "product", "cart")
 MIX = "mix"
 """The three in turn, as a visit has them: what the goals are about."""
+UNCHANGED_PATHS = 300
+"""So few pages are asked for again and again where nobody does anything: all have been asked for before the measurement."""
 VISITS_PER_PRODUCT = {10_000: 40_000, 100_000: 260_000}
 """About 216,000 and 1.4 million views."""
 
@@ -244,7 +246,8 @@ def _run(target: Target, connections: int, seconds: float) -> Load:
 def _target(host: str, port: int, shop: Shop, placement: str, valkey_url: str) -> Target:
     """Reads of unchanged profiles, or with the address of Valkey reads that each follow an event."""
     events = shop.new_events(placement, valkey_url) if valkey_url else None
-    return Target(host, port, "", 0, paths=shop.paths(placement), headers=shop.headers, new_events=events)
+    paths = shop.paths(placement) if valkey_url else shop.paths(placement)[:UNCHANGED_PATHS]
+    return Target(host, port, "", 0, paths=paths, headers=shop.headers, new_events=events)
 
 
 def _empty(host: str, port: int, connections: int, seconds: float) -> float:
