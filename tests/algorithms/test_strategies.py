@@ -87,13 +87,15 @@ class TestUserKNN(StrategyContract):
 class TestItemVectors(StrategyContract):
     strategy = ItemVectors
     parameters = {"factors": 16}
-    pairs_are_learned = False  # two products seen with nothing else: their surroundings have nothing in common
+    # Two products seen with nothing else: their surroundings have nothing in common.
+    pairs_are_learned = False
 
 
 class TestItemVectorsByPerson(StrategyContract):
     strategy = ItemVectors
     parameters = {"unit": "user", "factors": 16}
-    pairs_are_learned = False  # two products seen with nothing else: their surroundings have nothing in common
+    # Two products seen with nothing else: their surroundings have nothing in common.
+    pairs_are_learned = False
 
 
 class TestALS(StrategyContract):
