@@ -17,7 +17,7 @@ New is what appeared in the last `new_days` where that is known (the newest `mos
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
@@ -48,6 +48,62 @@ from algorithms.types import (
     TrainingData,
     Trigger,
 )
+
+# Rows, columns and values of a sparse table, in any order.
+Entries = tuple[Int32, Int32, Float32]
+
+
+@dataclass(frozen=True)
+class Likest:
+    """(c,) candidates, ascending, and for each the items of the (n_items,) known most like it by content."""
+
+    candidates: Int32
+    known: Bool
+    table: NeighbourTable
+
+    def of_items(self, n_items: int) -> Likest:
+        """The same where items have been added, whom nobody knows."""
+        return replace(self, known=np.pad(self.known, (0, n_items - len(self.known))))
+
+    def without(self, gone: Bool) -> Int32:
+        """Candidates of whose neighbours none is gone: those of the others would have to move up."""
+        rows = np.repeat(np.arange(len(self.candidates)), np.diff(self.table.offsets))
+        return np.delete(self.candidates, np.unique(rows[gone[self.table.neighbours]]))
+
+    def entries(self, candidates: Int32) -> Entries:
+        """Those of some candidates."""
+        of, neighbours, similarity = _entries(self.candidates, self.table)
+        chosen = np.isin(of, candidates)
+        return of[chosen], neighbours[chosen], similarity[chosen]
+
+    def arrays(self) -> dict[str, Array]:
+        return {"candidates": self.candidates, "known": self.known, **self.table.arrays()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> Likest | None:
+        """None for a version of before these were kept."""
+        if "candidates" not in arrays:
+            return None
+        return cls(
+            np.asarray(arrays["candidates"]), np.asarray(arrays["known"]), NeighbourTable.from_arrays(arrays)
+        )
+
+
+def _entries(candidates: Int32, table: NeighbourTable) -> Entries:
+    return np.repeat(candidates, np.diff(table.offsets)), table.neighbours, table.similarity
+
+
+def _strongest_of_each(candidates: Int32, found: Sequence[Entries], k: int) -> NeighbourTable:
+    """(len(candidates) rows): the k most similar of all that was found."""
+    of, neighbours, similarity = (np.concatenate(column) for column in zip(*found, strict=True))
+    order = np.lexsort((-similarity, of))
+    of, neighbours, similarity = of[order], neighbours[order], similarity[order]
+    starts = np.searchsorted(of, candidates)
+    rank = np.arange(len(of)) - starts[np.searchsorted(candidates, of)]
+    best = rank < k
+    ends = np.searchsorted(of[best], candidates, side="right")
+    offsets = np.concatenate([[0], ends]).astype(np.int64)
+    return NeighbourTable(neighbours[best], similarity[best], offsets)
 
 
 @dataclass(frozen=True)
@@ -82,15 +138,25 @@ class NewItems(Strategy):
         content = ContentTFIDF().fit(data, rng)
         demand = Trending(self.settings.half_life_days).fit(data, rng)
         created = np.zeros(0) if data.item_created is None else np.asarray(data.item_created, np.float64)
-        return self._learn(content, self._count(data), demand, created)
+        learned = self._learn(content, self._count(data), demand, created)
+        _ = learned._likest  # the dearest part: once here, rather than in each process that reads the version
+        return learned
 
     def _count(self, data: TrainingData) -> PairCounts:
         apart = 1.0 / np.sqrt(np.arange(1.0, self.settings.window + 1.0))
         items = np.ascontiguousarray(data.item, np.int32)
         return count_pairs(items, data.session_offsets, data.n_items, forward=apart, backward=apart)
 
-    def _learn(self, content: ContentTFIDF, counts: PairCounts, demand: Trending, created: Float64) -> Self:
+    def _learn(
+        self,
+        content: ContentTFIDF,
+        counts: PairCounts,
+        demand: Trending,
+        created: Float64,
+        before: Likest | None = None,
+    ) -> Self:
         self.content_, self.counts_, self.demand_, self.created_ = content, counts, demand, created
+        self._before = before
         occurrences = np.maximum(counts.occurrences, 1.0)
         self._source = (occurrences**-0.5).astype(np.float32)
         self._pull = (demand.score(_NOBODY) / occurrences).astype(np.float32)
@@ -118,19 +184,41 @@ class NewItems(Strategy):
         return _carried(self._nearest, self.demand_.score(_NOBODY))
 
     @cached_property
-    def _nearest(self) -> NeighbourTable:
-        """(c rows): for each candidate the known items most like it, with t(i, j) of the module's formula."""
+    def _likest(self) -> Likest:
+        """The known items most like each candidate. What was worked out before is kept: only items that have been met since
+        are compared with all candidates, and only new candidates, and those that lost a neighbour, with all items."""
+        known = self.counts_.occurrences > 0
+        if self._before is None:
+            return Likest(self._new, known, self._compared(self._new, known))
+        before = self._before.of_items(self.n_items)
+        came, gone = known & ~before.known, before.known & ~known
+        kept = np.intersect1d(self._new, before.without(gone), assume_unique=True)
+        fresh = np.setdiff1d(self._new, kept, assume_unique=True)
+        found = [before.entries(kept)]
+        if len(fresh):
+            found.append(_entries(fresh, self._compared(fresh, known)))
+        if came.any() and len(kept):
+            found.append(_entries(kept, self._compared(kept, came)))
+        return Likest(self._new, known, _strongest_of_each(self._new, found, self.settings.neighbours))
+
+    def _compared(self, items: Int32, known: Bool) -> NeighbourTable:
+        """(len(items) rows): the most similar of the known."""
         vectors = self.content_.vectors_
-        unknown = np.flatnonzero(self.counts_.occurrences <= 0)
-        by_term = _without_rows(vectors, unknown).T.tocsr()
-        nearest, similarity, offsets = most_similar(
-            self._new,
+        by_term = _without_rows(vectors, np.flatnonzero(~known)).T.tocsr()
+        return NeighbourTable(*most_similar(
+            items,
             vectors.indptr.astype(np.int64), vectors.indices, vectors.data,
             by_term.indptr.astype(np.int64), by_term.indices, by_term.data.astype(np.float32),
             self.settings.neighbours, self.content_.settings.minimum_similarity,
-        )  # fmt: skip
+        ))  # fmt: skip
+
+    @cached_property
+    def _nearest(self) -> NeighbourTable:
+        """(c rows): for each candidate the known items most like it, with t(i, j) of the module's formula."""
+        likest = self._likest.table
         table = csr_matrix(
-            (similarity**self.settings.sharpness, nearest, offsets), shape=(len(self._new), self.n_items)
+            (likest.similarity**self.settings.sharpness, likest.neighbours, likest.offsets),
+            shape=(len(self._new), self.n_items),
         )
         own = (self.counts_.occurrences[self._new] > 0).astype(np.float32)
         table += csr_matrix((own, (np.arange(len(self._new)), self._new)), shape=table.shape)
@@ -254,7 +342,8 @@ class NewItems(Strategy):
         )
 
     def _again(self, content: ContentTFIDF, counts: PairCounts, demand: Trending, created: Float64) -> Self:
-        return type(self)(**asdict(self.settings))._learn(content, counts, demand, created)
+        before: Likest | None = self.__dict__.get("_likest", self._before)
+        return type(self)(**asdict(self.settings))._learn(content, counts, demand, created, before)
 
     def arrays(self) -> dict[str, Array]:
         return {
@@ -262,6 +351,7 @@ class NewItems(Strategy):
             **{f"pairs_{name}": array for name, array in self.counts_.arrays().items()},
             **{f"demand_{name}": array for name, array in self.demand_.arrays().items()},
             "created": self.created_,
+            **{f"likest_{name}": array for name, array in self._likest.arrays().items()},
         }
 
     def parameters(self) -> dict[str, JSON]:
@@ -276,7 +366,8 @@ class NewItems(Strategy):
         content = ContentTFIDF.from_arrays(_part(arrays, "content_"), constructor.pop("content"))
         demand = Trending.from_arrays(_part(arrays, "demand_"), constructor.pop("demand"))
         counts = PairCounts.from_arrays(_part(arrays, "pairs_"))
-        return cls(**constructor)._learn(content, counts, demand, np.asarray(arrays["created"]))
+        likest = Likest.from_arrays(_part(arrays, "likest_"))
+        return cls(**constructor)._learn(content, counts, demand, np.asarray(arrays["created"]), likest)
 
 
 _NOBODY = Query.empty(0.0)
