@@ -51,6 +51,7 @@ class DataFacts:
     items_with_picture_vectors: int
     items_with_category: int
     items_with_features: int
+    people_of_groups: int
     per_person: Spread
     per_item: Spread
     per_session: Spread
@@ -93,6 +94,7 @@ def data_facts(data: TrainingData) -> DataFacts:
         items_with_picture_vectors=_filled(data.item_picture_vectors),
         items_with_category=int((data.item_category >= 0).sum()) if data.item_category is not None else 0,
         items_with_features=_shared_features(data),
+        people_of_groups=_of_groups(data),
         per_person=spread(_counts(data.user)),
         per_item=spread(np.bincount(data.item, minlength=data.n_items)),
         per_session=spread(_counts(data.session)),
@@ -114,6 +116,12 @@ def _repurchases(data: TrainingData, bought: Bool) -> int:
         np.stack([data.user[bought], data.item[bought], data.basket[bought]]).astype(np.int64), axis=1
     )
     return int((_counts(_pair(triples[0], triples[1], data.n_items)) >= 2).sum())
+
+
+def _of_groups(data: TrainingData) -> int:
+    if data.user_features is None:
+        return 0
+    return int((np.diff(data.user_features.indptr)[np.unique(data.user)] > 0).sum())
 
 
 def _shared_features(data: TrainingData) -> int:

@@ -22,6 +22,7 @@ FACTS: Final[Mapping[str, str]] = {
     "items_with_category": "products with a category",
     "items_with_features": "products that share an attribute, a brand or a category with another",
     "new_items": "products that came into the shop in the last 45 days",
+    "people_of_groups": "people who are in a segment, or told something of themselves",
     "stated_interests": "customers who named an interest",
 }
 """What needs speak of, in words: whole numbers, counted by `algorithms.data_facts` or by the shop's own tables."""

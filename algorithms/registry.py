@@ -12,6 +12,7 @@ from algorithms.item_knn import ItemKNN
 from algorithms.lightfm import LightFMHybrid
 from algorithms.new_items import NewItems
 from algorithms.popularity import PopularInCategory, Popularity, Trending
+from algorithms.segment_popularity import PopularInSegment
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
 from algorithms.svd import ItemVectors
@@ -25,6 +26,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
         Popularity,
         Trending,
         PopularInCategory,
+        PopularInSegment,
         ItemKNN,
         SequentialCooccurrence,
         BasketCooccurrence,

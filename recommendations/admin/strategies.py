@@ -44,6 +44,9 @@ STRATEGY_TEXTS: Final = (
     StrategyText(
         "popular_in_category", "Popular around here", "Wanted most in the categories they look at.", 5
     ),
+    StrategyText(
+        "popular_in_segment", "Popular among their kind", "Wanted most by people of their segments.", 11
+    ),
     StrategyText("new", "New arrivals", "Came into the shop lately.", 9),
     StrategyText(
         "new_items", "New and fitting", "New products like those they like, or that go with them.", 8

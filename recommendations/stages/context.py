@@ -18,6 +18,7 @@ from recommendations.serving.store_state import Snapshot
 from recommendations.shelf import DrawnArm, RecommendationRequest, UnknownCategory, UnknownProduct
 from recommendations.stages.control import in_control_group
 from recommendations.stages.taste import interest_products, looked_at
+from recommendations.training.customer_features import segment_feature
 
 
 class Variant(StrEnum):
@@ -171,7 +172,8 @@ def _user_features(snapshot: Snapshot, known: KnownShopper) -> csr_matrix | None
     if snapshot.model is None or not snapshot.model.manifest.user_features:
         return None
     columns = snapshot.model.manifest.user_features
-    known_columns = [columns.index(name) for name in known.features if name in columns]
+    names = (*known.features, *map(segment_feature, known.segments))
+    known_columns = [columns.index(name) for name in names if name in columns]
     rows: Int32 = np.zeros(len(known_columns), np.int32)
     values = np.ones(len(known_columns), np.float32)
     return csr_matrix((values, (rows, known_columns)), shape=(1, len(columns)))

@@ -43,7 +43,7 @@ WITH_TRIGGER: Final = frozenset(
     }
 )
 LIKENESS: Final = frozenset({"content", "text_embeddings", "image_vectors"})
-POPULAR: Final = frozenset({"popular", "trending", "popular_in_category"})
+POPULAR: Final = frozenset({"popular", "trending", "popular_in_category", "popular_in_segment"})
 
 
 def reason_for(context: Context, place: int, contributions: Mapping[str, float]) -> Reason:

@@ -36,6 +36,11 @@ def customer_features(customer: Customer, *, today: date | None = None) -> tuple
     return tuple(features)
 
 
+def segment_feature(segment_id: int) -> str:
+    """The name of being in a segment, among the features of people."""
+    return f"segment:{segment_id}"
+
+
 def _age_band(age: int) -> str:
     """`25-34`, `under 18`, `65+`."""
     if age < AGE_BANDS[0]:

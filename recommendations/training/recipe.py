@@ -20,6 +20,7 @@ DEFAULT_RECIPE: Final[Recipe] = MappingProxyType(
         "popular": {},
         "trending": {"half_life_days": 7.0},
         "popular_in_category": {},
+        "popular_in_segment": {},
         "item_knn": {},
         "viewed_next": {},
         "bought_together": {},

@@ -8,7 +8,8 @@ from scipy.sparse import csr_matrix
 
 from accounts.models import Customer
 from accounts.selectors.persons import views
-from recommendations.training.customer_features import customer_features
+from recommendations.selectors.audience import audience_of
+from recommendations.training.customer_features import customer_features, segment_feature
 
 CHUNK = 5000
 
@@ -22,8 +23,14 @@ class UserFeatures:
 
 
 def user_features(store_id: int, person: NDArray[np.int64]) -> UserFeatures:
-    """`person` are customers' primary keys, and visitors' below 0: of those nothing but behaviour is known."""
+    """`person` are customers' primary keys, and visitors' below 0: of those nothing but behaviour is known, and the segments
+    that it puts them in."""
     named = _named(store_id, [int(key) for key in person if key > 0])
+    segments = audience_of(store_id, person).segments
+    named = {
+        key: (*named.get(key, ()), *map(segment_feature, segments.get(key, ())))
+        for key in named.keys() | segments.keys()
+    }
     names = tuple(sorted({name for row in named.values() for name in row}))
     if not names:
         return UserFeatures(None, ())

@@ -59,6 +59,7 @@ def test_counts():
         "items_with_picture_vectors": 0,
         "items_with_category": 3,
         "items_with_features": 0,
+        "people_of_groups": 0,
     }
     assert facts.density == 3 / (2 * 4)
     assert facts.days == 40.0

@@ -11,6 +11,7 @@ from algorithms.item_knn import ItemKNN
 from algorithms.lightfm import LightFMHybrid
 from algorithms.new_items import NewItems
 from algorithms.popularity import PopularInCategory, Popularity, Trending
+from algorithms.segment_popularity import PopularInSegment
 from algorithms.sequential_cooccurrence import SequentialCooccurrence
 from algorithms.session_knn import SessionKNN
 from algorithms.svd import ItemVectors
@@ -34,6 +35,11 @@ class TestTrending(StrategyContract):
 class TestPopularInCategory(StrategyContract):
     strategy = PopularInCategory
     forgets_exactly = True
+
+
+class TestPopularInSegment(StrategyContract):
+    strategy = PopularInSegment
+    speaks_without_history = True
 
 
 class TestItemKNN(StrategyContract):

@@ -29,7 +29,9 @@ from recommendations.training.item_features import CatalogueItem, item_features
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.recipe import build
 from recommendations.training.run import AlreadyTraining, train
+from recommendations.training.user_features import user_features
 from recommendations.training.watch import failures_to_show, find_killed_runs
+from segments.models import Segment, SegmentMembership
 from tests.factories import CustomerFactory, UserFactory, VisitorFactory
 from tests.recommendations.shop import Shop, event
 
@@ -322,3 +324,19 @@ def test_the_commands_name_what_is_wrong(shop: Shop, model_dir: Path) -> None:
         call_command("train", store=shop.store.slug, strategies="crystal_ball")
     with pytest.raises(CommandError, match="nobody has done anything yet"):
         call_command("train", store=shop.store.slug)
+
+
+def test_people_have_their_segments_among_their_features(shop: Shop) -> None:
+    store = shop.store
+    customer = CustomerFactory(store=store, country="FR", birth_year=None, gender="", device="")
+    visitor, stranger = VisitorFactory(store=store), VisitorFactory(store=store)
+    segment = Segment.objects.create(store=store, slug="campers", name="Campers", is_active=True)
+    resting = Segment.objects.create(store=store, slug="resting", name="Resting", is_active=False)
+    for row in ({"customer": customer}, {"visitor": visitor}):
+        SegmentMembership.objects.create(store=store, segment=segment, since=timezone.now(), **row)
+    SegmentMembership.objects.create(store=store, segment=resting, customer=customer, since=timezone.now())
+    people = np.array([customer.pk, -visitor.pk, -stranger.pk])
+    features = user_features(store.pk, people)
+    assert features.names == ("country:FR", f"segment:{segment.pk}")
+    assert features.matrix is not None
+    assert features.matrix.toarray().tolist() == [[1, 1], [0, 1], [0, 0]]
