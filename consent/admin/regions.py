@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
+from unfold.contrib.filters.admin import ChoicesDropdownFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
@@ -48,7 +49,15 @@ class RegionModeAdmin(ScopedAdmin):
     empty_title = "Everybody is asked first"
     empty_text = "No region has a rule of its own: visitors opt in wherever they are."
     list_display = ("region", "mechanism", "on_at_first")
+    list_filter = (("mechanism", ChoicesDropdownFilter),)
+    search_fields = ("region__istartswith",)
+    search_help_text = "Country or part of one"
     ordering = ("region",)
+    export_columns: ClassVar[Any] = {
+        "region": "region",
+        "mechanism": "mechanism",
+        "on_at_first": "granted",
+    }
     list_select_related = ()
     fields = ("region", "mechanism", "granted")
 

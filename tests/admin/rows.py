@@ -11,7 +11,7 @@ from accounts import auditing
 from accounts.models import Customer, IdentityLink, Store
 from accounts.services.api_keys import api_key_create
 from accounts.services.merges import customers_keep_apart, customers_merge
-from consent.models import DataSubjectRequest, RequestPart, Suppression
+from consent.models import DataSubjectRequest, RegionMode, RequestPart, Suppression
 from consent.purposes import Purpose
 from consent.services.decisions import Decision, decision_record
 from consent.services.notices import notices_install
@@ -178,3 +178,6 @@ def _privacy(store: Store, visitor: object, customer: object, mark: str) -> None
     )
     RequestPart.objects.create(store=store, request=request, processor="accounts", state="done")
     Suppression.objects.create(store=store, kind="email", digest=mark, suppressed_until=timezone.now())
+    RegionMode.objects.create(
+        store=store, region=f"US-{mark[-3:]}", mechanism="opt_out", granted=["analytics"]
+    )
