@@ -123,7 +123,7 @@ def test_no_violations_of_accessibility_rules(page: Page, shop: str, width: int,
     page.get_by_role("button", name=REJECT).click()
     page.get_by_role("region", name="Your privacy, your choice").wait_for(state="hidden")
     log_in(page, shop)
-    for path in ("", "preferences/", "notice/", "data/", "ask/erasure/", "ask/rectification/"):
+    for path in ("", "preferences/", "notice/", "data/", "looks/", "ask/erasure/", "ask/rectification/"):
         page.goto(f"{shop}/privacy/{path}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
