@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from algorithms.new_items import Likest, NewItems
+from algorithms.likest import Likest
+from algorithms.new_items import NewItems
 from algorithms.types import Query, TrainingData
 from benchmarks.training.generator import generated_log
 
