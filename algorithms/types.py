@@ -220,6 +220,10 @@ class Strategy(ABC):
         """What in `query` made `item` score most, or None where nothing in it did."""
         return None
 
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
+        """`trigger` of each of these items: a shelf asks for all of its own at once."""
+        return [self.trigger(query, item) for item in items.tolist()]
+
     @property
     @abstractmethod
     def n_items(self) -> int:
