@@ -9,6 +9,8 @@ from typing import Any, Final
 from django.db import transaction
 from django.db.models import CharField, Q, QuerySet
 from django.db.models.functions import Cast
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from accounts.models import Store
 from accounts.personal_data import (
@@ -27,6 +29,7 @@ from consent.models import (
     ConsentState,
     DataSubjectRequest,
     IdentityChallenge,
+    OptOut,
     RequestPaper,
 )
 from consent.policy import customer_subject, visitor_subject
@@ -48,6 +51,12 @@ REQUEST_DAYS: Final = 3 * 365
 def _states(subject: Subject) -> QuerySet[ConsentState]:
     subjects = [*map(visitor_subject, subject.anonymous_ids), *map(customer_subject, subject.user_ids)]
     return ConsentState.objects.for_store(subject.store).filter(subject__in=subjects)
+
+
+def _opt_outs(subject: Subject) -> QuerySet[OptOut]:
+    subjects = [*map(visitor_subject, subject.anonymous_ids), *map(customer_subject, subject.user_ids)]
+    of_person = Q(subject__in=subjects) | Q(customer_id__in=subject.customer_ids)
+    return OptOut.objects.for_store(subject.store).filter(of_person)
 
 
 def _digests(subject: Subject) -> dict[str, list[str]]:
@@ -120,11 +129,23 @@ def export(subject: Subject) -> Iterable[ExportTable]:
         {
             "valid_from": state.valid_from,
             "permitted": slugs(state.granted),
-            "about": "account" if state.subject.startswith("c:") else "browser",
+            "about": gettext("account") if state.subject.startswith("c:") else gettext("browser"),
         }
         for state in _states(subject).order_by("valid_from")
     ]
     yield ExportTable("permissions", "What your decisions have permitted since when.", states)
+    opt_outs = [
+        {
+            "what": asked.kind,
+            "since": asked.since,
+            "ended_at": asked.ended_at,
+            "takes_away": slugs(asked.withheld),
+            "about": "account" if asked.customer_id else "browser",
+            "how": asked.source,
+        }
+        for asked in _opt_outs(subject).order_by("since")
+    ]
+    yield ExportTable("opt_outs", "What you opted out of, since when and how.", opt_outs)
     requests = [
         {
             "request": asked.public_id,
@@ -149,7 +170,7 @@ def _paper(paper: RequestPaper) -> dict[str, Any]:
     told = paper.private
     return {
         "added_at": paper.created_at,
-        "by": "the shop" if paper.is_staffs else "you",
+        "by": gettext("the shop") if paper.is_staffs else gettext("you"),
         "note": told["text"],
         "file": told["name"],
         "bytes": paper.size,
@@ -163,7 +184,7 @@ def erase(subject: Subject) -> ErasureReport:
     settled = requests.exclude(kind=DataSubjectRequest.Kind.ERASURE, state__in=UNDER_WAY)
     # An answer under way would be about nobody: it ends here.
     settled.filter(state__in=OPEN).update(
-        state=DataSubjectRequest.State.CANCELLED, decision_reason="The person was erased."
+        state=DataSubjectRequest.State.CANCELLED, decision_reason=_("The person was erased.")
     )
     emptied = settled.filter(Q(sealed__isnull=False) | Q(archive__isnull=False)).update(
         sealed=None, archive=None
@@ -175,17 +196,19 @@ def erase(subject: Subject) -> ErasureReport:
     IdentityChallenge.objects.for_store(subject.store).filter(request__in=settled).delete()
     proofs = erase_payloads(CONSENT, subject.store, _proofs(subject), reason="erasure")
     states, _ = _states(subject).delete()
+    opt_outs, _ = _opt_outs(subject).delete()
     mentions = erase_payloads(AUDIT, subject.store, _mentions(subject), reason="erasure")
     return ErasureReport(
         deleted={
             "proofs of consent": proofs,
             "permissions": states,
+            "opt-outs": opt_outs,
             "mentions in the audit log": mentions,
             "papers of requests": papers,
         },
         anonymised={"earlier requests": emptied},
         notes=(
-            "The chain of the ledgers keeps a digest of what was erased, from which nothing can be read.",
+            _("The chain of the ledgers keeps a digest of what was erased, from which nothing can be read."),
         ),
     )
 
@@ -231,7 +254,7 @@ def expire_challenges(now: datetime) -> int:
     old.update(
         state=DataSubjectRequest.State.CANCELLED,
         sealed=None,
-        decision_reason="Nobody proved that the address is theirs.",
+        decision_reason=_("Nobody proved that the address is theirs."),
     )
     return count
 
@@ -273,6 +296,7 @@ def register_all() -> None:
         "The digest of a code that was mailed.",
         expire=expire_challenges,
     )
+    classify("consent.OptOut", ours, "What a browser or a customer opted out of, under its pseudonymous id.")
     nothing = Classification.NO_PERSONAL_DATA
     classify("consent.ConsentRecord", nothing, "A salted commitment: without its payload it says nothing.")
     classify("consent.AuditEntry", nothing, "A salted commitment and the name of an action.")

@@ -1,6 +1,7 @@
 from consent.models.audit import AuditEntry, AuditHead, AuditPayload
 from consent.models.governance import Policy, PolicyReview
 from consent.models.notice import Notice, PurposeText
+from consent.models.opt_out import OptOut
 from consent.models.paper import RequestPaper
 from consent.models.record import (
     ConsentChoice,
@@ -27,6 +28,7 @@ __all__ = [
     "IdentityChallenge",
     "LedgerHead",
     "Notice",
+    "OptOut",
     "Policy",
     "PolicyReview",
     "PurposeText",

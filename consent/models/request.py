@@ -8,6 +8,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.scoping import StoreScoped
 from accounts.sealing import seal, unseal
@@ -21,11 +22,13 @@ class DataSubjectRequest(StoreScoped):
     """
 
     class Kind(models.TextChoices):
-        ACCESS = "access", "Access and portability"
-        RECTIFICATION = "rectification", "Correction"
-        ERASURE = "erasure", "Erasure"
-        RESTRICTION = "restriction", "Restriction"
-        OBJECTION = "objection", "Objection to profiling"
+        ACCESS = "access", _("Access and portability")
+        RECTIFICATION = "rectification", _("Correction")
+        ERASURE = "erasure", _("Erasure")
+        RESTRICTION = "restriction", _("Restriction")
+        OBJECTION = "objection", _("Objection to profiling")
+        OPT_OUT = "opt_out", _("Opt-out of sale and sharing")
+        LIMIT = "limit", _("Limit on sensitive data")
 
     class State(models.TextChoices):
         IDENTITY_UNVERIFIED = "identity_unverified", "Identity not verified"
@@ -42,13 +45,14 @@ class DataSubjectRequest(StoreScoped):
         CANCELLED = "cancelled", "Cancelled"
 
     class Law(models.TextChoices):
-        GDPR = "gdpr", "GDPR"
-        CCPA = "ccpa", "CCPA"
+        GDPR = "gdpr", _("GDPR")
+        CCPA = "ccpa", _("CCPA")
 
     class Source(models.TextChoices):
         ACCOUNT = "account", "Logged in"
         EMAIL = "email", "By e-mail code"
         BROWSER = "browser", "A browser without account"
+        AGENT = "agent", "By an authorised agent"
         API = "api", "Through the shop's server"
         STAFF = "staff", "Taken by staff"
 
@@ -74,6 +78,9 @@ class DataSubjectRequest(StoreScoped):
     )
     received_at = models.DateTimeField(default=timezone.now)
     due_at = models.DateTimeField(help_text="The deadline that holds: after an extension the later one.")
+    acknowledged_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the receipt was confirmed to whoever asked."
+    )
     extended_until = models.DateTimeField(null=True, blank=True)
     extension_reason = models.CharField(max_length=300, blank=True)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -82,6 +89,15 @@ class DataSubjectRequest(StoreScoped):
     )
     decision_reason = models.CharField(max_length=500, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
+    identity_confirmed_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Of an agent's request: when the person confirmed it, or staff made sure of it directly.",
+    )
+    review_asked_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the person asked that a human look at it (GDPR 21 and 22)."
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True, help_text="When a human answered that.")
     receipt = models.JSONField(
         default=dict, blank=True, help_text="What was done where and when, without personal data."
     )
@@ -98,7 +114,7 @@ class DataSubjectRequest(StoreScoped):
 
     @property
     def private(self) -> dict[str, Any]:
-        """What is sealed: `contact`, `message`, `corrections`, `subject`; empty once the person is erased."""
+        """What is sealed: `contact`, `message`, `corrections`, `subjects`, `agent`, `review`; empty once the person is erased."""
         if self.sealed is None:
             return {}
         content: dict[str, Any] = json.loads(unseal(f"request {self.public_id}", bytes(self.sealed)))
@@ -117,6 +133,11 @@ class DataSubjectRequest(StoreScoped):
     def message(self) -> str:
         """What the person wrote."""
         return str(self.private.get("message", ""))
+
+    @property
+    def agent(self) -> dict[str, Any]:
+        """Of an agent's request: `name`, `organisation`, `email` and `may_fetch` (whether the export is for them too)."""
+        return dict(self.private.get("agent", {}))
 
     @property
     def corrections(self) -> dict[str, str]:

@@ -269,6 +269,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "consent.0003_policies",
         "consent.0004_regions",
         "consent.0005_request_papers",
+        "consent.0006_opt_outs_and_agents",
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
         "recommendations.0004_reranking",
@@ -380,3 +381,17 @@ def test_requests_are_kept_beside_their_folders(migrate: Migrate) -> None:
     kept = after.get_model("consent", "DataSubjectRequest")._base_manager.get(pk=asked.pk)
     assert bytes(kept.sealed) == b"sealed"
     assert not after.get_model("consent", "RequestPaper")._base_manager.exists()
+
+
+def test_requests_are_kept_beside_opt_outs_and_count_as_confirmed(migrate: Migrate) -> None:
+    before = migrate("consent", "0005_request_papers")
+    asked = before.get_model("consent", "DataSubjectRequest")._base_manager.create(
+        store=make_store(before),
+        kind="objection",
+        received_at="2029-12-01T00:00:00Z",
+        due_at="2030-01-01T00:00:00Z",
+    )
+    after = migrate("consent", "0006_opt_outs_and_agents")
+    kept = after.get_model("consent", "DataSubjectRequest")._base_manager.get(pk=asked.pk)
+    assert (kept.kind, kept.acknowledged_at, kept.reviewed_at) == ("objection", kept.received_at, None)
+    assert not after.get_model("consent", "OptOut")._base_manager.exists()
