@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import health
+from config import health, languages
 
 # The storefront stands at the root, so it comes last.
 APPS = ("accounts", "consent", "catalog", "profiles", "tracking", "segments", "recommendations", "storefront")
@@ -18,7 +18,7 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("admin/", admin.site.urls),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("language/", languages.choose_language, name="language"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     # Our own template: the package's has its styles in the page, which the content security policy forbids.
     path(

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from django.utils.translation import gettext_noop as _
+
 from recommendations.models import Density, Placement
 
 EVENT_WEIGHTS: Final[Mapping[str, float]] = MappingProxyType(
@@ -35,7 +37,7 @@ class PlacementDefaults:
     kind: Placement.Kind
     weights: Weights
     by_density: Mapping[Density, Weights] = field(default_factory=dict)
-    fallback_heading: str = "Popular right now"
+    fallback_heading: str = _("Popular right now")
     excludes_purchased: bool = True
     excludes_viewed: bool = False
     tops_up: bool = True
@@ -48,7 +50,7 @@ class PlacementDefaults:
 
 PLACEMENTS: Final = (
     PlacementDefaults(
-        "home", "Home page", "For you", Placement.Kind.HOME,
+        "home", "Home page", _("For you"), Placement.Kind.HOME,
         weights={
             "session_knn": 1.0, "item_vectors": 0.6, "user_knn": 0.4, "als": 0.4, "item_knn": 0.3, "content": 0.2, "lightfm": 0.1,
             "popular_in_category": 0.2, "interests": 0.3, "trending": 0.1,
@@ -62,22 +64,22 @@ PLACEMENTS: Final = (
         diversity=0.15, max_per_brand=4, max_per_category=6, excludes_viewed=True,
     ),
     PlacementDefaults(
-        "product", "Product page", "You may also like", Placement.Kind.PRODUCT,
+        "product", "Product page", _("You may also like"), Placement.Kind.PRODUCT,
         weights={"viewed_next": 1.0, "item_knn": 0.6, "content": 0.5, "item_vectors": 0.4, "session_knn": 0.4, "trending": 0.05},
         excludes_purchased=False,
     ),
     PlacementDefaults(
-        "cart", "Cart", "Goes well with your cart", Placement.Kind.CART,
+        "cart", "Cart", _("Goes well with your cart"), Placement.Kind.CART,
         weights={"bought_together": 1.0, "ease": 0.5, "item_knn": 0.4, "viewed_next": 0.2, "trending": 0.05},
         size=8,
     ),
     PlacementDefaults(
-        "category", "Category page", "Picked for you here", Placement.Kind.CATEGORY,
+        "category", "Category page", _("Picked for you here"), Placement.Kind.CATEGORY,
         weights={"session_knn": 1.0, "als": 0.4, "content": 0.4, "item_knn": 0.3, "trending": 0.4, "popular": 0.2},
-        fallback_heading="Popular in this category", max_per_brand=4,
+        fallback_heading=_("Popular in this category"), max_per_brand=4,
     ),
     PlacementDefaults(
-        "email", "E-mail", "Picked for you", Placement.Kind.EMAIL,
+        "email", "E-mail", _("Picked for you"), Placement.Kind.EMAIL,
         weights={
             "als": 1.0, "user_knn": 0.8, "ease": 0.6, "session_knn": 0.6, "content": 0.4, "lightfm": 0.2, "interests": 0.4,
             "new_items": 0.3, "new": 0.2, "trending": 0.2,
@@ -85,27 +87,27 @@ PLACEMENTS: Final = (
         excludes_viewed=False, diversity=0.2, max_per_category=3, size=6,
     ),
     PlacementDefaults(
-        "similar", "Similar products", "Similar products", Placement.Kind.PRODUCT,
+        "similar", "Similar products", _("Similar products"), Placement.Kind.PRODUCT,
         weights={"content": 1.0, "item_knn": 0.5, "item_vectors": 0.5}, excludes_purchased=False, is_about_page=True,
     ),
     PlacementDefaults(
-        "bought-together", "Bought together", "Often bought together", Placement.Kind.PRODUCT,
+        "bought-together", "Bought together", _("Often bought together"), Placement.Kind.PRODUCT,
         weights={"bought_together": 1.0}, tops_up=False, excludes_purchased=False, size=4, is_about_page=True,
     ),
     PlacementDefaults(
-        "viewed-next", "Viewed next", "Others went on to", Placement.Kind.PRODUCT,
+        "viewed-next", "Viewed next", _("Others went on to"), Placement.Kind.PRODUCT,
         weights={"viewed_next": 1.0}, tops_up=False, excludes_purchased=False, is_about_page=True,
     ),
     PlacementDefaults(
-        "trending", "Trending", "Trending now", Placement.Kind.HOME,
-        weights={"trending": 1.0}, fallback_heading="Trending now", excludes_purchased=False, max_per_category=4,
+        "trending", "Trending", _("Trending now"), Placement.Kind.HOME,
+        weights={"trending": 1.0}, fallback_heading=_("Trending now"), excludes_purchased=False, max_per_category=4,
     ),
     PlacementDefaults(
-        "new", "New arrivals", "New in", Placement.Kind.HOME,
-        weights={"new_items": 1.0, "new": 0.6}, fallback_heading="New in", tops_up=False, max_per_category=4,
+        "new", "New arrivals", _("New in"), Placement.Kind.HOME,
+        weights={"new_items": 1.0, "new": 0.6}, fallback_heading=_("New in"), tops_up=False, max_per_category=4,
     ),
     PlacementDefaults(
-        "recently-viewed", "Recently viewed", "Recently viewed", Placement.Kind.HOME,
+        "recently-viewed", "Recently viewed", _("Recently viewed"), Placement.Kind.HOME,
         weights={"recently_viewed": 1.0}, tops_up=False, excludes_purchased=False,
     ),
 )  # fmt: skip

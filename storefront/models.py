@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from accounts.scoping import StoreScoped
 
@@ -51,16 +52,16 @@ class ShopOrder(StoreScoped):
     """
 
     class Status(models.TextChoices):
-        PAID = "paid", "Paid"
-        AWAITING_PAYMENT = "awaiting_payment", "Awaiting payment"
-        SENT = "sent", "Sent"
-        REFUNDED = "refunded", "Refunded"
+        PAID = "paid", _("Paid")
+        AWAITING_PAYMENT = "awaiting_payment", _("Awaiting payment")
+        SENT = "sent", _("Sent")
+        REFUNDED = "refunded", _("Refunded")
 
     class Payment(models.TextChoices):
-        CARD = "card", "Card"
-        BANK_TRANSFER = "bank_transfer", "Bank transfer"
-        VOUCHER = "voucher", "Gift voucher"
-        DEBIT = "debit", "Direct debit"
+        CARD = "card", _("Card")
+        BANK_TRANSFER = "bank_transfer", _("Bank transfer")
+        VOUCHER = "voucher", _("Gift voucher")
+        DEBIT = "debit", _("Direct debit")
 
     number = models.CharField(max_length=20)
     access_token = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

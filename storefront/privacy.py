@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_noop
 
 from accounts.personal_data import (
     Classification,
@@ -26,7 +27,9 @@ from storefront.services.outbox import KEPT_DAYS_AFTER_SENDING, outbox_expire
 PROCESSOR: Final = "storefront"
 CART_DAYS: Final = 60
 ORDER_DAYS: Final = 3650
-_KEPT_BY_LAW: Final = "Commercial and tax law make the shop keep its records of sales for ten years."
+_KEPT_BY_LAW: Final = gettext_noop(
+    "Commercial and tax law make the shop keep its records of sales for ten years."
+)
 
 
 def export(subject: Subject) -> Iterable[ExportTable]:

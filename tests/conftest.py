@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
 
+from config.languages import forget_language_of_shop
 from tests.servers import ROOT, SERVERS, database_name
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ def _empty_valkey(request: pytest.FixtureRequest) -> None:
     """Every test starts with an empty Valkey index."""
     if SERVERS.is_started:
         request.getfixturevalue("_valkey_connection").flushdb()
+
+
+@pytest.fixture(autouse=True)
+def _language_of_this_tests_shop() -> Iterator[None]:
+    """Which language the shop speaks is kept for half a minute, longer than a test and its store last."""
+    yield
+    forget_language_of_shop()
 
 
 @pytest.fixture

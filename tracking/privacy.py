@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext_noop
 
 from accounts.personal_data import (
     Classification,
@@ -58,7 +59,7 @@ from tracking.retention import (
 )
 
 PROCESSOR: Final = "tracking"
-_KEPT_BY_LAW: Final = "Commercial and tax law make the shop keep its records of sales."
+_KEPT_BY_LAW: Final = gettext_noop("Commercial and tax law make the shop keep its records of sales.")
 
 
 def export(subject: Subject) -> Iterable[ExportTable]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext, gettext_noop
 
 from accounts.models.customer import PROFILE_FIELDS, RANK, Customer, ProfileSource
 from accounts.models.statement import ProfileStatement
@@ -15,27 +16,27 @@ from accounts.selectors.persons import best_records
 
 # Field → label, in the order of pages.
 LABELS: Final[Mapping[str, str]] = {
-    "account_created_at": "Account created",
-    "birth_year": "Birth year",
-    "gender": "Gender",
-    "country": "Country",
-    "region": "Region",
-    "city": "City",
-    "device": "Device used most",
-    "language": "Language",
-    "loyalty_status": "Loyalty status",
-    "interests": "Stated interests",
-    "email": "E-mail",
-    "name": "Name",
-    "first_name": "First name",
-    "last_name": "Last name",
-    "phone": "Phone",
-    "address": "Address",
+    "account_created_at": gettext_noop("Account created"),
+    "birth_year": gettext_noop("Birth year"),
+    "gender": gettext_noop("Gender"),
+    "country": gettext_noop("Country"),
+    "region": gettext_noop("Region"),
+    "city": gettext_noop("City"),
+    "device": gettext_noop("Device used most"),
+    "language": gettext_noop("Language"),
+    "loyalty_status": gettext_noop("Loyalty status"),
+    "interests": gettext_noop("Stated interests"),
+    "email": gettext_noop("E-mail"),
+    "name": gettext_noop("Name"),
+    "first_name": gettext_noop("First name"),
+    "last_name": gettext_noop("Last name"),
+    "phone": gettext_noop("Phone"),
+    "address": gettext_noop("Address"),
 }
 _PLAIN: Final = {
-    ProfileSource.DECLARED: "you told the shop",
-    ProfileSource.CRM: "the shop's own systems say so",
-    ProfileSource.INFERRED: "guessed from your visits",
+    ProfileSource.DECLARED: gettext_noop("you told the shop"),
+    ProfileSource.CRM: gettext_noop("the shop's own systems say so"),
+    ProfileSource.INFERRED: gettext_noop("guessed from your visits"),
 }
 
 
@@ -59,7 +60,9 @@ class Word:
     @property
     def plain(self) -> str:
         """The same for the person themselves, in the second person."""
-        return _PLAIN[ProfileSource(self.source)] if self.source else "known from before sources were kept"
+        if not self.source:
+            return gettext("known from before sources were kept")
+        return gettext(_PLAIN[ProfileSource(self.source)])
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class FieldOrigin:
 
     @property
     def label(self) -> str:
-        return LABELS.get(self.field, self.field.replace("_", " ").capitalize())
+        return gettext(LABELS.get(self.field, self.field.replace("_", " ").capitalize()))
 
     @property
     def is_identifier(self) -> bool:

@@ -50,10 +50,10 @@ def holdings(subject: Subject) -> list[Holding]:
             ]
         except Exception:
             log.exception("holdings.unreadable", processor=held.name)
-            found.append(Holding(held.label, is_readable=False))
+            found.append(Holding(told(held.label), is_readable=False))
             continue
         if filled := [table for table in tables if table.count]:
-            found.append(Holding(held.label, filled))
+            found.append(Holding(told(held.label), filled))
     return found
 
 
@@ -65,7 +65,7 @@ def _table(name: str, description: str, rows: Any) -> HeldTable:
     cells = [[_readable(row.get(column)) for column in filled] for row in shown]
     return HeldTable(
         in_words(name),
-        description,
+        told(description),
         min(len(read), ROWS_COUNTED),
         len(read) > ROWS_COUNTED,
         [in_words(column) for column in filled],
@@ -74,9 +74,14 @@ def _table(name: str, description: str, rows: Any) -> HeldTable:
 
 
 def in_words(name: str) -> str:
-    """`last_login_at` → "Last login at": names of columns as people read them."""
+    """`last_login_at` → "Last login at", on a German page "Letzte Anmeldung": names of columns as people read them."""
     words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
+    return told(words[:1].upper() + words[1:])
+
+
+def told(words: str) -> str:
+    """What a processor calls something, in the reader's language; as it stands where nobody has translated it."""
+    return _(words) if words else ""
 
 
 def _readable(value: Any) -> Any:

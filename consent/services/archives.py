@@ -36,10 +36,12 @@ def _plain(value: Any) -> Any:
 def collect(part: RequestPart, held: Processor, subjects: Iterable[Subject]) -> tuple[bytes, dict[str, int]]:
     """What one processor holds of the people, compressed and sealed, with the number of rows a table."""
     tables: dict[str, dict[str, Any]] = {}
-    for subject in subjects:
-        for exported in held.export(subject):
-            table = tables.setdefault(exported.name, {"description": exported.description, "rows": []})
-            table["rows"].extend(dict(row) for row in exported.rows)
+    # Some rows hold sentences ("Opened one of your orders"): they are for whoever asked.
+    with translation.override(part.request.language):
+        for subject in subjects:
+            for exported in held.export(subject):
+                table = tables.setdefault(exported.name, {"description": exported.description, "rows": []})
+                table["rows"].extend(dict(row) for row in exported.rows)
     content = json.dumps(tables, default=_plain).encode()
     return seal(f"part {part.pk}", zlib.compress(content, 6)), {
         name: len(table["rows"]) for name, table in tables.items()

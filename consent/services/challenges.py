@@ -11,6 +11,7 @@ from typing import Final
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import auditing
 from accounts.models import Store
@@ -73,7 +74,7 @@ def request_open_by_email(
     )
     if sum(recent.values_list("sent_count", flat=True)) >= MAX_LETTERS_PER_HOUR:
         raise TooManyLetters(
-            "We have written to this address several times in the last hour. Try again later."
+            _("We have written to this address several times in the last hour. Try again later.")
         )
     now = timezone.now()
     law = law_of(store.country)
@@ -136,8 +137,8 @@ def challenge_answer(*, request: DataSubjectRequest, code: str) -> DataSubjectRe
             challenge.save(update_fields=["attempts"])
             left -= 1
     if not is_open or left <= 0:
-        raise ChallengeFailed("This code does not work any more. Ask for a new one.", 0)
-    raise ChallengeFailed("That is not the code that we sent.", left)
+        raise ChallengeFailed(_("This code does not work any more. Ask for a new one."), 0)
+    raise ChallengeFailed(_("That is not the code that we sent."), left)
 
 
 def _verified(request: DataSubjectRequest) -> None:
@@ -161,7 +162,7 @@ def challenge_renew(*, request: DataSubjectRequest) -> None:
         .get(request=request)
     )
     if challenge.sent_count >= MAX_LETTERS_PER_HOUR:
-        raise TooManyLetters("We have written to this address several times. Begin again later.")
+        raise TooManyLetters(_("We have written to this address several times. Begin again later."))
     code = _new_code()
     challenge.code_digest = _digest(challenge.request, code)
     challenge.attempts, challenge.expires_at = 0, timezone.now() + VALID_FOR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,7 +22,7 @@ from consent.links import download_path, public_id_of, public_id_of_download
 from consent.models import DataSubjectRequest, RequestPart
 from consent.request_states import FINAL, OPEN, TRANSITIONS, UNDER_WAY, InvalidTransition
 from consent.request_texts import KIND_TEXTS, PART_TEXTS, STATE_TEXTS
-from consent.selectors.holdings import in_words
+from consent.selectors.holdings import in_words, told
 from consent.services.archives import open_archive
 from consent.services.challenges import ChallengeFailed, TooManyLetters, challenge_answer, challenge_renew
 from consent.services.request_papers import MAX_FILE_BYTES, file_add
@@ -46,7 +48,7 @@ def _found(token: str) -> DataSubjectRequest:
 
 
 def _parts(asked: DataSubjectRequest) -> list[dict[str, Any]]:
-    labels = {each.name: each.label for each in processors()} | {"profile": _("Your profile")}
+    labels = {each.name: told(each.label) for each in processors()} | {"profile": _("Your profile")}
     return [
         {
             "name": part.processor,
@@ -63,24 +65,28 @@ def _parts(asked: DataSubjectRequest) -> list[dict[str, Any]]:
 def _lines(report: dict[str, Any]) -> list[str]:
     """What a part did, a sentence each. Names of things are the processors' own words."""
     lines = [
-        _("Erased: %(what)s, %(count)s") % {"what": what, "count": count}
+        _("Erased: %(what)s, %(count)s") % {"what": told(what), "count": count}
         for what, count in report.get("deleted", {}).items()
     ]
     lines += [
-        _("Cut off from you: %(what)s, %(count)s") % {"what": what, "count": count}
+        _("Cut off from you: %(what)s, %(count)s") % {"what": told(what), "count": count}
         for what, count in report.get("anonymised", {}).items()
     ]
     counted = {**report.get("changed", {}), **report.get("rows", {})}
     lines += [f"{in_words(what)}: {count}" for what, count in counted.items() if count]
     for kept in report.get("kept", []):
-        told = {
-            "what": kept["what"],
+        words = {
+            "what": told(kept["what"]),
             "count": kept["count"],
-            "reason": kept["reason"],
-            "until": (kept["until"] or "")[:10],
+            "reason": told(kept["reason"]),
+            "until": _day(kept["until"]),
         }
-        lines.append(_("Kept: %(what)s, %(count)s. %(reason)s Erased by %(until)s.") % told)
-    return [*lines, *report.get("notes", [])]
+        lines.append(_("Kept: %(what)s, %(count)s. %(reason)s Erased by %(until)s.") % words)
+    return [*lines, *map(told, report.get("notes", []))]
+
+
+def _day(moment: str | None) -> str:
+    return date_format(datetime.fromisoformat(moment), "DATE_FORMAT") if moment else "–"
 
 
 def _state_json(asked: DataSubjectRequest) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest
 from rest_framework.exceptions import PermissionDenied
 
+from accounts.languages import language_of_visitor, supported
 from accounts.models import ApiKey
 from accounts.services.signatures import verify_signature
 from consent.policy import SourcePolicy
@@ -17,6 +19,13 @@ def read_request(request: HttpRequest, key: ApiKey, placement: str) -> Recommend
     parameters = request.GET
     if parameters.get("view", "json") not in ("json", "html"):
         raise RequestError("view must be json or html.", field="view", code="invalid_view")
+    if "language" in parameters and supported(parameters["language"]) is None:
+        known = ", ".join(code for code, _name in settings.LANGUAGES)
+        raise RequestError(
+            f"language must be one of {known}, not {parameters['language'][:20]!r}.",
+            field="language",
+            code="invalid_language",
+        )
     return RecommendationRequest(
         store=key.store,
         placement=placement,
@@ -27,6 +36,12 @@ def read_request(request: HttpRequest, key: ApiKey, placement: str) -> Recommend
         cart=read_ids(parameters, "cart"),
         exclude=read_ids(parameters, "exclude"),
     )
+
+
+def language_of(request: HttpRequest, key: ApiKey) -> str:
+    """Of headings and reasons: `language` (a server asks for somebody else's browser), else Accept-Language, else the store's."""
+    named = supported(request.GET.get("language", ""))
+    return named or language_of_visitor(request, lambda: key.store.language)
 
 
 def check_origin(key: ApiKey, request: HttpRequest) -> None:

@@ -20,7 +20,7 @@ from accounts.keys import key_of
 from accounts.models import ApiKey, Scope
 from accounts.throttling import ALLOWED, TooManyRequests, window_of
 from recommendations.api.answers import shelf_json
-from recommendations.api.asking import check_origin, read_request
+from recommendations.api.asking import check_origin, language_of, read_request
 from recommendations.pipeline import recommend
 from recommendations.shelf import RequestError
 
@@ -43,7 +43,7 @@ def shelf_directly(
         asked = read_request(request, key, placement)
     except (PermissionDenied, RequestError):
         return leave(request)
-    translation.activate(translation.get_language_from_request(request))
+    translation.activate(language_of(request, key))
     try:
         shelf = recommend(asked, window=window_of(request, key, AREA))
     except TooManyRequests as refused:

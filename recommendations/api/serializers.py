@@ -41,6 +41,10 @@ class RecommendationsQuery(serializers.Serializer[Any]):
     explain = serializers.BooleanField(
         required=False, help_text="1: how the shelf came about. Needs a key with the scope `manage`."
     )
+    language = serializers.CharField(
+        required=False,
+        help_text="Of the heading and the reasons: `en`, `fr` or `de`. Default: Accept-Language, else the store's.",
+    )
     view = serializers.ChoiceField(
         choices=["json", "html"], required=False, help_text="html: the shelf as markup, for <etalage-shelf>."
     )
@@ -48,7 +52,7 @@ class RecommendationsQuery(serializers.Serializer[Any]):
 
 class ReasonSerializer(serializers.Serializer[Any]):
     code = serializers.CharField()
-    text = serializers.CharField(help_text="For the shopper, in the language of Accept-Language.")
+    text = serializers.CharField(help_text="For the shopper, in the language asked for.")
     product_id = serializers.CharField(allow_null=True, help_text="The product that the reason speaks of.")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.http import HttpResponse
+from django.utils import translation
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
 from rest_framework.request import Request
@@ -10,7 +11,7 @@ from accounts.api.schema import ERRORS, NOT_FOUND
 from accounts.authentication import HasScope
 from accounts.models import ApiKey, Scope
 from recommendations.api.answers import shelf_json
-from recommendations.api.asking import check_origin, read_request
+from recommendations.api.asking import check_origin, language_of, read_request
 from recommendations.api.direct import AREA
 from recommendations.api.serializers import SHELF_EXAMPLE, RecommendationsQuery, ShelfSerializer
 from recommendations.pipeline import recommend
@@ -43,6 +44,7 @@ class Recommendations(APIView):
         explain = _wants_explanation(request, key)
         try:
             asked = read_request(request._request, key, placement)
+            translation.activate(language_of(request._request, key))
             shelf = recommend(asked, may_repeat=not explain)
         except RequestError as error:
             raise _refusal(error) from error

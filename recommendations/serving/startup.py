@@ -37,7 +37,7 @@ def shelf_while_starting(request: RecommendationRequest) -> Shelf:
     return Shelf(
         request_id=uuid4(),
         placement=placement.slug,
-        heading=placement.fallback_heading,
+        heading=_(placement.fallback_heading) if placement.fallback_heading else "",
         items=items,
         model_version=None,
         variant="non_personal",

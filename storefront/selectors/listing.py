@@ -11,6 +11,8 @@ from django.db.models import BooleanField, Case, Count, F, Q, QuerySet, Value, W
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import MD5
 from django.http import QueryDict
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Store
 from catalog.models import Category, Product
@@ -20,13 +22,13 @@ MAX_QUERY_LENGTH: Final = 120
 MAX_CHOICES: Final = 40
 MAX_PRICE: Final = 1_000_000
 
-SORTS: Final[Mapping[str, str]] = {
-    "selection": "Our selection",
-    "for-you": "Picked for you",
-    "relevance": "Best match",
-    "new": "Newest first",
-    "price": "Price, low to high",
-    "price-down": "Price, high to low",
+SORTS: Final[Mapping[str, str | Promise]] = {
+    "selection": _("Our selection"),
+    "for-you": _("Picked for you"),
+    "relevance": _("Best match"),
+    "new": _("Newest first"),
+    "price": _("Price, low to high"),
+    "price-down": _("Price, high to low"),
 }
 FEATURED_TAG: Final = "featured"
 

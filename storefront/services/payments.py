@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from django.utils.translation import gettext as _
+
 from storefront.models import ShopOrder
 
 DECLINED_ENDING: Final = "0002"
@@ -41,37 +43,56 @@ def pay_by_card(number: str, expiry: str, code: str, *, today: date) -> Payment:
     """`expiry` as MM/YY. Raises PaymentRefused."""
     digits = re.sub(r"[\s-]", "", number)
     if not re.fullmatch(r"\d{13,19}", digits, re.ASCII) or not passes_luhn(digits):
-        raise PaymentRefused("card_number", f"This is not a card number. For a trial use {EXAMPLE_CARD}.")
+        raise PaymentRefused(
+            "card_number",
+            _("This is not a card number. For a trial use %(example)s.") % {"example": EXAMPLE_CARD},
+        )
     match = re.fullmatch(r"(0[1-9]|1[0-2])\s*/\s*(?:20)?(\d{2})", expiry.strip(), re.ASCII)
     if not match:
-        raise PaymentRefused("card_expiry", "Write the month and the year, such as 09/29.")
+        raise PaymentRefused("card_expiry", _("Write the month and the year, such as 09/29."))
     if (2000 + int(match[2]), int(match[1])) < (today.year, today.month):
-        raise PaymentRefused("card_expiry", "This card has expired.")
+        raise PaymentRefused("card_expiry", _("This card has expired."))
     if not re.fullmatch(r"\d{3,4}", code.strip(), re.ASCII):
-        raise PaymentRefused("card_code", "The code has three or four digits.")
+        raise PaymentRefused("card_code", _("The code has three or four digits."))
     if digits.endswith(DECLINED_ENDING):
         raise PaymentRefused(
-            "card_number", "The bank declined this card. Nothing was charged; try another one."
+            "card_number", _("The bank declined this card. Nothing was charged; try another one.")
         )
-    return Payment(ShopOrder.Payment.CARD, f"Card ending in {digits[-4:]}", ShopOrder.Status.PAID)
+    return Payment(
+        ShopOrder.Payment.CARD,
+        _("Card ending in %(ending)s") % {"ending": digits[-4:]},
+        ShopOrder.Status.PAID,
+    )
 
 
 def pay_by_debit(iban: str) -> Payment:
     """Raises PaymentRefused."""
     compact = re.sub(r"\s", "", iban).upper()
     if not re.fullmatch(r"[A-Z]{2}\d{2}[A-Z0-9]{11,30}", compact, re.ASCII) or not passes_iban_check(compact):
-        raise PaymentRefused("iban", f"This is not an IBAN. For a trial use {EXAMPLE_IBAN}.")
-    return Payment(ShopOrder.Payment.DEBIT, f"Account ending in {compact[-4:]}", ShopOrder.Status.PAID)
+        raise PaymentRefused(
+            "iban", _("This is not an IBAN. For a trial use %(example)s.") % {"example": EXAMPLE_IBAN}
+        )
+    return Payment(
+        ShopOrder.Payment.DEBIT,
+        _("Account ending in %(ending)s") % {"ending": compact[-4:]},
+        ShopOrder.Status.PAID,
+    )
 
 
 def pay_by_voucher(code: str) -> Payment:
     """Raises PaymentRefused."""
     compact = re.sub(r"[\s-]", "", code).upper().removeprefix("GIFT")
     if len(compact) != 9 or any(character not in _VOUCHER_ALPHABET for character in compact):
-        raise PaymentRefused("voucher_code", f"A voucher looks like {EXAMPLE_VOUCHER}.")
+        raise PaymentRefused(
+            "voucher_code", _("A voucher looks like %(example)s.") % {"example": EXAMPLE_VOUCHER}
+        )
     if voucher_check_character(compact[:-1]) != compact[-1]:
-        raise PaymentRefused("voucher_code", "No voucher has this code: one character may be wrong.")
-    return Payment(ShopOrder.Payment.VOUCHER, f"Voucher ending in {compact[-3:]}", ShopOrder.Status.PAID)
+        raise PaymentRefused("voucher_code", _("No voucher has this code: one character may be wrong."))
+    return Payment(
+        ShopOrder.Payment.VOUCHER,
+        _("Voucher ending in %(ending)s") % {"ending": compact[-3:]},
+        ShopOrder.Status.PAID,
+    )
 
 
 def pay_by_transfer() -> Payment:

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from accounts.display.money import money as format_money
 from accounts.services import sign_user_id
 from catalog.models import Category
+from catalog.wording import spoken
 from storefront.selectors.cart import quantity_in
 from storefront.selectors.listing import address_with
 from storefront.selectors.navigation import main_categories_of
@@ -66,6 +67,12 @@ def page_facts(context: Context) -> SafeString:
 def money(minor_units: int | None, currency: str) -> str:
     """`{{ product.price_minor_units|money:product.currency }}`: 12900 EUR as €129.00."""
     return format_money(minor_units, currency)
+
+
+@register.filter
+def shop_word(name: str | None) -> str:
+    """`{{ category.name|shop_word }}`: a word of the catalogue in the visitor's language, where a translation says it."""
+    return spoken(name or "")
 
 
 @register.simple_tag(takes_context=True)
