@@ -20,5 +20,5 @@ def set_resolver(resolver: Resolver) -> None:
 
 
 def current_customer(request: HttpRequest, store: Store) -> Customer | None:
-    """None where nobody is logged in, or no shop runs in this installation."""
-    return _resolver(request, store) if _resolver is not None else None
+    """None where nobody is logged in, no shop runs in this installation, or pages are made without its log-in."""
+    return _resolver(request, store) if _resolver is not None and hasattr(request, "user") else None

@@ -13,16 +13,20 @@ from typing import Any
 from django.http import Http404, HttpRequest
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import get_language
 
+from accounts.current_customer import current_customer
 from accounts.models import Store
 from consent.cookies import StoredChoice, read_choice
 from consent.models import Notice, PurposeText
 from consent.notice_texts import labels, term
+from consent.opt_out_cookie import read_opt_outs
 from consent.purposes import Purpose
 from consent.regions import modes
 from consent.services.notices import notice_for, published_notices
+from consent.services.opt_outs import NOT_ASKED_FOR, standing
 from consent.store_of import store_of
 
 
@@ -71,6 +75,14 @@ def needs_choice(store: Store, choice: StoredChoice | None) -> bool:
     )
 
 
+def is_left_in_peace(request: HttpRequest, store: Store) -> bool:
+    """Whether this person opted out within the last twelve months: the law lets nobody ask them again so soon."""
+    remembered = read_opt_outs(request)
+    customer = None if remembered else current_customer(request, store)
+    known = remembered or (standing(store, customer=customer) if customer is not None else {})
+    return any(since > timezone.now() - NOT_ASKED_FOR for since in known.values())
+
+
 def notice_context(request: HttpRequest, store: Store, granted: Purpose) -> dict[str, Any]:
     """What templates of banner, preferences and notice have in common."""
     notice = notice_for(store, language_of(request))
@@ -98,7 +110,7 @@ def render_banner(request: HttpRequest, store: Store | None = None) -> SafeStrin
         return mark_safe("")
     choice = read_choice(request)
     context: dict[str, Any] = {"is_asked": False}
-    if needs_choice(store, choice):
+    if needs_choice(store, choice) and not is_left_in_peace(request, store):
         hashes = " ".join(sorted({notice.content_hash for notice in published_notices(store).values()}))
         context = {
             **notice_context(request, store, Purpose.NECESSARY),

@@ -27,6 +27,7 @@ from consent.policy import (
     StateAt,
     Suppressed,
     Verdict,
+    Veto,
     customer_subject,
     decide,
     visitor_subject,
@@ -56,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 ERASURE_LOCK: Final = 4_543_564  # first half of the advisory lock's key; the second is the store's id
 
-_STATE, _SUPPRESSION, _FLAG, _KIN = 0, 1, 2, 3
+_STATE, _SUPPRESSION, _FLAG, _KIN, _OPT_OUT = 0, 1, 2, 3, 4
 
 _FACTS: Final = """
 SELECT 0, subject, granted::int, valid_from, NULL::timestamptz, overrides_gpc
@@ -91,6 +92,17 @@ SELECT 3, 'v:' || visitor.anonymous_id, record.person_id, record.since, NULL, fa
     ON link.customer_id = record.customer_id AND link.valid_until IS NULL AND link.undone_at IS NULL
   JOIN accounts_visitor visitor ON visitor.id = link.visitor_id
  WHERE record.store_id = %(store)s AND visitor.store_id = %(store)s AND visitor.anonymous_id = ANY(%(anonymous_ids)s)
+UNION ALL
+SELECT 4, subject, withheld, since, ended_at, false
+  FROM consent_optout
+ WHERE store_id = %(store)s AND subject = ANY(%(subjects)s)
+UNION ALL
+SELECT 4, 'v:' || visitor.anonymous_id, asked.withheld, asked.since, asked.ended_at, false
+  FROM consent_optout asked
+  JOIN accounts_identitylink link
+    ON link.customer_id = asked.customer_id AND link.valid_until IS NULL AND link.undone_at IS NULL
+  JOIN accounts_visitor visitor ON visitor.id = link.visitor_id
+ WHERE asked.store_id = %(store)s AND visitor.store_id = %(store)s AND visitor.anonymous_id = ANY(%(anonymous_ids)s)
 """
 
 # What the other records of merged customers say: asked only where somebody is one of them.
@@ -111,6 +123,10 @@ SELECT 2, 'c:' || customer.external_id,
   FROM accounts_personrecord record JOIN accounts_customer customer ON customer.id = record.customer_id
  WHERE record.store_id = %(store)s AND record.person_id = ANY(%(persons)s)
    AND (customer.is_processing_restricted OR customer.has_objected_to_profiling)
+UNION ALL
+SELECT 4, asked.subject, asked.withheld, asked.since, asked.ended_at, false
+  FROM accounts_personrecord record JOIN consent_optout asked ON asked.customer_id = record.customer_id
+ WHERE record.store_id = %(store)s AND asked.store_id = %(store)s AND record.person_id = ANY(%(persons)s)
 """
 
 
@@ -159,6 +175,7 @@ def _facts_of(cursor: Cursor, store_id: int, digests: Mapping[str, str]) -> Fact
     suppressed: dict[str, Suppressed] = {}
     flags: dict[str, int] = {}
     people: dict[str, tuple[int, datetime]] = {}
+    opt_outs: dict[str, list[Veto]] = {}
     for kind, key, number, moment, second_moment, overrides_gpc in cursor.fetchall():
         if kind == _STATE:
             histories.setdefault(key, []).append(StateAt(moment, number, overrides_gpc))
@@ -166,13 +183,15 @@ def _facts_of(cursor: Cursor, store_id: int, digests: Mapping[str, str]) -> Fact
             suppressed[digests[key]] = Suppressed(moment, second_moment)
         elif kind == _KIN:
             people[key] = (number, moment)
+        elif kind == _OPT_OUT:
+            opt_outs.setdefault(key, []).append(Veto(moment, second_moment, number))
         else:
             flags[key] = flags.get(key, 0) | number
-    kin = _kin_of(cursor, store_id, people, histories, flags) if people else {}
+    kin = _kin_of(cursor, store_id, people, histories, flags, opt_outs) if people else {}
     for history in histories.values():
         if len(history) > 1:
             history.sort()
-    return Facts(histories, flags, suppressed, kin)
+    return Facts(histories, flags, suppressed, kin, opt_outs)
 
 
 def _kin_of(
@@ -181,15 +200,18 @@ def _kin_of(
     people: Mapping[str, tuple[int, datetime]],
     histories: dict[str, list[StateAt]],
     flags: dict[str, int],
+    opt_outs: dict[str, list[Veto]],
 ) -> dict[str, Kin]:
-    """The records of merged customers, by who was asked for; what they have decided is added to histories and flags."""
+    """The records of merged customers, by who was asked for; what they have decided is added to histories, flags and opt-outs."""
     persons = list({person for person, _ in people.values()})
     cursor.execute(_KIN_FACTS, {"store": store_id, "persons": persons})
     records: dict[int, list[str]] = {}
     told: dict[str, list[StateAt]] = {}
-    for kind, key, number, moment, _, overrides_gpc in cursor.fetchall():
+    for kind, key, number, moment, second_moment, overrides_gpc in cursor.fetchall():
         if kind == _STATE:
             told.setdefault(key, []).append(StateAt(moment, number, overrides_gpc))
+        elif kind == _OPT_OUT:
+            opt_outs.setdefault(key, []).append(Veto(moment, second_moment, number))
         elif kind == _FLAG:
             flags[key] = flags.get(key, 0) | number
         else:
@@ -279,7 +301,7 @@ def may_personalise(
 ) -> bool:
     """Whether a shelf may be made for this person now. False where nobody is known, or it cannot be read.
 
-    Honours refusal, withdrawal, objection, restriction, Global Privacy Control and the pause that a customer sets.
+    Honours refusal, withdrawal, opt-out, objection, restriction, Global Privacy Control and the pause that a customer sets.
     """
     return bool(
         personal_purposes(store, anonymous_id=anonymous_id, customer=customer, source=source, gpc=gpc)

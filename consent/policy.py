@@ -24,8 +24,10 @@ _NECESSARY: Final = int(Purpose.NECESSARY)
 _ALL: Final = int(ALL)
 _PROFILING: Final = int(Purpose.PERSONALISATION)
 
-# What Global Privacy Control withholds, unless the person chose purpose by purpose although it was on.
+# What Global Privacy Control withholds, unless the person chose purpose by purpose although it was on. Who opts out of sale
+# and sharing says the same for good; who limits sensitive data wants nothing concluded from it and nothing of it passed on.
 GPC_WITHHELD: Final = int(Purpose.PERSONALISATION | Purpose.MARKETING | Purpose.SHARING)
+LIMIT_WITHHELD: Final = int(Purpose.PERSONALISATION | Purpose.SHARING)
 
 
 class DiscardReason(StrEnum):
@@ -37,6 +39,7 @@ class DiscardReason(StrEnum):
     SOURCE = "not permitted by the key or the message"
     SIGNAL = "Global Privacy Control"
     RESTRICTED = "processing restricted or profiling objected to"
+    OPTED_OUT = "opted out"
     SUPPRESSED = "erased person"
 
 
@@ -98,6 +101,17 @@ class StateAt(NamedTuple):
     overrides_gpc: bool = False
 
 
+class Veto(NamedTuple):
+    """A standing opt-out: from `since` on, until `ended_at` where it was taken back, `withheld` is not permitted."""
+
+    since: datetime
+    ended_at: datetime | None
+    withheld: int
+
+    def holds(self, moment: datetime) -> bool:
+        return self.since <= moment and (self.ended_at is None or moment < self.ended_at)
+
+
 class Suppressed(NamedTuple):
     until: datetime
     readmitted_at: datetime | None
@@ -122,6 +136,7 @@ class Facts:
     flags: Mapping[str, int] = field(default_factory=dict)
     suppressed: Mapping[str, Suppressed] = field(default_factory=dict)
     kin: Mapping[str, Kin] = field(default_factory=dict)
+    opt_outs: Mapping[str, Sequence[Veto]] = field(default_factory=dict)
 
 
 def visitor_subject(anonymous_id: str) -> str:
@@ -140,7 +155,7 @@ def subjects_of(anonymous_id: str | None, user_id: str | None) -> list[str]:
 class Person:
     """One browser and customer as they stand in the facts, folded once for all events of theirs in a batch."""
 
-    __slots__ = ("_flags", "_granted", "_histories", "_steps", "_suppressions")
+    __slots__ = ("_flags", "_granted", "_histories", "_steps", "_suppressions", "_vetoes")
 
     def __init__(self, facts: Facts, anonymous_id: str | None, user_id: str | None) -> None:
         subjects = subjects_of(anonymous_id, user_id)
@@ -155,6 +170,11 @@ class Person:
         if facts.flags:
             for subject in subjects:
                 self._flags |= facts.flags.get(subject, 0)
+        self._vetoes = (
+            [veto for subject in subjects for veto in facts.opt_outs.get(subject, ())]
+            if facts.opt_outs
+            else []
+        )
         self._suppressions = (
             [facts.suppressed[subject] for subject in subjects if subject in facts.suppressed]
             if facts.suppressed
@@ -179,6 +199,15 @@ class Person:
         before = self.granted_at(event.received_at) if event.received_at is not None else None
         return at_receipt if at_receipt is None or before is None else at_receipt & before
 
+    def _withheld(self, event: GateEvent, now: datetime) -> int:
+        """What opt-outs take away that held when it happened, when somebody else took it, or hold now."""
+        moments = (event.occurred_at, event.received_at or now, now)
+        withheld = 0
+        for veto in self._vetoes:
+            if any(map(veto.holds, moments)):
+                withheld |= veto.withheld
+        return withheld
+
     def permitted(self, event: GateEvent, now: datetime) -> Verdict:
         """What any event of this person may be used for, whatever its kind: at least necessary, or suppressed."""
         for suppression in self._suppressions:
@@ -194,6 +223,7 @@ class Person:
             event.client_consent,
             event.gpc and not self._overrides_gpc,
             self._flags,
+            self._withheld(event, now) if self._vetoes else 0,
         )
 
 
@@ -207,8 +237,11 @@ def _permitted(
     client_consent: int | None,
     obeys_gpc: bool,
     flags: int,
+    withheld: int = 0,
 ) -> Verdict:
     purposes, reason = _by_source(is_known, at_event, at_receipt, source, client_consent)
+    if purposes & withheld:
+        purposes, reason = purposes & ~withheld, DiscardReason.OPTED_OUT
     if obeys_gpc and purposes & GPC_WITHHELD:
         purposes, reason = purposes & ~GPC_WITHHELD, DiscardReason.SIGNAL
     if flags & _RESTRICTED:
@@ -296,7 +329,7 @@ _verdict: Final = lru_cache(maxsize=1024)(Verdict)
 def decide(events: Sequence[GateEvent], facts: Facts, now: datetime) -> list[Verdict]:
     """A verdict for each event, in order."""
     people: dict[tuple[str | None, str | None], Person] = {}
-    are_plain = not (facts.kin or facts.flags or facts.suppressed)
+    are_plain = not (facts.kin or facts.flags or facts.suppressed or facts.opt_outs)
     verdicts = []
     for event in events:
         permitted = _plainly_permitted(event, facts.histories, now) if are_plain else None

@@ -195,8 +195,8 @@ def erase(subject: Subject) -> ErasureReport:
         papers += papers_delete(asked)
     IdentityChallenge.objects.for_store(subject.store).filter(request__in=settled).delete()
     proofs = erase_payloads(CONSENT, subject.store, _proofs(subject), reason="erasure")
-    states, _ = _states(subject).delete()
-    opt_outs, _ = _opt_outs(subject).delete()
+    states = _states(subject).delete()[0]
+    opt_outs = _opt_outs(subject).delete()[0]
     mentions = erase_payloads(AUDIT, subject.store, _mentions(subject), reason="erasure")
     return ErasureReport(
         deleted={
@@ -233,10 +233,10 @@ def expire_proofs(now: datetime) -> int:
 def expire_requests(now: datetime) -> int:
     """Exports that can no longer be fetched, and what stands sealed in requests that were closed long ago."""
     archives = expire_archives(now)
-    papers, _ = (
+    papers: int = (
         RequestPaper.all_stores.filter(request__received_at__lt=now - timedelta(days=REQUEST_DAYS))
         .exclude(request__state__in=OPEN)
-        .delete()
+        .delete()[0]
     )
     closed = DataSubjectRequest.all_stores.filter(
         sealed__isnull=False, received_at__lt=now - timedelta(days=REQUEST_DAYS)
@@ -250,7 +250,7 @@ def expire_challenges(now: datetime) -> int:
         state=DataSubjectRequest.State.IDENTITY_UNVERIFIED,
         received_at__lt=now - timedelta(days=CHALLENGE_DAYS),
     )
-    count, _ = IdentityChallenge.all_stores.filter(request__in=old).delete()
+    count = IdentityChallenge.all_stores.filter(request__in=old).delete()[0]
     old.update(
         state=DataSubjectRequest.State.CANCELLED,
         sealed=None,

@@ -34,6 +34,11 @@ class Mode:
     mechanism: str = ConsentMechanism.OPT_IN
     granted: Purpose = NONE
 
+    @property
+    def is_opt_out(self) -> bool:
+        """Whether the law of the region lets people opt out instead of asking them first."""
+        return self.mechanism != ConsentMechanism.OPT_IN
+
     def default_for(self, *, gpc: bool) -> Purpose:
         """What showing the notice permits. Global Privacy Control is the opt-out that a browser says for its user."""
         return self.granted & ~Purpose(GPC_WITHHELD) if gpc else self.granted
@@ -73,6 +78,11 @@ def mode_in(store: Store, region: str) -> Mode:
     known = modes(store)
     rule = known.get(region) or known.get(region.partition("-")[0])
     return Mode(region, rule.mechanism, rule.granted) if rule else Mode(region)
+
+
+def has_opt_out_regions(store: Store) -> bool:
+    """Whether anybody anywhere may have to be offered an opt-out by this store."""
+    return any(mode.is_opt_out for mode in modes(store).values())
 
 
 def _granted(row: RegionMode) -> Purpose:

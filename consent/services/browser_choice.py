@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.client_address import client_address
 from accounts.current_customer import current_customer
-from accounts.models import Store
+from accounts.models import Customer, Store
 from consent.banner import sends_gpc
 from consent.cookies import (
     StoredChoice,
@@ -20,11 +20,13 @@ from consent.cookies import (
     set_anonymous_id,
     set_choice,
 )
-from consent.models import ConsentChoice, ConsentMechanism, Notice
+from consent.models import ConsentChoice, ConsentMechanism, Notice, OptOut
+from consent.opt_out_cookie import read_opt_outs
 from consent.purposes import ALL, NONE, RECOGNITION, Purpose, mask
 from consent.regions import Mode, mode_in, region_of
 from consent.services.decisions import Decision, RecordedDecision, decision_record
 from consent.services.notices import published_notices
+from consent.services.opt_outs import WITHHELD, opt_out_by_signal, opt_out_end, standing, withheld_by
 
 # What a browser may say; the other methods are for servers.
 BROWSER_CHOICES: Final = frozenset(
@@ -85,13 +87,15 @@ def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision,
     anonymous_id = anonymous_id_of(request)
     mode = mode_in(store, region_of(request, store))
     is_by_default = method == ConsentChoice.DISMISS and mode.mechanism != ConsentMechanism.OPT_IN
+    customer = current_customer(request, store)
+    granted = _granted(request, method, mode, gpc)
     decision = Decision(
-        granted=_granted(request, method, mode, gpc),
+        granted=granted,
         method=ConsentChoice.GPC if is_by_default and gpc else method,
         mechanism=mode.mechanism,
         anonymous_id=anonymous_id,
         # What nobody chose says nothing about a customer, who may have refused on another device.
-        customer=None if is_by_default else current_customer(request, store),
+        customer=None if is_by_default else customer,
         notice=notice_shown(store, request.POST.get("notice", "")),
         served_notice_id=_uuid(request.POST.get("served_notice", "")),
         gpc=gpc,
@@ -99,10 +103,32 @@ def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision,
         region=mode.region,
         ip=client_address(request),
         user_agent=request.headers.get("User-Agent", ""),
+        opted_out=_opted_out(request, store, customer, method, granted),
     )
     if anonymous_id is None and decision.effective & RECOGNITION:
         decision = Decision(**{**vars(decision), "anonymous_id": str(uuid.uuid4())})
-    return decision_record(store=store, decision=decision), decision
+    recorded = decision_record(store=store, decision=decision)
+    if gpc and mode.is_opt_out and not decision.overrides_gpc:
+        opt_out_by_signal(store=store, customer=customer, anonymous_id=decision.anonymous_id)
+    return recorded, decision
+
+
+def _opted_out(
+    request: HttpRequest, store: Store, customer: Customer | None, method: str, granted: Purpose
+) -> Purpose:
+    """What standing opt-outs of this browser and of its customer take away. One that a signal set ends where the person names a
+    purpose that it takes away; one that they asked for does not."""
+    anonymous_id = anonymous_id_of(request)
+    if method == ConsentChoice.SAVE and granted & WITHHELD[OptOut.Kind.SALE_SHARING]:
+        opt_out_end(
+            store=store,
+            kind=OptOut.Kind.SALE_SHARING,
+            customer=customer,
+            anonymous_id=anonymous_id,
+            sources=[OptOut.Source.SIGNAL],
+        )
+    known = standing(store, customer=customer, anonymous_id=anonymous_id)
+    return withheld_by({*read_opt_outs(request), *known})
 
 
 def choice_carry_out(

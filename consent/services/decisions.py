@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import partial, reduce
 from ipaddress import ip_address, ip_network
+from operator import or_
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,7 +19,15 @@ from accounts import shopper_changes
 from accounts.models import Customer, Store
 from accounts.selectors.identity import visitors_of
 from consent.ledger import CONSENT, Entry, append
-from consent.models import ConsentChoice, ConsentMechanism, ConsentRecord, ConsentState, Notice, Suppression
+from consent.models import (
+    ConsentChoice,
+    ConsentMechanism,
+    ConsentRecord,
+    ConsentState,
+    Notice,
+    OptOut,
+    Suppression,
+)
 from consent.policy import GPC_WITHHELD, customer_subject, visitor_subject
 from consent.pseudonyms import IdentifierKind, pseudonym, pseudonyms
 from consent.purposes import ALL, NONE, RECOGNITION, Purpose, slugs
@@ -36,6 +45,7 @@ class Decision:
 
     `granted`: optional purposes that were said yes to. `anonymous_id`: the browser's tracking id, where it has or gets
     one. `customer`: who is logged in, or an external id that the shop vouches for. `at`: for imports of older decisions.
+    `opted_out`: what a standing opt-out takes away, whatever is said yes to.
     """
 
     granted: Purpose
@@ -52,6 +62,7 @@ class Decision:
     ip: str = ""
     user_agent: str = ""
     at: datetime | None = None
+    opted_out: Purpose = NONE
 
     @property
     def user_id(self) -> str | None:
@@ -63,11 +74,11 @@ class Decision:
         granted = self.granted & ALL | Purpose.NECESSARY
         if self.gpc and self.method not in _EXPLICIT:
             granted &= ~Purpose(GPC_WITHHELD)
-        return granted
+        return granted & ~self.opted_out
 
     @property
     def overrides_gpc(self) -> bool:
-        return self.gpc and self.method in _EXPLICIT and bool(self.granted & Purpose(GPC_WITHHELD))
+        return self.gpc and self.method in _EXPLICIT and bool(self.effective & Purpose(GPC_WITHHELD))
 
 
 @dataclass(frozen=True)
@@ -186,6 +197,31 @@ def _subjects(decision: Decision) -> list[str]:
     return [*subjects, customer_subject(decision.user_id)] if decision.user_id else subjects
 
 
+def _without_opted_out(store: Store, decisions: Sequence[Decision], now: datetime) -> list[Decision]:
+    """The decisions less what standing opt-outs of the browser or the customer take away: no button of a banner ends those."""
+    subjects = {subject for decision in decisions for subject in _subjects(decision)}
+    standing = OptOut.objects.for_store(store).filter(subject__in=subjects, ended_at=None)
+    rows = list(standing.values_list("subject", "since", "withheld"))
+    if not rows:
+        return list(decisions)
+    return [
+        replace(
+            decision,
+            opted_out=decision.opted_out
+            | reduce(
+                or_,
+                (
+                    Purpose(withheld)
+                    for subject, since, withheld in rows
+                    if subject in _subjects(decision) and since <= (decision.at or now)
+                ),
+                NONE,
+            ),
+        )
+        for decision in decisions
+    ]
+
+
 def _readmit(store: Store, decisions: Iterable[Decision], now: datetime) -> None:
     """A fresh consent of somebody who was erased: what they do from now on may be stored again."""
     if not Suppression.objects.for_store(store).filter(readmitted_at=None).exists():
@@ -245,6 +281,7 @@ def decisions_record(*, store: Store, decisions: Sequence[Decision]) -> list[Rec
     if not decisions:
         return []
     now = timezone.now()
+    decisions = _without_opted_out(store, decisions, now)
     _readmit(store, decisions, now)
     entries = [Entry(_payload(store, decision), recorded_at=decision.at) for decision in decisions]
     records = append(CONSENT, store, entries)

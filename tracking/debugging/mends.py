@@ -42,6 +42,7 @@ CONSENT_MENDS: Final[dict[str, str]] = {
     "source, legal basis and declared purposes.",
     DiscardReason.SIGNAL: "The browser sends Global Privacy Control, and the visitor has not chosen otherwise. Nothing to mend.",
     DiscardReason.RESTRICTED: "The customer has objected or restricted the use of their data. Nothing to mend.",
+    DiscardReason.OPTED_OUT: "The person has opted out of sale and sharing, or limited the use of their data. Nothing to mend.",
     DiscardReason.SUPPRESSED: "This person was erased. Only a fresh consent lets them in again.",
 }
 
