@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from benchmarks.training.growth import linearithmic_exponent
 from benchmarks.training.run import Fit, Log, Report
+
+BLEND_SECONDS: Final = (15, 90)
+"""What the default blend of a browsing shop may take on RetailRocket's log and two cores, without ALS and with it."""
+BLEND_PEAK_MB: Final = 1500
+LARGE_SECONDS: Final = 180
+LARGE_PEAK_MB: Final = 3000
+STEEPER: Final = 1.05
+"""Exponents differ by a few hundredths from run to run: what is less above n·log n is not told from it."""
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -29,6 +37,7 @@ def as_markdown(report: Report) -> str:
         f"On {report.cores} cores. Each fit is a process of its own; *peak* is the most that the process ever held, interpreter, "
         f"libraries and log included. LightFM was compiled {threads}. {report.seconds:.0f} s in all.",
         "",
+        *_goals(report),
         *_growth(report),
     ]
     if report.blends:
@@ -36,6 +45,40 @@ def as_markdown(report: Report) -> str:
     if report.large_log is not None:
         lines += ["", *_large(report, report.large_log)]
     return "\n".join(lines)
+
+
+def _goals(report: Report) -> list[str]:
+    """The goals that this run can tell of, each with what was reached; empty where it measured none of them."""
+    rows = []
+    for (title, fit), seconds in zip(report.blends.items(), BLEND_SECONDS, strict=False):
+        met = fit.seconds < seconds and fit.peak_mb < BLEND_PEAK_MB
+        goal = f"{title}: < {seconds} s, < {BLEND_PEAK_MB:,} MB"
+        rows.append(f"| {goal} | **{fit.seconds:.1f} s**, {fit.peak_mb:.0f} MB | {_word(met)} |")
+    if report.large_log is not None:
+        train = report.version["train"]
+        met = train["seconds"] < LARGE_SECONDS and train["peak_mb"] < LARGE_PEAK_MB
+        goal = f"the generated shop, all but LightFM: < {LARGE_SECONDS} s, < {LARGE_PEAK_MB:,} MB"
+        rows.append(f"| {goal} | **{train['seconds']:.1f} s**, {train['peak_mb']:.0f} MB | {_word(met)} |")
+    linearithmic = linearithmic_exponent([log.events for log in report.logs.values()])
+    if linearithmic:
+        above = _steeper(report, linearithmic)
+        told = ", ".join(f"{name} {exponent:.2f}" for name, exponent in above.items()) or "none"
+        rows.append(
+            f"| no strategy but ALS and LightFM grows faster than n·log n (b {linearithmic:.2f}; told from {STEEPER}× that) "
+            f"| faster: **{told}** | {_word(not above)} |"
+        )
+    return ["| goal | reached | |", "|---|---|---|", *rows, ""] if rows else []
+
+
+def _steeper(report: Report, linearithmic: float) -> dict[str, float]:
+    exponents = {name: report.exponent(name) for name in report.growth if name not in ("als", "lightfm")}
+    return {
+        name: exponent for name, exponent in exponents.items() if exponent and exponent > STEEPER * linearithmic
+    }
+
+
+def _word(met: bool) -> str:
+    return "yes" if met else "missed"
 
 
 def _growth(report: Report) -> list[str]:

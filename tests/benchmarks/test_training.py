@@ -16,6 +16,8 @@ from benchmarks.training.fit import fit, load_kernels
 from benchmarks.training.generator import generated_log, grown_log
 from benchmarks.training.growth import fitted_exponent, linearithmic_exponent
 from benchmarks.training.log_files import read_log, write_log
+from benchmarks.training.report import as_markdown
+from benchmarks.training.run import Fit, Log, Plan, Report
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +157,24 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
         call_command("bench_training", "--scales", "2", "2")
     with pytest.raises(CommandError, match=r"neither train_sessions\.parquet"):
         call_command("bench_training", "--data", str(tmp_path))
+
+
+def test_the_report_tells_which_goals_are_met() -> None:
+    """Times that grow as the log does are within n·log n (b 1.00), those that grow with its square are not (b 2.00)."""
+    report = Report(Plan(), "a shop", 2, has_openmp=True)
+    report.logs = {1: Log(1_000, 10, 100, 100), 8: Log(8_000, 80, 800, 800)}
+    report.growth = {
+        "popular": {1: Fit(1.0, 1.0, 100, 200, 1), 8: Fit(8.0, 8.0, 100, 200, 1)},
+        "ease": {1: Fit(1.0, 1.0, 100, 200, 1), 8: Fit(64.0, 64.0, 100, 200, 1)},
+        "als": {1: Fit(1.0, 1.0, 100, 200, 1), 8: Fit(64.0, 64.0, 100, 200, 1)},
+    }
+    report.blends = {
+        "session_knn": Fit(14.9, 20, 100, 900, 1),
+        "session_knn + als": Fit(90.0, 170, 100, 900, 1),
+    }
+    text = as_markdown(report)
+    assert "| session_knn: < 15 s, < 1,500 MB | **14.9 s**, 900 MB | yes |" in text
+    assert "| session_knn + als: < 90 s, < 1,500 MB | **90.0 s**, 900 MB | missed |" in text
+    assert "| faster: **ease 2.00** | missed |" in text
+    del report.growth["ease"]
+    assert "| faster: **none** | yes |" in as_markdown(report)
