@@ -10,6 +10,7 @@ import structlog
 from django.utils.translation import gettext as _
 
 from accounts.personal_data import Subject, processors
+from consent.record_words import in_words
 
 ROWS_SHOWN: Final = 5
 ROWS_COUNTED: Final = 2000
@@ -71,12 +72,6 @@ def _table(name: str, description: str, rows: Any) -> HeldTable:
         [in_words(column) for column in filled],
         cells,
     )
-
-
-def in_words(name: str) -> str:
-    """`last_login_at` → "Last login at", on a German page "Letzte Anmeldung": names of columns as people read them."""
-    words = name.replace("_", " ").strip()
-    return told(words[:1].upper() + words[1:])
 
 
 def told(words: str) -> str:

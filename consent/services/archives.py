@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -15,14 +16,21 @@ from uuid import UUID
 
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.utils.translation import gettext as _
 
 from accounts.personal_data import Processor, Subject, processors
 from accounts.sealing import seal, unseal
 from consent.models import DataSubjectRequest, RequestPart, RequestPolicy
+from consent.record_words import in_words
+from consent.selectors.holdings import told
 
 ROWS_SHOWN: Final = 200
 # A cell that begins so is a formula to a spreadsheet, and events carry what anybody typed.
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d)")
 
 
 def _plain(value: Any) -> Any:
@@ -71,23 +79,40 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 
 
 def _readable(sections: list[dict[str, Any]], request: DataSubjectRequest, missing: list[str]) -> str:
-    for section in sections:
-        for table in section["tables"]:
-            shown = table["rows"][:ROWS_SHOWN]
-            table["columns"] = list(dict.fromkeys(name for row in shown for name in row))
-            table["cells"] = [[_cell(row.get(column, "")) for column in table["columns"]] for row in shown]
-            table["hidden"] = len(table["rows"]) - len(shown)
     with translation.override(request.language):
+        for section in sections:
+            section["label"] = told(section["label"])
+            for table in section["tables"]:
+                _prepare(table)
         return render_to_string(
             "privacy/archive.html",
             {
                 "sections": sections,
                 "request": request,
                 "store": request.store,
-                "missing": missing,
+                "missing": list(map(told, missing)),
                 "now": timezone.now(),
             },
         )
+
+
+def _prepare(table: dict[str, Any]) -> None:
+    """What the page shows of a table, in the words of the language that is active."""
+    shown = table["rows"][:ROWS_SHOWN]
+    columns = list(dict.fromkeys(name for row in shown for name in row))
+    table["title"], table["description"] = in_words(table["name"]), told(table["description"])
+    table["columns"] = list(map(in_words, columns))
+    table["cells"] = [[_readable_cell(row.get(column, "")) for column in columns] for row in shown]
+    table["hidden"] = len(table["rows"]) - len(shown)
+
+
+def _readable_cell(value: Any) -> Any:
+    """Times as people write them; the exact ones stand in the files for programs."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        return date_format(localtime(datetime.fromisoformat(value)), "DATETIME_FORMAT")
+    return _cell(value)
 
 
 def assemble(request: DataSubjectRequest, parts: Iterable[RequestPart]) -> None:

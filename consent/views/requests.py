@@ -12,6 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
@@ -20,9 +21,10 @@ from accounts.personal_data import processors
 from consent.forms import AnswerForm, CodeForm, FileForm
 from consent.links import download_path, public_id_of, public_id_of_download
 from consent.models import DataSubjectRequest, RequestPart
+from consent.record_words import counted_words, in_words
 from consent.request_states import FINAL, OPEN, TRANSITIONS, UNDER_WAY, InvalidTransition
 from consent.request_texts import KIND_TEXTS, PART_TEXTS, STATE_TEXTS
-from consent.selectors.holdings import in_words, told
+from consent.selectors.holdings import told
 from consent.services.archives import open_archive
 from consent.services.challenges import ChallengeFailed, TooManyLetters, challenge_answer, challenge_renew
 from consent.services.request_papers import MAX_FILE_BYTES, file_add
@@ -65,18 +67,19 @@ def _parts(asked: DataSubjectRequest) -> list[dict[str, Any]]:
 def _lines(report: dict[str, Any]) -> list[str]:
     """What a part did, a sentence each. Names of things are the processors' own words."""
     lines = [
-        _("Erased: %(what)s, %(count)s") % {"what": told(what), "count": count}
+        _("Erased: %(what)s, %(count)s") % {"what": counted_words(what), "count": count}
         for what, count in report.get("deleted", {}).items()
     ]
     lines += [
-        _("Cut off from you: %(what)s, %(count)s") % {"what": told(what), "count": count}
+        _("Cut off from you: %(what)s, %(count)s") % {"what": counted_words(what), "count": count}
         for what, count in report.get("anonymised", {}).items()
     ]
-    counted = {**report.get("changed", {}), **report.get("rows", {})}
-    lines += [f"{in_words(what)}: {count}" for what, count in counted.items() if count]
+    changed = {capfirst(counted_words(what)): count for what, count in report.get("changed", {}).items()}
+    copied = {in_words(what): count for what, count in report.get("rows", {}).items()}
+    lines += [f"{what}: {count}" for what, count in (changed | copied).items() if count]
     for kept in report.get("kept", []):
         words = {
-            "what": told(kept["what"]),
+            "what": counted_words(kept["what"]),
             "count": kept["count"],
             "reason": told(kept["reason"]),
             "until": _day(kept["until"]),
