@@ -73,7 +73,9 @@ def _goals(report: Report) -> list[str]:
 def _steeper(report: Report, linearithmic: float) -> dict[str, float]:
     exponents = {name: report.exponent(name) for name in report.growth if name not in ("als", "lightfm")}
     return {
-        name: exponent for name, exponent in exponents.items() if exponent and exponent > STEEPER * linearithmic
+        name: exponent
+        for name, exponent in exponents.items()
+        if exponent and exponent > STEEPER * linearithmic
     }
 
 
