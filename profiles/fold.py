@@ -5,10 +5,13 @@ It is a function of the set of events: order of arrival and repetition do not ma
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from profiles.events import (
     INTERACTIONS,
@@ -24,12 +27,15 @@ from profiles.events import (
 
 SESSION_GAP_SECONDS: Final = 30 * 60
 _INTERACTIONS: Final = frozenset(INTERACTIONS)
+_LOOKS: Final = frozenset(
+    {"Product Viewed", "Product Clicked", "Product Shared", "Product Reviewed", "Recommendation Clicked"}
+)
+"""Interactions that change neither cart nor wishlist nor purchases."""
 _NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 _NO_COUNTS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Interaction:
+class Interaction(msgspec.Struct, frozen=True):
     """Something done with a product. `name` is the event's, `occurred_at` Unix seconds."""
 
     product_id: str
@@ -75,52 +81,107 @@ EMPTY: Final = Profile()
 
 def fold(events: Iterable[RecentEvent], now: float, source: str = "none") -> Profile:
     """The profile at `now` (Unix seconds). Events after `now` do not count yet."""
-    ordered = _each_once(event for event in sorted(events, key=_moment) if event.occurred_at <= now)
-    if not ordered:
-        return Profile(source=source)
-    interactions = tuple(
+    return Folding.of(events, now, source).at(now)
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """A profile that can be taken on: to a later moment (`at`), and by looks at products (`after`) without folding all again.
+
+    `profile` is as of its last event; `known` are what makes its events one each.
+    """
+
+    profile: Profile
+    known: frozenset[str]
+
+    @classmethod
+    def of(cls, events: Iterable[RecentEvent], now: float, source: str = "none") -> Folding:
+        """Events after `now` are left out."""
+        known = _each_once(event for event in sorted(events, key=_moment) if event.occurred_at <= now)
+        ordered = list(known.values())
+        if not ordered:
+            return cls(Profile(source=source), frozenset())
+        interactions = _interactions(ordered)
+        profile = Profile(
+            interactions=interactions,
+            session_start=_session_start(ordered, interactions),
+            cart=_cart(ordered),
+            purchased=_purchased(ordered),
+            wishlist=_wishlist(ordered),
+            searches=_texts(ordered, SEARCHED),
+            categories=_texts(ordered, LIST_VIEWED),
+            event_count=len(ordered),
+            last_event_at=ordered[-1].occurred_at,
+            source=source,
+        )
+        return cls(profile, frozenset(known))
+
+    def after(self, later: Sequence[RecentEvent], now: float) -> Folding | None:
+        """What `of` gives for all events together. None where it takes folding them: where one of `later` is no mere look, or not
+        later than what is known, or still to come."""
+        profile, last = self.profile, self.profile.last_event_at
+        if last is None or not all(
+            event.name in _LOOKS and last < event.occurred_at <= now for event in later
+        ):
+            return None
+        known = self.known.union(event.event_id for event in later)
+        if len(known) < len(self.known) + len(later):
+            return None
+        ordered = sorted(later, key=_moment)
+        start, interactions = profile.session_start, profile.interactions
+        for event in ordered:
+            if event.occurred_at - last > SESSION_GAP_SECONDS:
+                start = len(interactions)
+            interactions, last = interactions + _interactions([event]), event.occurred_at
+        return Folding(
+            replace(
+                profile,
+                interactions=interactions,
+                session_start=start,
+                event_count=profile.event_count + len(ordered),
+                last_event_at=last,
+            ),
+            known,
+        )
+
+    def at(self, now: float) -> Profile:
+        """The profile at a moment not before its last event: whether a session is still open."""
+        profile = self.profile
+        if profile.last_event_at is None or now - profile.last_event_at <= SESSION_GAP_SECONDS:
+            return profile
+        return replace(profile, session_start=len(profile.interactions))
+
+
+def _interactions(ordered: Iterable[RecentEvent]) -> tuple[Interaction, ...]:
+    return tuple(
         Interaction(product_id, event.name, event.occurred_at, quantity)
         for event in ordered
         if event.name in _INTERACTIONS
         for product_id, quantity in event.products
     )
-    return Profile(
-        interactions=interactions,
-        session_start=_session_start(ordered, interactions, now),
-        cart=_cart(ordered),
-        purchased=_purchased(ordered),
-        wishlist=_wishlist(ordered),
-        searches=_texts(ordered, SEARCHED),
-        categories=_texts(ordered, LIST_VIEWED),
-        event_count=len(ordered),
-        last_event_at=ordered[-1].occurred_at,
-        source=source,
-    )
 
 
-def _each_once(events: Iterable[RecentEvent]) -> list[RecentEvent]:
+def _each_once(events: Iterable[RecentEvent]) -> dict[str, RecentEvent]:
     """Each event once, and each order's completion once: the browser and the shop's server may both tell it."""
     known: dict[str, RecentEvent] = {}
     for event in events:
         is_order = event.name == PURCHASE and event.text
         known.setdefault(f"order {event.text}" if is_order else event.event_id, event)
-    return list(known.values())
+    return known
 
 
 def _moment(event: RecentEvent) -> tuple[float, str]:
     return (event.occurred_at, event.event_id)
 
 
-def _session_start(ordered: list[RecentEvent], interactions: tuple[Interaction, ...], now: float) -> int:
-    """The first interaction of the chain of events, each within 30 minutes of the next, that reaches `now`."""
-    edge = now
+def _session_start(ordered: list[RecentEvent], interactions: tuple[Interaction, ...]) -> int:
+    """The first interaction of the chain of events, each within 30 minutes of the next, that ends with the last."""
+    edge = ordered[-1].occurred_at
     for event in reversed(ordered):
         if edge - event.occurred_at > SESSION_GAP_SECONDS:
             break
         edge = event.occurred_at
-    if edge == now and ordered[-1].occurred_at < now:
-        return len(interactions)
-    return sum(interaction.occurred_at < edge for interaction in interactions)
+    return bisect_left(interactions, edge, key=lambda interaction: interaction.occurred_at)
 
 
 def _cart(ordered: list[RecentEvent]) -> Mapping[str, float]:

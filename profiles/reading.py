@@ -20,7 +20,7 @@ from accounts.valkey import ValkeyUnavailable
 from profiles import sightings
 from profiles import store as profile_store
 from profiles.events import RecentEvent
-from profiles.fold import EMPTY, Profile, fold
+from profiles.fold import EMPTY, Folding, Profile, fold
 from profiles.sightings import Sighting
 
 log = structlog.get_logger(__name__)
@@ -161,26 +161,76 @@ def valkey_names(store_id: int, who: Who, *, with_shown: bool = False) -> list[s
     return [*profile_store.names(store_id, keys), *shown]
 
 
-def folded(who: Who, stored: StoredProfile, now: float) -> Profile:
-    """The profile at `now` out of what Valkey gave for `valkey_names`. Only where it `is_complete`."""
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """A profile folded from `sets`, and whose it is. `folding` is None where some events were still to come."""
+
+    who: Who
+    sets: tuple[tuple[bytes, ...], ...]
+    profile: Profile
+    folding: Folding | None
+
+    def later(self, who: Who, sets: tuple[tuple[bytes, ...], ...]) -> list[tuple[bytes, ...]] | None:
+        """What stands in `sets` after what was folded, of each; None where something else has changed."""
+        if self.folding is None or who != self.who or len(sets) != len(self.sets):
+            return None
+        pairs = list(zip(self.sets, sets, strict=True))
+        if any(found[: len(known)] != known for known, found in pairs):
+            return None
+        return [found[len(known) :] for known, found in pairs]
+
+
+def folded(who: Who, stored: StoredProfile, now: float, before: Folded | None = None) -> Folded:
+    """The profile at `now` out of what Valkey gave for `valkey_names`. Only where it `is_complete`.
+
+    `before` is what this gave earlier: what only came after it is then all that is folded.
+    """
     keys = _keys(who)
-    events = [
+    sets, shown = stored.sets[: len(keys)], stored.sets[len(keys) :]
+    folding = _taken_on(keys, who, sets, now, before)
+    is_whole = folding is not None
+    if folding is None:
+        events = _events(keys, who, sets)
+        folding = Folding.of(events, now, "valkey")
+        is_whole = all(event.occurred_at <= now for event in events)
+    profile = folding.at(now)
+    if any(shown):
+        opened = (interaction.product_id for interaction in profile.interactions)
+        profile = replace(profile, shown=sightings.counts(_sightings(keys, who, shown), opened, now))
+    return Folded(who, sets, profile, folding if is_whole else None)
+
+
+Keys = Sequence[tuple[int | None, str]]
+
+
+def _taken_on(
+    keys: Keys, who: Who, sets: tuple[tuple[bytes, ...], ...], now: float, before: Folded | None
+) -> Folding | None:
+    later = None if before is None else before.later(who, sets)
+    if before is None or before.folding is None or later is None:
+        return None
+    if not any(later):
+        return before.folding if now >= (before.folding.profile.last_event_at or now) else None
+    return before.folding.after(_events(keys, who, later), now)
+
+
+def _events(keys: Keys, who: Who, sets: Sequence[tuple[bytes, ...]]) -> list[RecentEvent]:
+    return [
         event
-        for (visitor_id, _), found in zip(keys, stored.sets[: len(keys)], strict=True)
+        for (visitor_id, _), found in zip(keys, sets, strict=True)
+        if found
         for event in profile_store.events_of(found)
         if visitor_id is None or who.has(visitor_id, event)
     ]
-    profile = fold(events, now, source="valkey")
-    if not any(stored.sets[len(keys) :]):
-        return profile
-    seen = [
+
+
+def _sightings(keys: Keys, who: Who, sets: Sequence[tuple[bytes, ...]]) -> list[Sighting]:
+    return [
         each
-        for (visitor_id, _), found in zip(keys, stored.sets[len(keys) :], strict=True)
+        for (visitor_id, _), found in zip(keys, sets, strict=True)
         for each in sightings.sightings_of(found)
         if visitor_id is None or who.has(visitor_id, each)
     ]
-    opened = (interaction.product_id for interaction in profile.interactions)
-    return replace(profile, shown=sightings.counts(seen, opened, now))
 
 
 def _keys(who: Who) -> list[tuple[int | None, str]]:

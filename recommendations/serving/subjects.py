@@ -120,9 +120,10 @@ def _ask(
     keys = [*plain, *counted, *profile]
     arguments = (len(plain), 0 if window is None else 2 * window.seconds, len(profile))
     try:
-        values, count, found = client.evalsha(_ASK_DIGEST, len(keys), *keys, *arguments)
+        answer = valkey.command(client, "EVALSHA", _ASK_DIGEST, len(keys), *keys, *arguments)
     except NoScriptError:
-        values, count, found = client.eval(_ASK, len(keys), *keys, *arguments)
+        answer = valkey.command(client, "EVAL", _ASK, len(keys), *keys, *arguments)
+    values, count, found = answer
     stored = None
     if found is not None:
         stored = StoredProfile(bool(found[0]), tuple(tuple(members) for members in found[1:]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -10,6 +10,7 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from algorithms.types import Int32, Trigger
+from catalog.wording import spoken
 from recommendations.model_store.lately import interactions_of_week
 from recommendations.serving.assortment import Assortment, Standing
 from recommendations.shelf import Reason, ShelfProduct
@@ -46,13 +47,47 @@ LIKENESS: Final = frozenset({"content", "text_embeddings", "image_vectors"})
 POPULAR: Final = frozenset({"popular", "trending", "popular_in_category", "popular_in_segment"})
 
 
-def reason_for(context: Context, place: int, contributions: Mapping[str, float]) -> Reason:
-    """`contributions` of the product by strategy, > 0; empty for a product that merely fills the shelf."""
-    for name in _speakers(contributions):
-        reason = _of_strategy(context, place, name)
+_Triggers = dict[tuple[str, int], Trigger | None]
+
+
+def reasons_for(
+    context: Context, places: Sequence[int], contributions: Sequence[Mapping[str, float]]
+) -> list[Reason]:
+    """One for each of `places`. `contributions` of each by strategy, > 0; empty for a product that merely fills the shelf."""
+    speakers = [_speakers(given) for given in contributions]
+    triggers = _triggers_of(context, places, speakers)
+    return [_reason(context, place, names, triggers) for place, names in zip(places, speakers, strict=True)]
+
+
+def _reason(context: Context, place: int, speakers: Sequence[str], triggers: _Triggers) -> Reason:
+    for name in speakers:
+        reason = _of_strategy(context, place, name, triggers)
         if reason is not None:
             return reason
     return standing_reason(context, place)
+
+
+def _triggers_of(context: Context, places: Sequence[int], speakers: Sequence[Sequence[str]]) -> _Triggers:
+    """What those who speak first need to know, each asked once for all of their products."""
+    asked: dict[str, list[int]] = {}
+    for place, names in zip(places, speakers, strict=True):
+        if names and (names[0] in WITH_TRIGGER or names[0] == "new_items"):
+            asked.setdefault(names[0], []).append(place)
+    known: _Triggers = {}
+    for name, wanted in asked.items():
+        _ask(context, name, wanted, known)
+    return known
+
+
+def _ask(context: Context, name: str, places: Sequence[int], known: _Triggers) -> None:
+    """Products that came after the training are known to those strategies that could take them in."""
+    model = context.snapshot.model
+    strategy = None if model is None else model.strategies.get(name)
+    if strategy is None:
+        return
+    asked = [place for place in places if place < strategy.n_items]
+    found = strategy.triggers(context.query, np.array(asked, np.int32)) if asked else []
+    known.update(((name, place), trigger) for place, trigger in zip(asked, found, strict=True))
 
 
 def _speakers(contributions: Mapping[str, float]) -> list[str]:
@@ -66,9 +101,9 @@ def _speakers(contributions: Mapping[str, float]) -> list[str]:
     return audible
 
 
-def _of_strategy(context: Context, place: int, name: str) -> Reason | None:
+def _of_strategy(context: Context, place: int, name: str, triggers: _Triggers) -> Reason | None:
     if name in WITH_TRIGGER:
-        return _triggered(context, place, name)
+        return _triggered(context, place, name, triggers)
     if name in POPULAR:
         return standing_reason(context, place, name)
     match name:
@@ -81,18 +116,16 @@ def _of_strategy(context: Context, place: int, name: str) -> Reason | None:
         case "new":
             return _new(context, place)
         case "new_items":
-            return _triggered(context, place, name) or _new(context, place, name)
+            return _triggered(context, place, name, triggers) or _new(context, place, name)
         case "interests":
             return _interest(context, place)
     return None
 
 
-def _triggered(context: Context, place: int, name: str) -> Reason | None:
-    model = context.snapshot.model
-    # Products that came after the training are known to those strategies that could take them in.
-    if model is None or name not in model.strategies or place >= model.strategies[name].n_items:
-        return None
-    trigger = model.strategies[name].trigger(context.query, place)
+def _triggered(context: Context, place: int, name: str, triggers: _Triggers) -> Reason | None:
+    if (name, place) not in triggers:
+        _ask(context, name, [place], triggers)
+    trigger = triggers.get((name, place))
     if trigger is None or trigger.item == place:
         return None
     source = context.snapshot.assortment.products[trigger.item]
@@ -151,7 +184,7 @@ def _new(context: Context, place: int, strategy: str = "new") -> Reason:
         name = assortment.product(place).brand_name
         text = _("New from %(brand)s, a brand you looked at") % {"brand": name}
         return Reason("new_in_brand", text, strategy)
-    category = assortment.product(place).category_name
+    category = spoken(assortment.product(place).category_name)
     return Reason(
         "new",
         _("New in %(category)s") % {"category": category} if category else _("New in the shop"),
@@ -164,14 +197,15 @@ def _interest(context: Context, place: int) -> Reason | None:
     if not interest_matches(context)[place]:
         return None
     kinds = {kind for kind, _value in context.known.interests}
-    subject = product.category_name if "category" in kinds and product.category_name else product.brand_name
+    is_category = "category" in kinds and product.category_name
+    subject = spoken(product.category_name) if is_category else product.brand_name
     return Reason("interest", _("You told us that you like %(subject)s") % {"subject": subject}, "interests")
 
 
 def standing_reason(context: Context, place: int, strategy: str = "popular") -> Reason:
     """ "Popular in Tents this week", where the figures bear it; else only what is certain."""
     assortment = context.snapshot.assortment
-    category = assortment.product(place).category_name
+    category = spoken(assortment.product(place).category_name)
     if _is_popular(assortment, place):
         if not category:
             return Reason("popular", _("Popular in our shop"), strategy)

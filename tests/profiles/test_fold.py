@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.events import PROFILE_EVENTS, RecentEvent, recent_event
-from profiles.fold import fold
+from profiles.fold import Folding, fold
 
 MINUTE = 60.0
 T0 = 1_777_000_000.0
@@ -185,6 +185,47 @@ def test_a_profile_is_sound(events):
     assert 0 <= profile.session_start <= len(times)
     assert all(quantity > 0 for quantity in profile.cart.values())
     assert len(set(profile.searches)) == len(profile.searches)
+
+
+@given(events_of_a_shopper, st.integers(0, 7200), st.integers(0, 240))
+def test_what_is_taken_on_is_what_is_folded_together(events, second, minute):
+    """Wherever the events are cut, and whenever the profile is asked for; where it cannot be taken on, it says so."""
+    now = max(at(minute), at(120))
+    events.sort(key=lambda event: (event.occurred_at, event.event_id))
+    first = [event for event in events if event.occurred_at <= T0 + second]
+    later = [event for event in events if event.occurred_at > T0 + second]
+    taken_on = Folding.of(first, now).after(later, now)
+    if taken_on is not None:
+        assert taken_on == Folding.of(events, now)
+        assert taken_on.at(now) == fold(events, now)
+
+
+class TestTakingOn:
+    def first(self):
+        return Folding.of(
+            [event("Product Added", "a", minute=0), event("Product Viewed", "b", minute=5)], at(5)
+        )
+
+    def test_looks_are_added(self):
+        later = [event("Product Clicked", "c", minute=20), event("Product Viewed", "c", minute=80)]
+        profile = self.first().after(later, at(81)).at(at(81))
+        assert [i.product_id for i in profile.interactions] == ["a", "b", "c", "c"]
+        assert (profile.session_start, profile.cart, profile.event_count) == (3, {"a": 1.0}, 4)
+
+    @pytest.mark.parametrize(
+        "later",
+        [
+            event("Product Added", "c", minute=6),  # changes the cart
+            event("Product Viewed", "c", minute=5),  # as late as what is known
+            event("Product Viewed", "c", minute=9),  # still to come
+            event("Product Viewed", "b", minute=6, event_id="Product Viewed (('b', 1.0),) 5 "),  # known
+        ],
+    )
+    def test_all_else_is_folded_anew(self, later):
+        assert self.first().after([later], at(8)) is None
+
+    def test_a_visit_ends_without_an_event(self):
+        assert [self.first().at(at(minute)).session_start for minute in (35, 36)] == [0, 2]
 
 
 class TestFromTheLog:

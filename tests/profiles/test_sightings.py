@@ -88,8 +88,8 @@ class TestCounting:
     def test_is_left_out_where_nobody_asked_for_it(self) -> None:
         who = who_is(STORE, 1, None)
         member = seen(1, at=50.0).member.encode()
-        assert folded(who, StoredProfile(True, ((), (member, b"50"))), 60.0).shown == {"a": 1}
-        assert folded(who, StoredProfile(True, ((),)), 60.0).shown == {}
+        assert folded(who, StoredProfile(True, ((), (member, b"50"))), 60.0).profile.shown == {"a": 1}
+        assert folded(who, StoredProfile(True, ((),)), 60.0).profile.shown == {}
         assert isinstance(who, Who)
 
 
