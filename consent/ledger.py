@@ -32,7 +32,8 @@ class Ledger:
     """Which tables a chain stands in.
 
     `public` are columns of the link that the digest covers; `committed` are columns of the payload that the commitment
-    covers; `parent` is the payload's field that points to its link.
+    covers; `committed_if_filled` came later: links of before hold nothing of them, and the commitment covers them where
+    they are not empty. `parent` is the payload's field that points to its link.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Ledger:
     parent: str
     public: tuple[str, ...]
     committed: tuple[str, ...]
+    committed_if_filled: tuple[str, ...] = ()
 
 
 CONSENT: Final = Ledger(
@@ -69,6 +71,7 @@ CONSENT: Final = Ledger(
         "ip_truncated",
         "user_agent",
     ),
+    committed_if_filled=("source",),
 )
 AUDIT: Final = Ledger(
     "audit",
@@ -117,7 +120,8 @@ def link_digest(
 
 
 def committed_values(ledger: Ledger, payload: models.Model) -> dict[str, Any]:
-    return {name: getattr(payload, name) for name in ledger.committed}
+    filled = [name for name in ledger.committed_if_filled if getattr(payload, name)]
+    return {name: getattr(payload, name) for name in (*ledger.committed, *filled)}
 
 
 def digest_of(ledger: Ledger, link: Any) -> str:

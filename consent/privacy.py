@@ -117,6 +117,7 @@ def _history(subject: Subject) -> Iterator[dict[str, Any]]:
             "region": proof.region,
             "network": proof.ip_truncated,
             "browser": proof.user_agent,
+            "asked_by": proof.source,
             "receipt_id": proof.receipt_id,
         }
 

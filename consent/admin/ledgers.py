@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.contrib import admin
 from django.db.models import BigIntegerField, Case, CharField, OuterRef, QuerySet, Subquery, Value, When
@@ -23,6 +23,9 @@ from accounts.permissions import Ability
 from consent.ledger import AUDIT, CONSENT, Ledger
 from consent.models import AuditEntry, ConsentChoice, ConsentRecord
 from consent.verification import verify
+
+
+_PLATFORMS: Final = {"tcf": "a platform on the page (TCF)", "gpp": "a platform on the page (GPP)"}
 
 
 class LedgerAdmin(ReadOnlyAdmin):
@@ -119,6 +122,7 @@ class ConsentRecordAdmin(LedgerAdmin):
                 ("Granted", ", ".join(payload.granted) or "nothing"),
                 ("Denied", ", ".join(payload.denied) or "nothing"),
                 ("Mechanism", payload.get_mechanism_display()),
+                ("Asked by", _PLATFORMS.get(payload.source, payload.source) or "us"),
                 (
                     "Notice",
                     f"version {payload.notice_version} ({payload.language})"

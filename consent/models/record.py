@@ -92,6 +92,11 @@ class ConsentPayload(StoreScoped):
     )
     ip_truncated = models.CharField(max_length=45, blank=True)
     user_agent = models.CharField(max_length=400, blank=True)
+    source = models.CharField(
+        max_length=24,
+        blank=True,
+        help_text="Whose answer was taken over: tcf or gpp, a certified platform on the page. Empty: asked by us.",
+    )
 
 
 class ConsentState(StoreScoped):

@@ -44,7 +44,8 @@ class Decision:
     """What somebody decided, and the circumstances that prove it.
 
     `granted`: optional purposes that were said yes to. `anonymous_id`: the browser's tracking id, where it has or gets
-    one. `customer`: who is logged in, or an external id that the shop vouches for. `at`: for imports of older decisions.
+    one. `customer`: who is logged in, or an external id that the shop vouches for. `source`: the certified platform whose answer
+    this is (tcf, gpp). `at`: for imports of older decisions.
     `opted_out`: what a standing opt-out takes away, whatever is said yes to.
     """
 
@@ -63,6 +64,7 @@ class Decision:
     user_agent: str = ""
     at: datetime | None = None
     opted_out: Purpose = NONE
+    source: str = ""
 
     @property
     def user_id(self) -> str | None:
@@ -72,13 +74,18 @@ class Decision:
     def effective(self) -> Purpose:
         """What is granted in the end: always what is necessary, and without an explicit choice not what GPC withholds."""
         granted = self.granted & ALL | Purpose.NECESSARY
-        if self.gpc and self.method not in _EXPLICIT:
+        if self.gpc and not self._is_explicit:
             granted &= ~Purpose(GPC_WITHHELD)
         return granted & ~self.opted_out
 
     @property
     def overrides_gpc(self) -> bool:
-        return self.gpc and self.method in _EXPLICIT and bool(self.effective & Purpose(GPC_WITHHELD))
+        return self.gpc and self._is_explicit and bool(self.effective & Purpose(GPC_WITHHELD))
+
+    @property
+    def _is_explicit(self) -> bool:
+        """Did they name our purposes one by one? Who answered a platform named its purposes, not ours."""
+        return self.method in _EXPLICIT and not self.source
 
 
 @dataclass(frozen=True)
@@ -129,6 +136,7 @@ def _payload(store: Store, decision: Decision) -> dict[str, object]:
         "customer": decision.customer if isinstance(decision.customer, Customer) else None,
         "ip_truncated": truncated_ip(decision.ip),
         "user_agent": decision.user_agent.replace("\0", "")[:400],
+        "source": decision.source,
     }
 
 

@@ -270,6 +270,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "consent.0004_regions",
         "consent.0005_request_papers",
         "consent.0006_opt_outs_and_agents",
+        "consent.0007_answers_of_platforms",
         "recommendations.0002_shelves_about_the_page",
         "recommendations.0003_catching_up",
         "recommendations.0004_reranking",
@@ -395,3 +396,17 @@ def test_requests_are_kept_beside_opt_outs_and_count_as_confirmed(migrate: Migra
     kept = after.get_model("consent", "DataSubjectRequest")._base_manager.get(pk=asked.pk)
     assert (kept.kind, kept.acknowledged_at, kept.reviewed_at) == ("objection", kept.received_at, None)
     assert not after.get_model("consent", "OptOut")._base_manager.exists()
+
+
+def test_proofs_are_kept_and_were_asked_by_ourselves(migrate: Migrate) -> None:
+    before = migrate("consent", "0006_opt_outs_and_agents")
+    store = make_store(before)
+    record = before.get_model("consent", "ConsentRecord")._base_manager.create(
+        store=store, sequence=1, commitment="a" * 64, previous_digest="0" * 64, digest="b" * 64
+    )
+    before.get_model("consent", "ConsentPayload")._base_manager.create(
+        store=store, record=record, salt="00", receipt_id="0a3cbb6e-2a5e-4a5e-9d8e-5f7d7f5c1f11", method="save"
+    )
+    after = migrate("consent", "0007_answers_of_platforms")
+    kept = after.get_model("consent", "ConsentPayload")._base_manager.get()
+    assert (kept.method, kept.source) == ("save", "")
