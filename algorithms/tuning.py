@@ -1,8 +1,13 @@
-"""Blend weights chosen on a validation slice: a seeded random search, then steps along single weights.
+"""Blend weights chosen on what shoppers did after the strategies had learned: a seeded random search, steps along single weights, and
+a pull back to what is known to be good.
 
 Random search finds good mixes in few trials (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization",
 JMLR 2012). A trial is cheap because scores are taken once: of each case only the best items of each strategy are kept.
 An item outside all of them cannot reach the head of any blend unless a strategy's best are as many equals.
+
+One stretch of time says what was good then. Where cases are of several (`ScoreBlocks.slices`), each counts alike; and the best mix found is
+taken back to the weights that were begun with, or to the best single voice, as far as no difference can be told: the rule of one
+standard error (Breiman, Friedman, Olshen and Stone, "Classification and Regression Trees", 1984).
 """
 
 from __future__ import annotations
@@ -30,10 +35,41 @@ class ScoreBlocks:
     target_rows: Int64  # rows that are relevant
     target_cases: Int64  # their cases; a relevant item that no strategy lists still has a row
     n_items: int  # how many items are ranked; those without a row have no opinion in their favour
+    slices: Int64 | None = (
+        None  # (n_cases,) the stretch of time that each case was asked in; None = all in one
+    )
 
     @property
     def n_cases(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def shares(self) -> Float64:
+        """(n_cases,) summing to 1: every stretch of time counts alike, whatever the number of its cases."""
+        if self.slices is None:
+            return np.full(self.n_cases, 1.0 / max(self.n_cases, 1))
+        _, of, counts = np.unique(self.slices, return_inverse=True, return_counts=True)
+        return np.asarray(1.0 / (len(counts) * counts[of]), np.float64)
+
+    @classmethod
+    def joined(cls, parts: Sequence[ScoreBlocks]) -> ScoreBlocks:
+        """Cases of several stretches of time, each of `parts` one: the same strategies, learned up to each of them. Raises ValueError
+        where they are not the same, or where there is no part."""
+        if len({(part.names, part.n_items) for part in parts}) != 1:
+            raise ValueError("every part must hold the opinions of the same strategies of the same items")
+        rows = np.cumsum([0, *(part.scores.shape[1] for part in parts)])
+        cases = np.cumsum([0, *(part.n_cases for part in parts)])
+        return cls(
+            parts[0].names,
+            np.concatenate([part.scores for part in parts], axis=1),
+            np.concatenate(
+                [[0], *(part.offsets[1:] + row for part, row in zip(parts, rows, strict=False))]
+            ).astype(np.int64),
+            np.concatenate([part.target_rows + row for part, row in zip(parts, rows, strict=False)]),
+            np.concatenate([part.target_cases + case for part, case in zip(parts, cases, strict=False)]),
+            parts[0].n_items,
+            np.repeat(np.arange(len(parts)), np.diff(cases)),
+        )
 
     def only(self, cases: Sequence[int] | Int64) -> ScoreBlocks:
         """The same for some of the cases, such as one density class or one half."""
@@ -53,6 +89,7 @@ class ScoreBlocks:
             target_rows[kept],
             case_of[self.target_cases[kept]],
             self.n_items,
+            None if self.slices is None else self.slices[np.asarray(cases, np.int64)],
         )
 
 
@@ -64,12 +101,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The best weights found, what the first start gave, and every trial in the order in which they were made."""
+    """The weights chosen, what the first start gave, and every trial in the order in which they were made. `pulled` (0..1) is how far the
+    best mix was taken back, to `anchor`: "start", or the name of the best single strategy."""
 
     weights: dict[str, float]
     value: float
     start_value: float
     trials: list[Trial]
+    pulled: float = 0.0
+    anchor: str = ""
 
 
 def gather(
@@ -170,28 +210,42 @@ def tune(
     trials: int = 60,
     rounds: int = 3,
     tolerance: float = 0.001,
+    patience: int = 40,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> Tuning:
-    """Search the weights with the largest mean of `objective` (metric: importance; NDCG@10 by default).
+    """Search the weights with the largest mean of `objective` (metric: importance; NDCG@10 by default) over the blocks' slices of time.
 
-    Tries `starts` (the first is what `start_value` speaks of), each strategy alone and `trials` random mixes, then steps along single
-    weights from the best for at most `rounds`. At last, strategies that add less than `tolerance` of the value are
-    silenced: a mix should not be larger than it must. Weights come out with 1 as the largest.
+    Tries `starts` (the first is what `start_value` speaks of), each strategy alone and `trials` random mixes, fewer if `patience` in a
+    row are not better, then steps along single weights from the best for at most `rounds`. The best is then taken back to the first
+    start or to the best single voice by at most one standard error, never below that voice. At last, strategies that add less
+    than `tolerance` of the value are silenced: a mix should not be larger than it must. Weights come out with 1 as the largest.
     """
     if not blocks.n_cases:
         raise ValueError("no cases to tune on: the validation window holds no shopper with a next item")
     search = _Search(blocks, objective or {"ndcg@10": 1.0})
     for start in starts or [dict.fromkeys(blocks.names, 1.0)]:
         search.try_out(np.array([start.get(name, 0.0) for name in blocks.names]))
-    for alone in np.eye(len(blocks.names)):
+    begun = np.array([starts[0].get(name, 0.0) for name in blocks.names]) if starts else np.zeros(0)
+    singles = np.eye(len(blocks.names))
+    for alone in singles:
         search.try_out(alone)
+    in_vain = 0
     for _ in progress(range(trials)):
-        search.try_out(_random_mix(len(blocks.names), rng))
+        in_vain = 0 if search.try_out(_random_mix(len(blocks.names), rng)) else in_vain + 1
+        if in_vain >= patience:
+            break
     for _ in range(rounds):
         if not search.step_along_each():
             break
+    voice = max(range(len(singles)), key=lambda n: search.value_of(singles[n]))
+    anchors = {blocks.names[voice]: singles[voice]}
+    if begun.any():
+        anchors = {"start": begun / begun.max()} | anchors
+    pulled, anchor = search.pull_back(anchors, search.value_of(singles[voice]))
     search.silence(tolerance)
-    return Tuning(search.named(search.best), search.value, search.trials[0].value, search.trials)
+    return Tuning(
+        search.named(search.best), search.value, search.trials[0].value, search.trials, pulled, anchor
+    )
 
 
 def _random_mix(n: int, rng: np.random.Generator) -> Float64:
@@ -202,13 +256,15 @@ def _random_mix(n: int, rng: np.random.Generator) -> Float64:
 
 
 STEPS = (0.0, 0.5, 0.7, 0.85, 1.2, 1.4, 2.0)
+PULLS = (1.0, 0.75, 0.5, 0.25)
+"""How far a mix is taken back to an anchor, tried from the farthest."""
 
 
 class _Search:
     """The best mix so far and the road to it."""
 
     def __init__(self, blocks: ScoreBlocks, objective: Mapping[str, float]) -> None:
-        self.blocks, self.objective = blocks, objective
+        self.blocks, self.objective, self.shares = blocks, objective, blocks.shares
         self.trials: list[Trial] = []
         self.best: Float64 = np.zeros(len(blocks.names))
         self.value = -np.inf
@@ -226,8 +282,12 @@ class _Search:
         return True
 
     def value_of(self, mix: Float64) -> float:
+        return float(self.shares @ self.case_values(mix))
+
+    def case_values(self, mix: Float64) -> Float64:
+        """(n_cases,) the objective of each case."""
         weights = self.named(mix)
-        return float(sum(w * measure(self.blocks, weights, m).mean() for m, w in self.objective.items()))
+        return np.asarray(sum(w * measure(self.blocks, weights, m) for m, w in self.objective.items()))
 
     def named(self, mix: Float64) -> dict[str, float]:
         return {name: round(float(weight), 4) for name, weight in zip(self.blocks.names, mix, strict=True)}
@@ -241,6 +301,25 @@ class _Search:
                 mix[position] = origin[position] * step if origin[position] else 0.3 * step
                 improved |= self.try_out(mix)
         return improved
+
+    def pull_back(self, anchors: Mapping[str, Float64], least: float) -> tuple[float, str]:
+        """Take the best mix as far to one of `anchors` as costs at most one standard error of the difference, case by case, and leaves
+        it worth `least`; of equally far ones to the better. Gives how far, 0..1, and to which."""
+        values = self.case_values(self.best)
+        for share in PULLS:
+            found = []
+            for name, anchor in anchors.items():
+                mix = (1.0 - share) * self.best + share * anchor
+                mix = mix / mix.max()
+                lost = values - self.case_values(mix)
+                mean = float(self.shares @ lost)
+                error = float(np.sqrt((self.shares**2) @ (lost - mean) ** 2))
+                if mean <= error and self.value - mean >= least:
+                    found.append((self.value - mean, name, mix))
+            if found:
+                self.value, name, self.best = max(found, key=lambda each: each[0])
+                return share, name
+        return 0.0, ""
 
     def silence(self, tolerance: float) -> None:
         for position in np.argsort(self.best):
