@@ -19,19 +19,23 @@ from typing import ClassVar, Self
 import numba
 import numpy as np
 
-from algorithms.cooccurrence import PairCounts, count_pairs
+from algorithms.cooccurrence import PairCounts, count_pairs, counts_of
 from algorithms.needs import Need
-from algorithms.scoring import strongest
+from algorithms.scoring import triggers_of
+from algorithms.scratch import zeros
+from algorithms.sparse_sums import drained
 from algorithms.types import (
     JSON,
+    NO_OPINION,
     Array,
     Bool,
     Float32,
     Float64,
     Int32,
     Int64,
+    Opinion,
     Query,
-    Strategy,
+    SparseStrategy,
     TrainingData,
     Trigger,
 )
@@ -45,7 +49,7 @@ class BasketParameters:
     query_length: int = 30
 
 
-class BasketCooccurrence(Strategy):
+class BasketCooccurrence(SparseStrategy):
     name: ClassVar[str] = "bought_together"
     needs: ClassVar[tuple[Need, ...]] = (Need("baskets_of_several", 1, 200),)
 
@@ -90,40 +94,35 @@ class BasketCooccurrence(Strategy):
         occurrences = self.counts_.occurrences
         return float(counts[at] * self.n_baskets_ / (occurrences[item] * occurrences[other]))
 
-    def score(self, query: Query) -> Float32:
-        scores = np.zeros(self.n_items, np.float32)
-        for item in self._sources(query):
-            self._add(int(item), scores)
-        return scores
-
-    def _add(self, item: int, scores: Float32) -> None:
-        neighbours, counts = self.counts_.row(item)
-        settings = self.settings
-        _add_confidence(
-            neighbours, counts, self.counts_.occurrences, self.counts_.occurrences[item], float(self.n_baskets_),
-            float(settings.minimum_baskets), settings.shrinkage, scores,
+    def opinion(self, query: Query) -> Opinion:
+        sources = self._sources(query)
+        if not len(sources):
+            return NO_OPINION
+        counts, settings = self.counts_, self.settings
+        return _confidence_added(
+            sources, counts.offsets, counts.neighbours, counts.counts, counts.occurrences, float(self.n_baskets_),
+            float(settings.minimum_baskets), settings.shrinkage, zeros(self.n_items),
         )  # fmt: skip
 
     def _sources(self, query: Query) -> Int32:
         """The page's product and the cart; where there is neither, what was bought last."""
-        page = [] if query.context_item is None else [query.context_item]
-        items = np.concatenate([np.array(page, np.int32), query.cart])
-        if not len(items) and query.purchased.any():
+        items = set(query.cart.tolist())
+        if query.context_item is not None:
+            items.add(query.context_item)
+        if not items and query.purchased.any():
             newest = query.timestamps[query.purchased].max()
-            items = query.items[query.purchased & (query.timestamps == newest)]
-        items = np.unique(items[(items >= 0) & (items < self.n_items)])
-        return np.asarray(items[: self.settings.query_length], np.int32)
+            items = set(query.items[query.purchased & (query.timestamps == newest)].tolist())
+        known = sorted(item for item in items if 0 <= item < self.n_items)
+        return np.array(known[: self.settings.query_length], np.int32)
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
-        known: tuple[Int32, Float32] | None = query.memo.get(self)
-        if known is None:
-            sources = self._sources(query)
-            rows = np.zeros((len(sources), self.n_items), np.float32)
-            for row, source in zip(rows, sources.tolist(), strict=True):
-                self._add(source, row)
-            known = query.memo[self] = sources, rows
-        sources, rows = known
-        return strongest(sources, rows[:, item])
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
+        sources, counts, settings = self._sources(query), self.counts_, self.settings
+        together = counts_of(sources, items, counts.neighbours, counts.counts, counts.offsets)
+        credit = _confidence(
+            together, counts.occurrences[sources], counts.occurrences[items], float(self.n_baskets_),
+            float(settings.minimum_baskets), settings.shrinkage,
+        )  # fmt: skip
+        return triggers_of(sources, credit, items)
 
     @property
     def can_append(self) -> bool:
@@ -159,11 +158,46 @@ class BasketCooccurrence(Strategy):
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_confidence(
-    neighbours: Int32, counts: Float64, occurrences: Float64, own: float, n_baskets: float,
-    minimum: float, shrinkage: float, scores: Float32,
-) -> None:  # fmt: skip
-    for p in range(len(neighbours)):
-        lift = counts[p] * n_baskets / (own * occurrences[neighbours[p]])
-        if counts[p] >= minimum and lift > 1.0:
-            scores[neighbours[p]] += counts[p] / (own + shrinkage) * (1.0 - 1.0 / lift)
+def _gain(
+    together: float, own: float, other: float, n_baskets: float, minimum: float, shrinkage: float
+) -> float:
+    """confidence · (1 - 1 / lift), 0 for a lift of 1 or less or in too few baskets."""
+    if together < minimum or together * n_baskets <= own * other:
+        return 0.0
+    return together / (own + shrinkage) * (1.0 - own * other / (together * n_baskets))
+
+
+@numba.njit(nogil=True, cache=True)
+def _confidence_added(
+    sources: Int32, offsets: Int64, neighbours: Int32, counts: Float64, occurrences: Float64, n_baskets: float,
+    minimum: float, shrinkage: float, sums: Float32,
+) -> tuple[Int32, Float32]:  # fmt: skip
+    room = 0
+    for item in sources:
+        room += offsets[item + 1] - offsets[item]
+    touched = np.empty(room, np.int32)
+    n = 0
+    for item in sources:
+        for p in range(offsets[item], offsets[item + 1]):
+            other = neighbours[p]
+            gain = _gain(counts[p], occurrences[item], occurrences[other], n_baskets, minimum, shrinkage)
+            if gain > 0.0:
+                if sums[other] == 0.0:
+                    touched[n] = other
+                    n += 1
+                sums[other] += gain
+    return drained(touched, n, sums)
+
+
+@numba.njit(nogil=True, cache=True)
+def _confidence(
+    together: Float32, own: Float64, others: Float64, n_baskets: float, minimum: float, shrinkage: float
+) -> Float32:
+    credit = np.zeros(together.shape, np.float32)
+    for a in range(len(own)):
+        for b in range(len(others)):
+            if together[a, b] > 0.0:
+                credit[a, b] = _gain(
+                    np.float64(together[a, b]), own[a], others[b], n_baskets, minimum, shrinkage
+                )
+    return credit

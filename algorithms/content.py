@@ -22,8 +22,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from algorithms.needs import Need
-from algorithms.scoring import NearestLists, strongest
-from algorithms.sparse_vectors import products, products_of, weighted_sum
+from algorithms.scoring import NearestLists, triggers_of
+from algorithms.scratch import zeros
+from algorithms.sparse_vectors import products, products_between, products_of, weighted_sum
 from algorithms.taste import attended_history, liked
 from algorithms.types import (
     JSON,
@@ -114,6 +115,10 @@ class ContentTFIDF(Strategy):
     def n_items(self) -> int:
         return int(self.vectors_.shape[0])
 
+    @property
+    def dimensions(self) -> int:
+        return int(self.vectors_.shape[1])
+
     def score(self, query: Query) -> Float32:
         table = self._by_term
         return products(
@@ -127,8 +132,8 @@ class ContentTFIDF(Strategy):
     def score_items(self, query: Query, items: Int32) -> Float32:
         table = self.vectors_
         return products_of(
-            *self._taste(query), items, table.data, table.indices, table.indptr, table.shape[1],
-            self.settings.minimum_similarity,
+            *self._taste(query), items, table.data, table.indices, table.indptr, self.settings.minimum_similarity,
+            zeros(self.dimensions),
         )  # fmt: skip
 
     @cached_property
@@ -138,18 +143,18 @@ class ContentTFIDF(Strategy):
     def _taste(self, query: Query) -> tuple[Int32, Float32]:
         known: tuple[Int32, Float32] | None = query.memo.get(self)
         if known is None:
-            table = self.vectors_
             items, importance = liked(
                 query, self.n_items, self.settings.query_length, self.settings.query_decay
             )
-            known = query.memo[self] = weighted_sum(
-                items, importance, table.data, table.indices, table.indptr, table.shape[1]
-            )
+            known = query.memo[self] = self.direction(items, importance)
         return known
 
-    def taste(self, items: Array, importance: Float32) -> csr_matrix:
-        """(1, d) of length 1: the direction in which these items, as important as that, point."""
-        return normalize(csr_matrix(importance) @ self.vectors_[items])
+    def direction(self, items: Int32, importance: Float32) -> tuple[Int32, Float32]:
+        """Columns and values of the vector of length 1 in which direction these items, as important as that, point."""
+        table = self.vectors_
+        return weighted_sum(
+            items, importance, table.data, table.indices, table.indptr, zeros(self.dimensions)
+        )
 
     def similar(self, item: int) -> Float32:
         """(n_items,): cosine of every item to this one; itself 0."""
@@ -157,17 +162,19 @@ class ContentTFIDF(Strategy):
         scores[item] = 0.0
         return scores
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         history = attended_history(query, self.n_items, self.settings.query_length)
-        if not len(history.items):
-            return None
+        likeness = self.likeness(history.items, items)
+        return triggers_of(
+            history.items, likeness * history.decayed(self.settings.query_decay)[:, None], items
+        )
+
+    def likeness(self, items: Int32, others: Int32) -> Float32:
+        """(len(items), len(others)) cosines."""
         table = self.vectors_
-        own = slice(table.indptr[item], table.indptr[item + 1])
-        likeness = products_of(
-            table.indices[own], table.data[own], history.items, table.data, table.indices, table.indptr, table.shape[1], 0.0
-        )  # fmt: skip
-        credit = likeness * history.decayed(self.settings.query_decay)
-        return strongest(history.items, np.where(history.items == item, 0.0, credit))
+        return products_between(
+            items, others, table.data, table.indices, table.indptr, zeros(self.dimensions)
+        )
 
     def arrays(self) -> dict[str, Array]:
         vectors = self.vectors_

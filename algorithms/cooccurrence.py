@@ -148,29 +148,19 @@ def _rows_by_item(items: Int32, offsets: Int64, n_items: int) -> tuple[Int64, In
 
 
 @numba.njit(nogil=True, cache=True)
-def add_rows(
-    items: Int32, importance: Float32, neighbours: Int32, counts: Float64, offsets: Int64,
-    minimum: float, damping: Float32, scores: Float32,
-) -> None:  # fmt: skip
-    """scores[j] += importance[a] · counts[items[a], j] · damping[j], of counts that reach `minimum`."""
+def counts_of(items: Int32, others: Int32, neighbours: Int32, counts: Float64, offsets: Int64) -> Float32:
+    """(len(items), len(others)): how much each of `others` occurs with each of the items."""
+    found = np.zeros((len(items), len(others)), np.float32)
     for a in range(len(items)):
-        for p in range(offsets[items[a]], offsets[items[a] + 1]):
-            if counts[p] >= minimum:
-                scores[neighbours[p]] += importance[a] * counts[p] * damping[neighbours[p]]
-
-
-@numba.njit(nogil=True, cache=True)
-def counts_of(items: Int32, other: int, neighbours: Int32, counts: Float64, offsets: Int64) -> Float64:
-    """(len(items),): how much `other` occurs with each of the items."""
-    found = np.zeros(len(items), np.float64)
-    for a in range(len(items)):
-        low, high = offsets[items[a]], offsets[items[a] + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if neighbours[middle] < other:
-                low = middle + 1
-            else:
-                high = middle
-        if low < offsets[items[a] + 1] and neighbours[low] == other:
-            found[a] = counts[low]
+        end = offsets[items[a] + 1]
+        for b in range(len(others)):
+            low, high = offsets[items[a]], end
+            while low < high:
+                middle = (low + high) // 2
+                if neighbours[middle] < others[b]:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < end and neighbours[low] == others[b]:
+                found[a, b] = counts[low]
     return found

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Self
 
+import numba
 import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import csr_matrix, vstack
@@ -23,8 +24,20 @@ from algorithms.interactions import history_of, user_histories
 from algorithms.local_regression import regress_on_neighbours
 from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable
-from algorithms.scoring import strongest
-from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
+from algorithms.scoring import triggers_of
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Int32,
+    Int64,
+    Opinion,
+    Query,
+    Strategy,
+    TrainingData,
+    Trigger,
+)
 
 BLOCK = 512
 
@@ -99,20 +112,29 @@ class EASE(Strategy):
         return self.table_
 
     def score(self, query: Query) -> Float32:
+        found = self.opinion(query)
+        if found is not None:
+            scores = np.zeros(self.n_items, np.float32)
+            scores[found[0]] = found[1]
+            return scores
+        assert self.weights_ is not None
         history = history_of(query, self.n_items, self.settings.query_length)
-        importance = history.decayed(self.settings.query_decay)
-        if self.weights_ is None:
-            scores = self._rows.add_up(history.items, importance)
-        else:
-            scores = np.asarray(importance @ self.weights_[history.items], np.float32)
-        return np.maximum(scores, 0.0, out=scores)
+        return _weighted_rows(history.items, history.decayed(self.settings.query_decay), self.weights_)
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
+    def opinion(self, query: Query) -> Opinion | None:
+        """None in the dense form."""
+        if self.weights_ is not None:
+            return None
+        history = history_of(query, self.n_items, self.settings.query_length)
+        return self._rows.opinion(history.items, history.decayed(self.settings.query_decay))
+
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         history = history_of(query, self.n_items, self.settings.query_length)
         importance = history.decayed(self.settings.query_decay)
         if self.weights_ is None:
-            return strongest(history.items, self._rows.credit(history, importance, item))
-        return strongest(history.items, importance * self.weights_[history.items, item])
+            return self._rows.triggers(history, importance, items)
+        credit = self.weights_[history.items[:, None], items] * importance[:, None]
+        return triggers_of(history.items, credit, items)
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         """Exact in the dense form (a low-rank update of P); in the local one, items touched are regressed anew."""
@@ -164,6 +186,19 @@ class EASE(Strategy):
         else:
             strategy.table_ = NeighbourTable.from_arrays(arrays)
         return strategy
+
+
+@numba.njit(nogil=True, cache=True)
+def _weighted_rows(items: Int32, importance: Float32, weights: Float32) -> Float32:
+    """max(0, Σ_a importance[a] · weights[items[a]]), without a copy of the rows."""
+    scores = np.zeros(weights.shape[1], np.float32)
+    for a in range(len(items)):
+        row = weights[items[a]]
+        for j in range(len(scores)):
+            scores[j] += importance[a] * row[j]
+    for j in range(len(scores)):
+        scores[j] = max(scores[j], np.float32(0.0))
+    return scores
 
 
 def _mirror(matrix: Float32) -> None:

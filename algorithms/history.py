@@ -19,12 +19,12 @@ from algorithms.types import (
     JSON,
     Array,
     Bool,
-    Float32,
     Float64,
     Int32,
     Int64,
+    Opinion,
     Query,
-    Strategy,
+    SparseStrategy,
     TrainingData,
     Trigger,
 )
@@ -32,7 +32,7 @@ from algorithms.types import (
 DAY_SECONDS = 86_400.0
 
 
-class OwnHistory(Strategy):
+class OwnHistory(SparseStrategy):
     """Scores items of the query only; each is its own trigger."""
 
     n_items_: int
@@ -41,13 +41,21 @@ class OwnHistory(Strategy):
     def n_items(self) -> int:
         return self.n_items_
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
-        return Trigger(item, 1.0) if self.score(query)[item] > 0 else None
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
+        spoken_of = set(self.opinion(query)[0].tolist())
+        return [Trigger(item, 1.0) if item in spoken_of else None for item in items.tolist()]
 
     def _known(self, query: Query) -> Bool:
         """(m,): interactions with items that the strategy knows, other than the product whose page is open."""
         other = query.items != (-1 if query.context_item is None else query.context_item)
         return np.asarray((query.items >= 0) & (query.items < self.n_items_) & other)
+
+
+def _above_zero(items: Int32, scores: Float64) -> Opinion:
+    """What has vanished in float32 is no opinion."""
+    values = scores.astype(np.float32)
+    kept = values > 0.0
+    return items[kept], values[kept]
 
 
 class RecentlyViewed(OwnHistory):
@@ -63,12 +71,10 @@ class RecentlyViewed(OwnHistory):
         self.n_items_ = data.n_items
         return self
 
-    def score(self, query: Query) -> Float32:
-        scores = np.zeros(self.n_items_, np.float32)
+    def opinion(self, query: Query) -> Opinion:
         bought = set(query.items[query.purchased].tolist())
         viewed = dict.fromkeys(i for i in query.items[self._known(query)][::-1].tolist() if i not in bought)
-        scores[np.fromiter(viewed, np.int32, len(viewed))] = self.decay ** np.arange(len(viewed))
-        return scores
+        return _above_zero(np.fromiter(viewed, np.int32, len(viewed)), self.decay ** np.arange(len(viewed)))
 
     def arrays(self) -> dict[str, Array]:
         return {}
@@ -117,15 +123,13 @@ class Reminder(OwnHistory):
         self.table_, self.n_items_ = table, n_items
         return self
 
-    def score(self, query: Query) -> Float32:
-        scores = np.zeros(self.n_items_, np.float32)
+    def opinion(self, query: Query) -> Opinion:
         known = self._known(query)
         in_session = np.arange(len(query.items)) >= query.session_start
         items, counts, current, repeats = _candidates(
             query.items[known][-LOOKBACK:], in_session[known][-LOOKBACK:]
         )
-        scores[items] = self.table_[np.arange(len(items)), counts, repeats, current]
-        return scores
+        return _above_zero(items, self.table_[np.arange(len(items)), counts, repeats, current])
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         return type(self)(self.shrinkage).fit(data.without_sessions(forgotten), np.random.default_rng(0))
@@ -230,13 +234,13 @@ class Repurchase(OwnHistory):
         self._multiplier = rate**self.settings.rate_power
         return self
 
-    def score(self, query: Query) -> Float32:
+    def opinion(self, query: Query) -> Opinion:
         bought = self._known(query) & query.purchased
         age_days = np.maximum(query.now - query.timestamps[bought], 0.0) / DAY_SECONDS
         mass = query.weights[bought] * 0.5 ** (age_days / self.settings.half_life_days)
-        items = query.items[bought]
-        total = np.bincount(items, weights=mass, minlength=self.n_items_)
-        return (total * self._multiplier).astype(np.float32)
+        items, place = np.unique(query.items[bought], return_inverse=True)
+        total = np.bincount(place, weights=mass, minlength=len(items))
+        return _above_zero(items, total * self._multiplier[items])
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         fresh = type(self)(**asdict(self.settings))

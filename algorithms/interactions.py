@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 from algorithms.types import Float32, Float64, Int32, Int64, Query, TrainingData
 
 DAY_SECONDS = 86_400.0
+ALL_ITEMS = LONGEST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -39,28 +40,34 @@ class History:
 def history_of(query: Query, n_items: int, limit: int) -> History:
     """The newest `limit` distinct items that are known: the page's own product first, then the cart, then the past.
 
-    Worked out once for a query: several strategies ask, for scores and again for every trigger.
+    Worked out once for a query: several strategies ask, for scores and again for every trigger. Most know all of its items and may
+    read all of it, and so share one.
     """
-    key = (history_of, n_items, limit)
-    known: History | None = query.memo.get(key)
+    if n_items > _highest_item(query):
+        n_items = ALL_ITEMS
+    known = _kept(query, n_items, LONGEST)
+    return known if len(known.items) <= limit else _kept(query, n_items, limit)
+
+
+def _highest_item(query: Query) -> int:
+    known: int | None = query.memo.get(_highest_item)
     if known is None:
-        known = query.memo[key] = _history_of(query, n_items, limit)
+        page = -1 if query.context_item is None else query.context_item
+        known = max(int(query.items.max(initial=-1)), int(query.cart.max(initial=-1)), page)
+        query.memo[_highest_item] = known
     return known
 
 
-def _history_of(query: Query, n_items: int, limit: int) -> History:
-    page = [] if query.context_item is None else [query.context_item]
-    items = np.concatenate([query.items, query.cart, np.array(page, np.int32)]).astype(np.int32)
-    weights = np.concatenate([query.weights, np.ones(len(items) - len(query.items), np.float32)])
-    newest = max(query.now, float(query.timestamps[-1]) if len(query.timestamps) else query.now)
-    moments = np.concatenate(
-        [query.timestamps, np.full(len(query.cart), newest + 1.0), np.full(len(page), newest + 2.0)]
-    )
-    known = (items >= 0) & (items < n_items)
-    items, ages, mass, rows = _few_newest_first(
-        items[known], weights[known].astype(np.float64), moments[known], limit
-    )
-    return History(items, ages, np.log2(1.0 + mass).astype(np.float32), moments[known][rows])
+def _kept(query: Query, n_items: int, limit: int) -> History:
+    key = (history_of, n_items, limit)
+    known: History | None = query.memo.get(key)
+    if known is None:
+        page = -1 if query.context_item is None else query.context_item
+        columns = _history(
+            query.items, query.weights, query.timestamps, query.cart, page, query.now, n_items, limit
+        )
+        known = query.memo[key] = History(*columns)
+    return known
 
 
 def user_histories(data: TrainingData, limit: int = 2**31 - 1) -> tuple[Int64, History]:
@@ -122,32 +129,39 @@ def _newest_first(
 
 
 @numba.njit(nogil=True, cache=True)
-def _few_newest_first(
-    items: Int32, weights: Float64, moments: Float64, limit: int
-) -> tuple[Int32, Int32, Float64, Int64]:
-    """The same for one history, which is short: no scratch as long as the catalogue."""
-    size = min(limit, len(items))
-    distinct = np.empty(size, np.int32)
-    ages = np.empty(size, np.int32)
-    mass = np.zeros(size, np.float64)
-    rows = np.empty(size, np.int64)
-    n, age = 0, -1
-    occasion = np.inf
-    for row in range(len(items) - 1, -1, -1):
+def _history(
+    past: Int32, weights: Float32, timestamps: Float64, cart: Int32, page: int, now: float, n_items: int, limit: int
+) -> tuple[Int32, Int32, Float32, Float64]:  # fmt: skip
+    """Distinct items, ages, strengths and moments of one shopper: the page is the newest occasion, the cart the one before it."""
+    m, c = len(past), len(cart)
+    size = min(limit, m + c + 1)
+    distinct, ages = np.empty(size, np.int32), np.empty(size, np.int32)
+    mass, newest = np.zeros(size, np.float64), np.empty(size, np.float64)
+    last = max(now, timestamps[m - 1]) if m else now
+    n, age, occasion = 0, -1, np.inf
+    for row in range(m + c, -1, -1):
+        if row == m + c:
+            item, weight, moment = page, 1.0, last + 2.0
+        elif row >= m:
+            item, weight, moment = cart[row - m], 1.0, last + 1.0
+        else:
+            item, weight, moment = past[row], np.float64(weights[row]), timestamps[row]
+        if item < 0 or item >= n_items:
+            continue
         place = 0
-        while place < n and distinct[place] != items[row]:
+        while place < n and distinct[place] != item:
             place += 1
         if place < n:
-            mass[place] += weights[row]
+            mass[place] += weight
             continue
         if n == size:
             break
-        if moments[row] != occasion:
-            occasion = moments[row]
+        if moment != occasion:
+            occasion = moment
             age += 1
-        distinct[n], ages[n], mass[n], rows[n] = items[row], age, weights[row], row
+        distinct[n], ages[n], mass[n], newest[n] = item, age, weight, moment
         n += 1
-    return distinct[:n], ages[:n], mass[:n], rows[:n]
+    return distinct[:n], ages[:n], np.log2(1.0 + mass[:n]).astype(np.float32), newest[:n]
 
 
 @numba.njit(nogil=True, cache=True)

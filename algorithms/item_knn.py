@@ -22,9 +22,18 @@ from scipy.sparse import csr_matrix
 from algorithms.interactions import history_of, recency_weighted
 from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable, most_similar
-from algorithms.scoring import strongest
 from algorithms.threads import by_parts
-from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Int32,
+    Opinion,
+    Query,
+    SparseStrategy,
+    TrainingData,
+    Trigger,
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ class ItemKNNParameters:
             raise ValueError(f"unknown weighting {self.weighting!r}: choose cosine, tfidf or bm25")
 
 
-class ItemKNN(Strategy):
+class ItemKNN(SparseStrategy):
     name: ClassVar[str] = "item_knn"
     needs: ClassVar[tuple[Need, ...]] = (Need("people_of_several", 1, 200),)
 
@@ -97,14 +106,13 @@ class ItemKNN(Strategy):
     def n_items(self) -> int:
         return self.table_.n_items
 
-    def score(self, query: Query) -> Float32:
+    def opinion(self, query: Query) -> Opinion:
         history = history_of(query, self.n_items, self.settings.query_length)
-        return self.table_.add_up(history.items, history.decayed(self.settings.query_decay))
+        return self.table_.opinion(history.items, history.decayed(self.settings.query_decay))
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         history = history_of(query, self.n_items, self.settings.query_length)
-        importance = history.decayed(self.settings.query_decay)
-        return strongest(history.items, self.table_.credit(history, importance, item))
+        return self.table_.triggers(history, history.decayed(self.settings.query_decay), items)
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         """Rows of the items in forgotten sessions are computed anew: only there can a pair have come from them."""

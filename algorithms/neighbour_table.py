@@ -10,7 +10,10 @@ import numpy as np
 
 from algorithms.interactions import History
 from algorithms.ranking import insert
-from algorithms.types import Array, Float32, Int32, Int64
+from algorithms.scoring import triggers_of
+from algorithms.scratch import zeros
+from algorithms.sparse_sums import rows_added
+from algorithms.types import Array, Float32, Int32, Int64, Opinion, Trigger
 
 
 @dataclass(frozen=True)
@@ -27,15 +30,16 @@ class NeighbourTable:
         span = slice(self.offsets[item], self.offsets[item + 1])
         return self.neighbours[span], self.similarity[span]
 
-    def add_up(self, items: Int32, importance: Float32) -> Float32:
-        """(n_items,): Σ_a importance[a] · similarity(items[a], ·)."""
-        scores = np.zeros(self.n_items, np.float32)
-        _add_up(items, importance, self.neighbours, self.similarity, self.offsets, scores)
-        return scores
+    def opinion(self, items: Int32, importance: Float32) -> Opinion:
+        """Σ_a importance[a] · similarity(items[a], ·), where it is above 0."""
+        return rows_added(
+            items, importance, self.offsets, self.neighbours, self.similarity, zeros(self.n_items)
+        )
 
-    def credit(self, history: History, importance: Float32, item: int) -> Float32:
-        """What each item of the history added to the score of `item`."""
-        return _credit(history.items, importance, self.neighbours, self.similarity, self.offsets, item)
+    def triggers(self, history: History, importance: Float32, targets: Int32) -> list[Trigger | None]:
+        """Of each target the item of the history that added most to its score."""
+        credit = _credit(history.items, importance, self.neighbours, self.similarity, self.offsets, targets)
+        return triggers_of(history.items, credit, targets)
 
     def similarity_of(self, source: int, item: int) -> float:
         neighbours, similarity = self.row(source)
@@ -97,24 +101,16 @@ def _from_rows(rows: Int64, neighbours: Int32, similarity: Float32, n_items: int
 
 
 @numba.njit(nogil=True, cache=True)
-def _add_up(
-    items: Int32, importance: Float32, neighbours: Int32, similarity: Float32, offsets: Int64, scores: Float32
-) -> None:
-    for a in range(len(items)):
-        for p in range(offsets[items[a]], offsets[items[a] + 1]):
-            scores[neighbours[p]] += importance[a] * similarity[p]
-
-
-@numba.njit(nogil=True, cache=True)
 def _credit(
-    items: Int32, importance: Float32, neighbours: Int32, similarity: Float32, offsets: Int64, item: int
+    items: Int32, importance: Float32, neighbours: Int32, similarity: Float32, offsets: Int64, targets: Int32
 ) -> Float32:
-    credit = np.zeros(len(items), np.float32)
+    """(len(items), len(targets)): what each item added to the score of each target."""
+    credit = np.zeros((len(items), len(targets)), np.float32)
     for a in range(len(items)):
         for p in range(offsets[items[a]], offsets[items[a] + 1]):
-            if neighbours[p] == item:
-                credit[a] = importance[a] * similarity[p]
-                break
+            for t in range(len(targets)):
+                if neighbours[p] == targets[t]:
+                    credit[a, t] = importance[a] * similarity[p]
     return credit
 
 

@@ -27,13 +27,15 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from algorithms.content import ContentTFIDF
-from algorithms.cooccurrence import PairCounts, add_rows, count_pairs
+from algorithms.cooccurrence import PairCounts, count_pairs
 from algorithms.interactions import DAY_SECONDS, History, history_of
 from algorithms.likest import Likest, entries_of, strongest_of_each
 from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable, most_similar
 from algorithms.popularity import Trending
 from algorithms.scoring import strongest
+from algorithms.scratch import zeros
+from algorithms.sparse_sums import damped_rows_added
 from algorithms.taste import liked
 from algorithms.types import (
     JSON,
@@ -44,8 +46,9 @@ from algorithms.types import (
     Int32,
     Int64,
     ItemDescriptions,
+    Opinion,
     Query,
-    Strategy,
+    SparseStrategy,
     TrainingData,
     Trigger,
 )
@@ -67,7 +70,7 @@ class NewItemsParameters:
     most: int = 5_000
 
 
-class NewItems(Strategy):
+class NewItems(SparseStrategy):
     name: ClassVar[str] = "new_items"
     needs: ClassVar[tuple[Need, ...]] = (Need("items_with_text", 2, 20), Need("new_items", 1, 8))
 
@@ -177,11 +180,10 @@ class NewItems(Strategy):
     def n_items(self) -> int:
         return self.content_.n_items
 
-    def score(self, query: Query) -> Float32:
-        scores = np.zeros(self.n_items, np.float32)
-        items, values = self.score_new(query)
-        scores[items] = values
-        return scores
+    def opinion(self, query: Query) -> Opinion:
+        items, scores = self.score_new(query)
+        said = scores > 0.0
+        return items[said], scores[said]
 
     def score_new(self, query: Query) -> tuple[Int32, Float32]:
         """(c,) items that are new now, ascending, and their scores: all that `score` says, without the zeros."""
@@ -212,19 +214,17 @@ class NewItems(Strategy):
         items, importance = liked(query, self.n_items, self.settings.query_length, self.settings.query_decay)
         if not len(items):
             return np.zeros(len(self._new), np.float32)
-        shopper = self.content_.taste(items, importance)
-        dense = np.zeros(shopper.shape[1], np.float32)
-        dense[shopper.indices] = shopper.data
-        return _products(*self._rows, dense, self.content_.settings.minimum_similarity)
+        content = self.content_
+        taste = content.direction(items, importance)
+        return _products(*self._rows, *taste, content.settings.minimum_similarity, zeros(content.dimensions))
 
     def _carried(self, history: History, importance: Float32) -> Float32:
-        drawn = np.zeros(self.n_items, np.float32)
-        counts = self.counts_
-        add_rows(
+        counts, near = self.counts_, self._nearest
+        drawn = damped_rows_added(
             history.items, importance * self._source[history.items],
-            counts.neighbours, counts.counts, counts.offsets, 0.0, self._pull, drawn,
+            counts.offsets, counts.neighbours, counts.counts, self._pull, zeros(self.n_items),
         )  # fmt: skip
-        return _carried(self._nearest, drawn)
+        return _products(near.offsets, near.neighbours, near.similarity, *drawn, 0.0, zeros(self.n_items))
 
     def trigger(self, query: Query, item: int) -> Trigger | None:
         """By content and by what goes along, each in proportion to what it gave."""
@@ -343,10 +343,6 @@ def _carried(table: NeighbourTable, values: Float32) -> Float32:
     return _row_sums(table.offsets, table.neighbours, table.similarity, values, 0.0)
 
 
-def _products(offsets: Array, columns: Array, data: Array, dense: Float32, minimum: float) -> Float32:
-    return _row_sums(offsets, columns, data, dense, minimum)
-
-
 @numba.njit(nogil=True, cache=True)
 def _row_sums(
     offsets: Array, columns: Array, data: Array, values: Float32, minimum: float
@@ -359,4 +355,23 @@ def _row_sums(
             total += data[p] * values[columns[p]]
         if total >= minimum:
             sums[row] = total
+    return sums
+
+
+@numba.njit(nogil=True, cache=True)
+def _products(
+    offsets: Array,
+    columns: Array,
+    data: Array,
+    places: Int32,
+    values: Float32,
+    minimum: float,
+    dense: Float32,
+) -> Float32:
+    """`_row_sums` with a sparse vector; `dense` is scratch."""
+    for k in range(len(places)):
+        dense[places[k]] = values[k]
+    sums = _row_sums(offsets, columns, data, dense, minimum)
+    for k in range(len(places)):
+        dense[places[k]] = np.float32(0.0)
     return sums

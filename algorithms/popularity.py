@@ -9,11 +9,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
+import numba
 import numpy as np
 
 from algorithms.needs import Need
-from algorithms.scoring import known_items
-from algorithms.types import JSON, Array, Bool, Float32, Float64, Int32, Query, Strategy, TrainingData
+from algorithms.scoring import fading, known_items
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Float64,
+    Int32,
+    Int64,
+    Opinion,
+    Query,
+    Strategy,
+    TrainingData,
+)
 
 DAY_SECONDS = 86_400.0
 
@@ -40,6 +53,7 @@ class Popularity(Strategy):
         self.mass_, self.category_, self.reference_time_ = mass, category, reference_time
         top = mass.max(initial=0.0)
         self._scores = (mass / top if top > 0 else mass).astype(np.float32)
+        self._scores.setflags(write=False)
         return self
 
     def _mass(self, data: TrainingData, now: float) -> Float64:
@@ -56,6 +70,9 @@ class Popularity(Strategy):
         if query.category is None:
             return self._scores.copy()
         return np.where(self.category_ == query.category, self._scores, np.float32(0.0))
+
+    def standing(self, query: Query) -> Float32 | None:
+        return self._scores if query.category is None else None
 
     @property
     def can_append(self) -> bool:
@@ -139,20 +156,65 @@ class PopularInCategory(Popularity):
         super()._learn(mass, category, reference_time)
         top = np.zeros(int(category.max(initial=-1)) + 2)
         np.maximum.at(top, category, mass)
-        self._scores = (mass / np.maximum(top[category], 1e-300)).astype(np.float32)
-        self._scores[category < 0] = 0.0
+        scores = (mass / np.maximum(top[category], 1e-300)).astype(np.float32)
+        scores[category < 0] = 0.0
+        scores.setflags(write=False)
+        self._scores = scores
+        self._order, self._category_offsets = _by_category(category, len(top) - 1)
         return self
 
+    def standing(self, query: Query) -> Float32 | None:
+        return None
+
     def score(self, query: Query) -> Float32:
-        interest = np.zeros(int(self.category_.max(initial=-1)) + 2, np.float32)
-        if query.category is not None and 0 <= query.category < len(interest) - 1:
-            interest[query.category] = 1.0
-        elif query.category is None:
+        scores = np.zeros(self.n_items, np.float32)
+        items, values = self.opinion(query)
+        scores[items] = values
+        return scores
+
+    def opinion(self, query: Query) -> Opinion:
+        if query.category is None:
             items = known_items(query, self.n_items, self.query_length)
-            decay = self.query_decay ** np.arange(len(items))
-            np.add.at(interest, self.category_[items], decay.astype(np.float32))
-        interest[-1] = 0.0
-        return self._scores * interest[self.category_]
+            categories, interest = self.category_[items], fading(self.query_decay, len(items))
+        else:
+            categories, interest = np.array([query.category], np.int32), fading(self.query_decay, 1)
+        return _of_categories(categories, interest, self._category_offsets, self._order, self._scores)
 
     def _constructor(self) -> dict[str, Any]:
         return super()._constructor() | {"query_decay": self.query_decay, "query_length": self.query_length}
+
+
+def _by_category(category: Int32, n_categories: int) -> tuple[Int32, Int64]:
+    """Items category by category, and where each category's start. Those without one are left out."""
+    order = np.argsort(category, kind="stable").astype(np.int32)
+    return order, np.searchsorted(category[order], np.arange(n_categories + 1)).astype(np.int64)
+
+
+@numba.njit(nogil=True, cache=True)
+def _of_categories(
+    categories: Int32, interest: Float32, offsets: Int64, order: Int32, standing: Float32
+) -> tuple[Int32, Float32]:
+    """Items of these categories, each of which may be named more than once, and interest · standing."""
+    n, room = 0, 0
+    distinct, weight = np.empty(len(categories), np.int32), np.zeros(len(categories), np.float32)
+    for a in range(len(categories)):
+        category = categories[a]
+        if category < 0 or category >= len(offsets) - 1:
+            continue
+        place = 0
+        while place < n and distinct[place] != category:
+            place += 1
+        if place == n:
+            distinct[n] = category
+            room += offsets[category + 1] - offsets[category]
+            n += 1
+        weight[place] += interest[a]
+    items, scores = np.empty(room, np.int32), np.empty(room, np.float32)
+    found = 0
+    for place in range(n):
+        for p in range(offsets[distinct[place]], offsets[distinct[place] + 1]):
+            score = standing[order[p]] * weight[place]
+            if score > 0.0:
+                items[found], scores[found] = order[p], score
+                found += 1
+    return items[:found], scores[:found]

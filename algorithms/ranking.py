@@ -104,6 +104,25 @@ def _strongest_places(strength: Float32, k: int) -> Int64:
     return places
 
 
+@numba.njit(nogil=True, cache=True)
+def below_kth(strength: Float32, k: int) -> np.float32:
+    """A value that at least k (≤ n) of these values ≥ 0 reach, less than 1/512 of the largest below the k-th; 0 where that is unknown."""
+    top = np.float32(0.0)
+    for value in strength:
+        top = max(top, value)
+    if top <= 0.0:
+        return np.float32(0.0)
+    factor = np.float32(BINS) / top
+    counts = np.zeros(BINS + 1, np.int64)
+    for value in strength:
+        counts[int(value * factor)] += 1
+    last, within = BINS, counts[BINS]
+    while within < k and last > 0:
+        last -= 1
+        within += counts[last]
+    return np.float32(last / factor * 0.99999)
+
+
 def mean_ranks(scores: Float32, cases: Int64, targets: Int32, left_out: Bool | None = None) -> Float64:
     """(t,): rank of item targets[x] in row cases[x] of `scores` (q, n_items); equals share the mean of their places.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 
 import numba
 import numpy as np
 
 from algorithms.ranking import top_k
-from algorithms.types import Float32, Int32, Query, Trigger
+from algorithms.types import Float32, Float64, Int32, Query, Trigger
 
 LIKELY_PER_ITEM = 40
 """Of each item of a query so many nearest items are looked at where all would be too many."""
@@ -81,13 +82,48 @@ class NearestLists:
 
 
 def known_items(query: Query, n_items: int, limit: int) -> Int32:
-    """Distinct items of the query that the strategy knows, newest first. Worked out once for a query."""
+    """Distinct items of the query that the strategy knows, newest first. Worked out once for a query.
+
+    Items that it does not know count towards `limit`.
+    """
     key = (known_items, n_items, limit)
     known: Int32 | None = query.memo.get(key)
     if known is None:
-        items = query.newest_items(limit)
-        known = query.memo[key] = items[(items >= 0) & (items < n_items)]
+        page = -1 if query.context_item is None else query.context_item
+        known = query.memo[key] = _newest(query.items, query.cart, page, n_items, limit)
     return known
+
+
+@numba.njit(nogil=True, cache=True)
+def _newest(past: Int32, cart: Int32, page: int, n_items: int, limit: int) -> Int32:
+    """The page's own product, then the cart, then history."""
+    m, c = len(past), len(cart)
+    distinct = np.empty(min(limit, m + c + 1), np.int32)
+    n = 0
+    for row in range(m + c, -1, -1):
+        if n == len(distinct):
+            break
+        item = page if row == m + c else cart[row - m] if row >= m else past[row]
+        place = 0
+        while place < n and distinct[place] != item:
+            place += 1
+        if place == n and not (row == m + c and page < 0):
+            distinct[n] = item
+            n += 1
+    known = 0
+    for place in range(n):
+        if 0 <= distinct[place] < n_items:
+            distinct[known] = distinct[place]
+            known += 1
+    return distinct[:known]
+
+
+@lru_cache(maxsize=256)
+def fading(decay: float, length: int) -> Float32:
+    """(length,): 1, decay, decay² … Not to be written into."""
+    weights = np.asarray(np.float64(decay) ** np.arange(length), np.float32)
+    weights.setflags(write=False)
+    return weights
 
 
 def strongest(items: Int32, credit: Float32) -> Trigger | None:
@@ -98,3 +134,30 @@ def strongest(items: Int32, credit: Float32) -> Trigger | None:
         return None
     largest = max(shares)
     return Trigger(int(items[shares.index(largest)]), largest / total)
+
+
+def triggers_of(items: Int32, credit: Float32, targets: Int32) -> list[Trigger | None]:
+    """Of each target the item of the query with the largest positive credit, `credit` (len(items), len(targets)), and its share of all
+    positive credit. No item is its own trigger."""
+    best, share = _loudest(items, credit, targets)
+    return [
+        Trigger(item, part) if item >= 0 else None
+        for item, part in zip(best.tolist(), share.tolist(), strict=True)
+    ]
+
+
+@numba.njit(nogil=True, cache=True)
+def _loudest(items: Int32, credit: Float32, targets: Int32) -> tuple[Int32, Float64]:
+    best = np.full(len(targets), -1, np.int32)
+    share = np.zeros(len(targets), np.float64)
+    for t in range(len(targets)):
+        total, largest = 0.0, 0.0
+        for a in range(len(items)):
+            given = np.float64(credit[a, t])
+            if given > 0.0 and items[a] != targets[t]:
+                total += given
+                if given > largest:
+                    largest, best[t] = given, items[a]
+        if total > 0.0:
+            share[t] = largest / total
+    return best, share

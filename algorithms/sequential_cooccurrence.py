@@ -15,11 +15,24 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from algorithms.cooccurrence import PairCounts, add_rows, count_pairs, counts_of
+from algorithms.cooccurrence import PairCounts, count_pairs, counts_of
 from algorithms.inverted_index import Unit, sequences
 from algorithms.needs import Need
-from algorithms.scoring import known_items, strongest
-from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
+from algorithms.scoring import fading, known_items, triggers_of
+from algorithms.scratch import zeros
+from algorithms.sparse_sums import damped_rows_added
+from algorithms.types import (
+    JSON,
+    Array,
+    Bool,
+    Float32,
+    Int32,
+    Opinion,
+    Query,
+    SparseStrategy,
+    TrainingData,
+    Trigger,
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +46,7 @@ class SequentialParameters:
     query_length: int = 20
 
 
-class SequentialCooccurrence(Strategy):
+class SequentialCooccurrence(SparseStrategy):
     name: ClassVar[str] = "viewed_next"
     needs: ClassVar[tuple[Need, ...]] = (Need("sessions_of_several", 1, 500),)
 
@@ -61,25 +74,21 @@ class SequentialCooccurrence(Strategy):
     def n_items(self) -> int:
         return self.counts_.n_items
 
-    def score(self, query: Query) -> Float32:
-        scores = np.zeros(self.n_items, np.float32)
-        items, importance = self._query_items(query)
+    def opinion(self, query: Query) -> Opinion:
         counts = self.counts_
-        add_rows(
-            items, importance, counts.neighbours, counts.counts, counts.offsets, 0.0, self._damping, scores
-        )
-        return scores
+        return damped_rows_added(
+            *self._query_items(query), counts.offsets, counts.neighbours, counts.counts, self._damping, zeros(self.n_items)
+        )  # fmt: skip
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
-        items, importance = self._query_items(query)
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
+        sources, importance = self._query_items(query)
         counts = self.counts_
-        credit = counts_of(items, item, counts.neighbours, counts.counts, counts.offsets) * importance
-        return strongest(items, credit.astype(np.float32))
+        together = counts_of(sources, items, counts.neighbours, counts.counts, counts.offsets)
+        return triggers_of(sources, together * importance[:, None], items)
 
     def _query_items(self, query: Query) -> tuple[Int32, Float32]:
         items = known_items(query, self.n_items, self.settings.query_length)
-        importance = self.settings.query_decay ** np.arange(len(items)) * self._source[items]
-        return items, importance.astype(np.float32)
+        return items, fading(self.settings.query_decay, len(items)) * self._source[items]
 
     @property
     def can_append(self) -> bool:

@@ -27,6 +27,9 @@ Float32: TypeAlias = NDArray[np.float32]
 Float64: TypeAlias = NDArray[np.float64]
 Bool: TypeAlias = NDArray[np.bool_]
 Array: TypeAlias = NDArray[Any]
+Opinion: TypeAlias = tuple[Int32, Float32]
+"""Some distinct items and their scores above 0."""
+NO_OPINION: Opinion = (np.empty(0, np.int32), np.empty(0, np.float32))
 
 
 @dataclass(frozen=True)
@@ -150,17 +153,6 @@ class Query:
         }
         return cls(items=array, now=now, **(defaults | known))
 
-    def newest_items(self, limit: int) -> Int32:
-        """Distinct items, newest first, at most `limit`: the page's own product, then the cart, then history."""
-        seen: dict[int, None] = {}
-        if self.context_item is not None:
-            seen[self.context_item] = None
-        for item in (*self.cart[::-1].tolist(), *self.items[::-1].tolist()):
-            if len(seen) >= limit:
-                break
-            seen.setdefault(item, None)
-        return np.fromiter(seen, np.int32, len(seen))
-
 
 @dataclass(frozen=True)
 class ItemDescriptions:
@@ -216,13 +208,24 @@ class Strategy(ABC):
         """(c,): `score` of these items alone, 0..n_items-1."""
         return self.score(query)[items]
 
+    def opinion(self, query: Query) -> Opinion | None:
+        """Distinct items, in no order, and their scores above 0: `score` without its zeros, of those who have an opinion of few.
+
+        None from those who have one of most items.
+        """
+        return None
+
+    def standing(self, query: Query) -> Float32 | None:
+        """`score` where it is the same for every shopper: always the same row, not to be written into. None where it is not."""
+        return None
+
     def trigger(self, query: Query, item: int) -> Trigger | None:
         """What in `query` made `item` score most, or None where nothing in it did."""
-        return None
+        return self.triggers(query, np.array([item], np.int32))[0]
 
     def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         """`trigger` of each of these items: a shelf asks for all of its own at once."""
-        return [self.trigger(query, item) for item in items.tolist()]
+        return [None] * len(items)
 
     @property
     @abstractmethod
@@ -271,3 +274,17 @@ class Strategy(ABC):
         keep it with the model, memory-mapped. By default a strategy has learned nothing from sessions and stays.
         """
         return self
+
+
+class SparseStrategy(Strategy):
+    """A strategy that has an opinion of some items only, and gives it without a row as long as the catalogue."""
+
+    @abstractmethod
+    def opinion(self, query: Query) -> Opinion:
+        """See `Strategy.opinion`."""
+
+    def score(self, query: Query) -> Float32:
+        scores = np.zeros(self.n_items, np.float32)
+        items, values = self.opinion(query)
+        scores[items] = values
+        return scores

@@ -12,7 +12,7 @@ Neighbours are histories without a name, the newest first; where somebody is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Self
 
@@ -23,7 +23,9 @@ from scipy.sparse import csr_matrix
 from algorithms.interactions import history_of, user_histories
 from algorithms.needs import Need
 from algorithms.ranking import strongest_places
-from algorithms.scoring import strongest
+from algorithms.scoring import triggers_of
+from algorithms.scratch import zeros
+from algorithms.sparse_sums import drained, rows_added
 from algorithms.types import (
     JSON,
     Array,
@@ -31,8 +33,9 @@ from algorithms.types import (
     Float32,
     Int32,
     Int64,
+    Opinion,
     Query,
-    Strategy,
+    SparseStrategy,
     TrainingData,
     Trigger,
 )
@@ -48,7 +51,7 @@ class UserKNNParameters:
     newest_people: int = 5000  # of those who touched an item of the query
 
 
-class UserKNN(Strategy):
+class UserKNN(SparseStrategy):
     name: ClassVar[str] = "user_knn"
     needs: ClassVar[tuple[Need, ...]] = (Need("people_of_several", 2, 200), Need("items_of_several", 1, 20))
 
@@ -93,15 +96,9 @@ class UserKNN(Strategy):
     def n_items(self) -> int:
         return len(self.rarity_)
 
-    def score(self, query: Query) -> Float32:
-        return self.score_many([query])[0]
-
-    def score_many(self, queries: Sequence[Query]) -> Float32:
-        scores = np.zeros((len(queries), self.n_items), np.float32)
-        for row, query in enumerate(queries):
-            _, _, people, similarity = self._asked(query)
-            _vote(people, similarity, self.offsets_, self.items_, self.votes_, scores[row])
-        return scores
+    def opinion(self, query: Query) -> Opinion:
+        _, _, people, similarity = self._asked(query)
+        return rows_added(people, similarity, self.offsets_, self.items_, self.votes_, zeros(self.n_items))
 
     def _asked(self, query: Query) -> tuple[Int32, Float32, Int32, Float32]:
         """Query items with their importance, and the neighbours with their similarity."""
@@ -122,21 +119,20 @@ class UserKNN(Strategy):
             self.item_offsets_,
             self.people_,
             self.closeness_,
-            len(self.offsets_) - 1,
             self.settings.newest_people,
+            zeros(len(self.offsets_) - 1),
         )
         nearest = strongest_places(similarity, self.settings.neighbours)
         return people[nearest], similarity[nearest]
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
-        """The query item that carries most of the similarity of those neighbours that chose `item`."""
-        items, importance, people, similarity = self._asked(query)
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
+        """The query items that carry most of the similarity of those neighbours that chose these."""
+        sources, importance, people, _ = self._asked(query)
         credit = _credit(
-            items, importance, people, similarity, self.offsets_, self.items_, self.item_offsets_, self.people_,
-            self.closeness_, item,
+            sources, importance, people, self.offsets_, self.items_, self.item_offsets_, self.people_,
+            self.closeness_, self.settings.newest_people, items,
         )  # fmt: skip
-        credit[items == item] = 0.0
-        return strongest(items, credit)
+        return triggers_of(sources, credit, items)
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         fresh = type(self)(**asdict(self.settings))
@@ -174,46 +170,54 @@ def _unit(matrix: csr_matrix) -> csr_matrix:
 @numba.njit(nogil=True, cache=True)
 def _similarities(
     items: Int32, importance: Float32, item_offsets: Int64, people: Int32, closeness: Float32,
-    n_people: int, newest: int,
+    newest: int, sums: Float32,
 ) -> tuple[Int32, Float32]:  # fmt: skip
-    similarity = np.zeros(n_people, np.float32)
-    touched = np.empty(n_people, np.int32)
+    room = 0
+    for item in items:
+        room += min(newest, item_offsets[item + 1] - item_offsets[item])
+    touched = np.empty(room, np.int32)
     n = 0
     for a in range(len(items)):
         start = item_offsets[items[a]]
         for p in range(start, min(item_offsets[items[a] + 1], start + newest)):
-            if similarity[people[p]] == 0.0:
+            if sums[people[p]] == 0.0:
                 touched[n] = people[p]
                 n += 1
-            similarity[people[p]] += importance[a] * closeness[p]
-    near = touched[:n].copy()
-    return near, similarity[near]
-
-
-@numba.njit(nogil=True, cache=True)
-def _vote(
-    people: Int32, similarity: Float32, offsets: Int64, items: Int32, votes: Float32, scores: Float32
-) -> None:
-    for n in range(len(people)):
-        for row in range(offsets[people[n]], offsets[people[n] + 1]):
-            scores[items[row]] += similarity[n] * votes[row]
+            sums[people[p]] += importance[a] * closeness[p]
+    return drained(touched, n, sums)
 
 
 @numba.njit(nogil=True, cache=True)
 def _credit(
-    query: Int32, importance: Float32, near: Int32, similarity: Float32, offsets: Int64, items: Int32,
-    item_offsets: Int64, people: Int32, closeness: Float32, item: int,
+    query: Int32, importance: Float32, near: Int32, offsets: Int64, items: Int32,
+    item_offsets: Int64, people: Int32, closeness: Float32, newest: int, targets: Int32,
 ) -> Float32:  # fmt: skip
-    """(len(query),): what each query item adds to the similarity of those neighbours that chose `item`."""
-    chose = np.zeros(len(offsets) - 1, np.bool_)
-    for n in range(len(near)):
-        for row in range(offsets[near[n]], offsets[near[n] + 1]):
-            if items[row] == item:
-                chose[near[n]] = similarity[n] > 0.0
-                break
-    credit = np.zeros(len(query), np.float32)
-    for a in range(len(query)):
-        for p in range(item_offsets[query[a]], item_offsets[query[a] + 1]):
-            if chose[people[p]]:
-                credit[a] += importance[a] * closeness[p]
+    """(len(query), len(targets)): what each query item adds to the similarity of those neighbours that chose a target."""
+    credit = np.zeros((len(query), len(targets)), np.float32)
+    chose = np.zeros(len(targets), np.bool_)
+    for person in near:
+        chose_any = False
+        for t in range(len(targets)):
+            chose[t] = False
+            for row in range(offsets[person], offsets[person + 1]):
+                if items[row] == targets[t]:
+                    chose[t] = chose_any = True
+                    break
+        if not chose_any:
+            continue
+        for a in range(len(query)):
+            start = item_offsets[query[a]]
+            end = min(item_offsets[query[a] + 1], start + newest)
+            low, high = start, end
+            while low < high:  # people of an item stand in ascending order
+                middle = (low + high) // 2
+                if people[middle] < person:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low == end or people[low] != person:
+                continue
+            for t in range(len(targets)):
+                if chose[t]:
+                    credit[a, t] += importance[a] * closeness[low]
     return credit
