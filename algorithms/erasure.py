@@ -6,7 +6,7 @@ The log holds no names, but it must be there, since the sum of what many did giv
 Guarantee, for every strategy: a pair of products known only from forgotten sessions has no score left. What each does:
 
     popular, trending, popular_in_category   exact: their weight is subtracted
-    popular_in_segment                       items that nobody else touched are gone; elsewhere they are one of at least ten
+    popular_in_segment                       everybody's list is exact; a group's keeps what ten others of it met for certain
     session_knn                              exact: forgotten sessions are no neighbours
     viewed_next, bought_together             exact: counts are subtracted, without rounding
     new_items                                exact: likewise; what it knows by content it did not learn from anybody

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -174,21 +174,17 @@ def _seen(store: Store, days: int) -> Seen:
     return found
 
 
-# Exports: figures of many, nothing of a person.
+# Exports: figures of many, nothing of a person and nothing of fewer than ten (`algorithms.small_cells`).
 
 
 def _live_rows(store: Store, days: int) -> list[dict[str, Any]]:
-    return [asdict(day) for day in _seen(store, days).days]
+    return [day.as_exported() for day in _seen(store, days).days]
 
 
 def _click_rows(store: Store, days: int) -> list[dict[str, Any]]:
     seen = _seen(store, days)
     kinds = (("density", seen.by_density), ("segment", seen.by_segment))
-    return [
-        {"kind": kind, **asdict(row), "click_through": round(row.click_through, 5)}
-        for kind, rows in kinds
-        for row in rows
-    ]
+    return [{"kind": kind, **row.as_exported()} for kind, rows in kinds for row in rows]
 
 
 TABLES: Final[Mapping[str, tuple[str, Callable[[Store, int], list[dict[str, Any]]]]]] = {

@@ -13,6 +13,7 @@ from accounts.models import Customer, Store
 from algorithms import STRATEGIES
 from algorithms.data_facts import QUANTILES, DataFacts, Spread, data_facts
 from algorithms.needs import Need, Readiness, judge
+from algorithms.small_cells import LEAST_PEOPLE, published
 from algorithms.types import TrainingData
 from catalog.models import Product
 from recommendations.selectors.event_weights import event_weights
@@ -25,6 +26,17 @@ from tracking.inventory.rollup import sources_roll_up
 from tracking.selectors.interactions import Interactions, read_interactions
 
 COVERAGE_DAYS: Final = 28
+# Facts that say nothing of what people did.
+_OF_CATALOGUE: Final = frozenset(
+    {
+        "items",
+        "items_with_text",
+        "items_with_text_vectors",
+        "items_with_picture_vectors",
+        "items_with_category",
+        "items_with_features",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -58,20 +70,30 @@ class DataAudit:
     strategies: list[StrategyVerdict]
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; quantiles by their share."""
-        facts = asdict(self.facts)
-        for name in ("per_person", "per_item", "per_session"):
-            facts[name] = spread_as_json(getattr(self.facts, name))
+        """Plain values; quantiles by their share. For programmes, so outside of the system: nothing of fewer than ten people."""
+        people, sessions = self.facts.people, self.facts.sessions
+        facts: dict[str, Any] = asdict(self.facts) | {
+            name: published(published(count), people) if name not in _OF_CATALOGUE else count
+            for name, count in self.facts.counts().items()
+        }
+        facts["per_person"] = spread_as_json(self.facts.per_person, people)
+        facts["per_session"] = spread_as_json(self.facts.per_session, min(people, sessions))
+        facts["per_item"] = spread_as_json(self.facts.per_item)
         return {
             "store": self.store,
             "at": self.at.isoformat(),
-            "interactions_permitted": self.permitted,
+            "interactions_permitted": published(self.permitted),
             "share_in_catalogue": self.in_catalogue,
-            "unknown_products": dict(self.unknown_products),
+            "unknown_products": {product: published(count) for product, count in self.unknown_products},
             "obstacle": self.obstacle,
             "facts": facts,
             "catalogue": {**asdict(self.catalogue), "updated_at": str(self.catalogue.updated_at or "")},
-            "coverage": {"days": COVERAGE_DAYS, **asdict(self.coverage), "share": self.coverage.share},
+            "coverage": {
+                "days": COVERAGE_DAYS,
+                **asdict(self.coverage),
+                "present": {name: published(count) for name, count in self.coverage.present.items()},
+                "share": self.coverage.share,
+            },
             "strategies": {
                 verdict.name: {
                     "readiness": str(verdict.readiness),
@@ -83,11 +105,17 @@ class DataAudit:
         }
 
 
-def spread_as_json(spread: Spread) -> dict[str, float]:
-    quantiles = {
-        f"p{round(100 * share)}": value for share, value in zip(QUANTILES, spread.quantiles, strict=True)
+def spread_as_json(spread: Spread, people: int | None = None) -> dict[str, float | None]:
+    """`people`: behind how many the spread stands, None where it is of products. Of people the least and the most are one person's:
+    a quantile is told where at least ten are below it and ten above, the mean and the Gini index where there are ten."""
+    values: dict[str, float | None] = {
+        f"p{round(100 * share)}": value
+        if people is None or min(share, 1 - share) * people >= LEAST_PEOPLE
+        else None
+        for share, value in zip(QUANTILES, spread.quantiles, strict=True)
     }
-    return {"mean": spread.mean, **quantiles, "gini": spread.gini}
+    is_told = people is None or people >= LEAST_PEOPLE
+    return {"mean": spread.mean if is_told else None, **values, "gini": spread.gini if is_told else None}
 
 
 def data_audit(store: Store) -> DataAudit:

@@ -1,12 +1,13 @@
 """What shoppers really saw on shelves, over time: how evenly products are shown, how varied a shopper's shelves are, who clicks.
 
-Read from impressions and clicks: of people who permit analytics. Groups of fewer than ten people are not named.
+Read from impressions and clicks: of people who permit analytics. Groups of fewer than ten people are not named; what leaves the
+system says nothing of fewer (`as_exported`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 from django.db import connection
 
 from accounts.models import Store
+from algorithms.small_cells import is_small, published_part
 from catalog.models import Product
 from consent.purposes import Purpose
 from profiles.events import INTERACTIONS
@@ -35,6 +37,14 @@ class ExposureDay:
     shown_share: float | None = None
     diversity: float | None = None
     categories: float | None = None
+    shoppers: int = 0
+
+    def as_exported(self) -> dict[str, Any]:
+        """A row of a file; a day on which fewer than ten people saw shelves says nothing."""
+        row = asdict(self)
+        if is_small(self.shoppers):
+            row |= dict.fromkeys(row.keys() - {"day"})
+        return row
 
 
 @dataclass(frozen=True)
@@ -46,10 +56,18 @@ class ClicksOf:
     shoppers: int
     impressions: int
     clicks: int
+    clickers: int
 
     @property
     def click_through(self) -> float:
         return self.clicks / self.impressions if self.impressions else 0.0
+
+    def as_exported(self) -> dict[str, Any]:
+        """A row of a file; clicks are left out where fewer than ten people clicked, or did not."""
+        row = {**asdict(self), "click_through": round(self.click_through, 5)}
+        if published_part(self.clickers, self.shoppers) is None:
+            row |= {"clicks": None, "clickers": None, "click_through": None}
+        return row
 
 
 _SEEN: Final = """
@@ -64,7 +82,8 @@ WITH counts AS (SELECT day, product_id, count(*) AS c FROM ({_SEEN}) seen GROUP 
                   FROM counts),
      sized AS (SELECT *, greatest(%(products)s, shown) AS n FROM ranked)
 SELECT day, sum(c), max(shown)::float8 / max(n),
-       sum((2 * (n - shown + place) - n - 1)::float8 * c) / (max(n) * sum(c))
+       sum((2 * (n - shown + place) - n - 1)::float8 * c) / (max(n) * sum(c)),
+       (SELECT count(DISTINCT seen.person) FROM ({_SEEN}) seen WHERE seen.day = sized.day)
   FROM sized GROUP BY day
 """
 _DIVERSITY: Final = f"""
@@ -81,7 +100,8 @@ _CLICKED: Final = """
     ON click.store_id = %(store)s AND click.request_id = i.request_id AND click.product_id = i.product_id
 """
 _BY_SEGMENT: Final = f"""
-SELECT member.segment_id, count(DISTINCT coalesce(i.customer_id, -i.visitor_id)), count(*), count(click.id)
+SELECT member.segment_id, count(DISTINCT coalesce(i.customer_id, -i.visitor_id)), count(*), count(click.id),
+       count(DISTINCT coalesce(i.customer_id, -i.visitor_id)) FILTER (WHERE click.id IS NOT NULL)
   FROM recommendations_impression i {_CLICKED}
   JOIN segments_segmentmembership member
     ON member.store_id = %(store)s
@@ -108,7 +128,8 @@ WITH shown AS (
            FROM deed WHERE customer_id IN (SELECT customer_id FROM shown) GROUP BY 1)
 SELECT CASE WHEN least(v.much, c.much) < shown.seen_at THEN '{Density.MUCH}'
             WHEN least(v.little, c.little) < shown.seen_at THEN '{Density.LITTLE}' ELSE '{Density.NOTHING}' END AS density,
-       count(DISTINCT coalesce(shown.customer_id, -shown.visitor_id)) AS shoppers, count(*), count(shown.click)
+       count(DISTINCT coalesce(shown.customer_id, -shown.visitor_id)) AS shoppers, count(*), count(shown.click),
+       count(DISTINCT coalesce(shown.customer_id, -shown.visitor_id)) FILTER (WHERE shown.click IS NOT NULL)
   FROM shown LEFT JOIN of_visitor v USING (visitor_id) LEFT JOIN of_customer c ON c.customer_id = shown.customer_id
  GROUP BY 1 HAVING count(DISTINCT coalesce(shown.customer_id, -shown.visitor_id)) >= %(least)s
 """
@@ -129,9 +150,9 @@ def exposure_by_day(store: Store, period: Period) -> list[ExposureDay]:
 
 
 def _day(day: date, shown: Sequence[Any] | None, varied: Sequence[Any] | None) -> ExposureDay:
-    impressions, share, gini = shown or (0, None, None)
+    impressions, share, gini, shoppers = shown or (0, None, None, 0)
     diversity, categories = varied or (None, None)
-    return ExposureDay(day, int(impressions), gini, share, diversity, categories)
+    return ExposureDay(day, int(impressions), gini, share, diversity, categories, shoppers)
 
 
 def clicks_by_segment(store: Store, period: Period) -> list[ClicksOf]:

@@ -22,7 +22,7 @@ from algorithms.types import Float32, Query
 from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.folder import StoredModel
-from recommendations.model_store.lately import interactions_of_week
+from recommendations.model_store.lately import people_of_week
 from recommendations.model_store.manifest import UnreadableModel
 from recommendations.models import ModelVersion
 from recommendations.selectors import catalogue
@@ -308,7 +308,7 @@ def warm(model: StoredModel) -> None:
             strategy.trigger(query, item)
     for reranker in model.rerankers.values():
         reranker.warm()
-    interactions_of_week(model)
+    people_of_week(model)
     _meet_wanted(model)
 
 

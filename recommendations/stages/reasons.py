@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from django.utils.translation import gettext as _
 
+from algorithms.small_cells import LEAST_PEOPLE
 from algorithms.types import Int32, Trigger
 from catalog.wording import spoken
-from recommendations.model_store.lately import interactions_of_week
+from recommendations.model_store.lately import people_of_week
 from recommendations.serving.assortment import Assortment, Standing
 from recommendations.shelf import Reason, ShelfProduct
 from recommendations.stages.context import Context
@@ -22,8 +23,8 @@ SPEAKING_SHARE: Final = 0.2
 
 WEEK_SECONDS: Final = 7 * 86_400.0
 FRESH_SECONDS: Final = 2 * 86_400.0
-POPULAR_INTERACTIONS: Final = 3
-"""Fewer in a week are chance, not popularity."""
+POPULAR_PEOPLE: Final = LEAST_PEOPLE
+"""Fewer in a week are chance, not popularity, and would be told about to everybody."""
 POPULAR_RANKS: Final = 20
 """A product is called popular in its category while it stands among so many there."""
 
@@ -246,9 +247,9 @@ def _category_sizes(standing: Standing, category: Int32) -> dict[int, int]:
 
 
 def _is_of_this_week(context: Context, place: int) -> bool:
-    """Whether shoppers did something with it in the seven days before what the model knows ends, and that is no older than two days."""
+    """Whether enough people did something with it in the seven days before what the model knows ends, no older than two days."""
     model = context.snapshot.model
     if model is None or context.now - model.known_until > FRESH_SECONDS:
         return False
-    counts = interactions_of_week(model)
-    return place < len(counts) and counts[place] >= POPULAR_INTERACTIONS
+    counts = people_of_week(model)
+    return place < len(counts) and counts[place] >= POPULAR_PEOPLE

@@ -52,6 +52,10 @@ def describe_arrivals(store: Store, folder: Path) -> int:
     ids = known.item_ids + tuple(
         external_id for external_id in items if external_id not in set(known.item_ids)
     )
+    if not ids:
+        # All were trained on, as in a shop that was imported within the hour before: there is nothing to describe.
+        model_arrivals.write(folder, Arrivals((), {}, state))
+        return 0
     descriptions = _descriptions([items.get(external_id, _GONE) for external_id in ids], FeatureSpace(*space))
     described: dict[str, Mapping[str, Array]] = {
         name: strategy.described(descriptions)

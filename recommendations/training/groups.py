@@ -11,9 +11,10 @@ import numpy as np
 from algorithms import metrics
 from algorithms.evaluation import DENSITIES, Figures, TestCase, density_classes
 from algorithms.experiments import Interval, clustered_relative_difference, paired_relative_difference
+from algorithms.small_cells import LEAST_PEOPLE
 from algorithms.types import Bool, Float64, Int32, Int64
 
-LEAST_SHOPPERS: Final = 10
+LEAST_SHOPPERS: Final = LEAST_PEOPLE
 """Groups of fewer people are not named: their figures would tell about persons."""
 METRIC: Final = "ndcg@10"
 

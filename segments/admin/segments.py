@@ -27,6 +27,7 @@ from accounts.admin.scoped import ScopedAdmin
 from accounts.current_store import may, require, require_store, staff_user
 from accounts.display.columns import ago
 from accounts.permissions import Ability
+from algorithms.small_cells import published
 from segments.admin.rule_rows import Row, RuleRows, read_rows, rows_of, rules_posted
 from segments.features import FEATURES, OPERATOR_LABELS, OPERATORS
 from segments.models import ClusterModel, Segment, SegmentMembership
@@ -78,7 +79,7 @@ class SegmentAdmin(ScopedAdmin):
         "name": "name",
         "kind": "kind",
         "priority": "priority",
-        "members": "member_count",
+        "members": lambda segment: published(segment.member_count),
         "rules": "rules",
         "computed_at": "computed_at",
         "is_active": "is_active",

@@ -5,15 +5,13 @@ from typing import Any, Final
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from algorithms.small_cells import LEAST_PEOPLE, published
 from segments.models import Segment
-
-# A size below this could tell about single people: it does not leave the system.
-SMALLEST_SIZE: Final = 10
 
 
 class SegmentSerializer(serializers.ModelSerializer[Segment]):
     size = serializers.SerializerMethodField(
-        help_text=f"Members; null: fewer than {SMALLEST_SIZE}, which is not told."
+        help_text=f"Members; null: fewer than {LEAST_PEOPLE}, which is not told."
     )
 
     class Meta:
@@ -32,7 +30,7 @@ class SegmentSerializer(serializers.ModelSerializer[Segment]):
 
     @extend_schema_field({"type": "integer", "nullable": True})
     def get_size(self, segment: Segment) -> int | None:
-        return segment.member_count if segment.member_count >= SMALLEST_SIZE else None
+        return published(segment.member_count)
 
 
 class SubjectQuery(serializers.Serializer[Any]):

@@ -66,6 +66,48 @@ def test_on_a_category_page_only_that_category_scores() -> None:
     np.testing.assert_allclose(scores, [0, 0, 1, 0, 0])
 
 
+@pytest.mark.parametrize(("met_by", "is_named"), [(9, False), (10, True)])
+def test_a_group_names_what_ten_of_its_people_met(met_by: int, is_named: bool) -> None:
+    """Twelve people are of the group and met item 0; some of them met item 1 too, one of them a hundred times."""
+    rows = [(user, 0, NOW, 1.0, user, -1) for user in range(12)]
+    rows += [(user, 1, NOW, 1.0, user, -1) for user in range(met_by)]
+    rows += [(0, 1, NOW, 1.0, 0, -1)] * 100
+    groups = csr_matrix(np.ones((12, 1), np.float32))
+    strategy = PopularInSegment().fit(log(rows, 12, 2, user_features=groups), np.random.default_rng(0))
+    assert bool(strategy.score(asked(0))[1]) == is_named
+    assert strategy.score(asked(0))[0] > 0
+    assert strategy.score(Query.empty(NOW))[1] == 1  # everybody's list names nobody's group
+
+
+def test_who_is_forgotten_is_missed_among_the_ten() -> None:
+    rows = [(user, item, NOW, 1.0, user, -1) for user in range(11) for item in (0, 1)]
+    rows = [row for row in rows if row[:2] != (10, 1)]  # item 0 was met by eleven, item 1 by ten
+    data = log(rows, 11, 2, user_features=csr_matrix(np.ones((11, 1), np.float32)))
+    strategy = PopularInSegment().fit(data, np.random.default_rng(0))
+    assert (strategy.score(asked(0)) > 0).all()
+    forgotten = np.zeros(data.n_sessions, np.bool_)
+    forgotten[3] = True
+    without = strategy.forget_sessions(forgotten, data)
+    np.testing.assert_array_equal(without.score(asked(0)) > 0, [True, False])
+    arrays = without.arrays()
+    again = PopularInSegment.from_arrays(arrays, without.parameters())
+    forgotten[4] = True
+    np.testing.assert_array_equal(again.score(asked(0)), without.score(asked(0)))
+    both = strategy.forget_sessions(forgotten, data)
+    np.testing.assert_array_equal(both.score(asked(0)), both.score(Query.empty(NOW)))  # nine are left
+
+
+def test_a_version_that_counted_no_people_keeps_nothing_that_a_forgotten_one_met() -> None:
+    data = people()
+    old = {name: values for name, values in fitted(data).arrays().items() if name != "people"}
+    strategy = PopularInSegment.from_arrays(old, fitted(data).parameters())
+    np.testing.assert_array_equal(strategy.score(asked(0)), fitted(data).score(asked(0)))
+    forgotten = np.zeros(data.n_sessions, np.bool_)
+    forgotten[0] = True
+    without = strategy.forget_sessions(forgotten, data)
+    np.testing.assert_array_equal(without.score(asked(0)), without.score(Query.empty(NOW)))
+
+
 def test_what_only_the_forgotten_wanted_is_wanted_by_nobody() -> None:
     data = people()
     forgotten = np.zeros(data.n_sessions, np.bool_)

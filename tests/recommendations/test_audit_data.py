@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from accounts.models import Store
 from algorithms import STRATEGIES
+from algorithms.data_facts import Spread
 from algorithms.needs import Readiness
-from recommendations.selectors.data_audit import data_audit, strategy_verdicts
+from recommendations.selectors.data_audit import data_audit, spread_as_json, strategy_verdicts
 from recommendations.stages.shop_strategies import SHOP_NEEDS, SHOP_STRATEGIES
 from tests.factories import CategoryFactory, ProductFactory, StoreFactory
 from tests.tracking.conftest import make_key, order_completed, viewed
@@ -116,7 +117,12 @@ def test_the_command_tells_people_and_programmes(store):
     assert "missing: identify (one customer over several browsers)" in text
     assert "thin  bought_together" in text
     report = json.loads(told("--store", "shop", "--json"))
-    assert report["facts"]["interactions"] == 6
+    # Two people: nothing of what they did leaves, as a number or as a quantile.
+    assert report["facts"]["people"] is None
+    assert report["facts"]["interactions"] is None
+    assert set(report["facts"]["per_person"].values()) == {None}
+    assert report["unknown_products"] == {"gone": None}
+    assert report["facts"]["items"] == 2
     # Interactions of a product: three each.
     assert report["facts"]["per_item"] == {
         "mean": 3.0, "p0": 3.0, "p25": 3.0, "p50": 3.0, "p75": 3.0, "p90": 3.0, "p99": 3.0, "p100": 3.0, "gini": 0.0,
@@ -129,6 +135,18 @@ def test_the_command_tells_people_and_programmes(store):
     }
     with pytest.raises(CommandError, match="There is no store"):
         told("--store", "none")
+
+
+def test_quantiles_of_people_stand_on_ten_people_on_either_side():
+    spread = Spread(3.0, (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 90.0), 0.4)
+    assert set(spread_as_json(spread, 9).values()) == {None}
+    assert [name for name, value in spread_as_json(spread, 10).items() if value] == ["mean", "gini"]
+    assert [name for name, value in spread_as_json(spread, 40).items() if value] == [
+        "mean", "p25", "p50", "p75", "gini",
+    ]  # fmt: skip
+    of_many = spread_as_json(spread, 1000)
+    assert (of_many["p0"], of_many["p99"], of_many["p100"]) == (None, 6.0, None)
+    assert spread_as_json(spread)["p100"] == 90.0
 
 
 def test_all_stores(store):

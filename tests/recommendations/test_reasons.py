@@ -8,15 +8,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from catalog.models import Product
-from recommendations.model_store.lately import WEEK_SECONDS, interactions_of_week
+from recommendations.model_store.lately import WEEK_SECONDS, people_of_week
 from recommendations.pipeline import recommend
 from recommendations.serving import store_state, versions
 from recommendations.serving.versions import Part
 from recommendations.shelf import RecommendationRequest, ShelfItem
-from recommendations.stages.reasons import POPULAR_INTERACTIONS
+from recommendations.training.catching_up import catch_up
+from tests.factories import VisitorFactory
 from tests.recommendations.shop import Shop, consenting_visitor, visits
 
-OF_WEEK = Counter(p for visit in visits() for p in visit.products if visit.days_ago < 7.0)
+PEOPLE_OF_WEEK = Counter(
+    product
+    for product, _visitor in {(p, v.visitor) for v in visits() for p in v.products if v.days_ago < 7.0}
+)
 
 
 def items(shop: Shop, placement: str, **fields: object) -> tuple[ShelfItem, ...]:
@@ -48,27 +52,51 @@ def test_often_bought_with_was_bought_with_it_more_than_once(trained_shop: Shop)
                 assert item.reason.trigger == page
 
 
-def test_this_week_is_said_of_what_was_met_this_week(trained_shop: Shop) -> None:
-    shelf = items(trained_shop, "trending")
-    said = {item.product.external_id for item in shelf if item.reason.text.endswith("this week")}
-    assert said
-    for product_id in said:
-        assert OF_WEEK[product_id] >= POPULAR_INTERACTIONS, product_id
+def looked_at_this_week(shop: Shop, product_id: str, people: int) -> float:
+    """So many new people look at it twice each, an hour from now; gives a moment at which the model has heard of it."""
+    for _ in range(people):
+        shop.views(VisitorFactory(store=shop.store), product_id, product_id, minutes_ago=-60)
+    later = datetime.now(UTC) + timedelta(hours=3)
+    assert catch_up(shop.store, later) is not None
+    store_state.forget_all()
+    return later.timestamp()
+
+
+@pytest.mark.parametrize(("people", "is_said"), [(9, False), (10, True)])
+def test_this_week_is_said_of_what_ten_people_met_this_week(
+    trained_shop: Shop, people: int, is_said: bool
+) -> None:
+    before = PEOPLE_OF_WEEK["tents-3"]
+    assert before < 9
+    now = looked_at_this_week(trained_shop, "tents-3", people - before)
+    shelf = items(trained_shop, "trending", now=now)
+    said = [item.product.external_id for item in shelf if item.reason.text.endswith("this week")]
+    assert said == (["tents-3"] if is_said else [])
     # In the upper half of its category: five of ten at most.
     per_category = Counter(item.product.category_name for item in shelf if item.reason.code == "popular")
     assert max(per_category.values()) <= 5
+
+
+def test_one_person_who_looks_often_makes_nothing_popular(trained_shop: Shop) -> None:
+    visitor = VisitorFactory(store=trained_shop.store)
+    trained_shop.views(visitor, *["tents-3"] * 40, minutes_ago=-60)
+    later = datetime.now(UTC) + timedelta(hours=3)
+    assert catch_up(trained_shop.store, later) is not None
+    store_state.forget_all()
+    shelf = items(trained_shop, "trending", now=later.timestamp())
+    assert not [item for item in shelf if item.reason.text.endswith("this week")]
 
 
 def test_the_week_is_counted_from_the_visits_that_are_kept(trained_shop: Shop) -> None:
     snapshot = store_state.of_store(trained_shop.store.pk).current(versions.read(trained_shop.store.pk))
     model = snapshot.model
     assert model is not None
-    counts = dict(zip(model.item_ids, interactions_of_week(model).tolist(), strict=True))
+    counts = dict(zip(model.item_ids, people_of_week(model).tolist(), strict=True))
     # The last minutes before the edge of the week may fall on either side.
     edge = {p for visit in visits() for p in visit.products if abs(visit.days_ago - 7.0) < 0.01}
     for product_id in set(counts) - edge:
-        assert counts[product_id] == OF_WEEK[product_id], product_id
-    assert interactions_of_week(model) is interactions_of_week(model)
+        assert counts[product_id] == PEOPLE_OF_WEEK[product_id], product_id
+    assert people_of_week(model) is people_of_week(model)
 
 
 def test_old_figures_are_not_of_this_week(trained_shop: Shop) -> None:

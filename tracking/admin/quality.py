@@ -23,6 +23,7 @@ from accounts.current_store import may, require_store, staff_user
 from accounts.display.columns import when
 from accounts.permissions import Ability
 from accounts.templatetags.etalage_admin import code_marks
+from algorithms.small_cells import published
 from tracking.admin.mend_form import MendForm
 from tracking.debugging.mends import MENDS
 from tracking.ingestion.drafts import Reason
@@ -342,7 +343,8 @@ class DiscardCountAdmin(ReadOnlyAdmin):
         "day": "day",
         "event": "event_name",
         "reason": "reason",
-        "count": "count",
+        # Nobody knows of how many people they were: of no more than there are events.
+        "count": lambda row: published(row.count),
         "key": "api_key__name",
     }
 

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from tqdm import tqdm
 
 from accounts.models import Store
+from algorithms.small_cells import published
 from segments.services import default_segments_create, segments_recompute
 from segments.services.recompute import RecomputeReport
 
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         for store in stores:
             default_segments_create(store=store)
             report = self._recompute(store)
-            self.stdout.write(json.dumps(asdict(report), default=str) if options["json"] else _tell(report))
+            self.stdout.write(json.dumps(_as_json(report), default=str) if options["json"] else _tell(report))
 
     def _recompute(self, store: Store) -> RecomputeReport:
         with tqdm(total=len(STEPS), desc=store.slug, unit="step", file=self.stderr, disable=None) as bar:
@@ -45,6 +46,12 @@ class Command(BaseCommand):
                 bar.update(1)
 
             return segments_recompute(store=store, step=step)
+
+
+def _as_json(report: RecomputeReport) -> dict[str, Any]:
+    """For other programmes, so outside of the system: sizes of fewer than ten people are null."""
+    sizes = {slug: published(size) for slug, size in report.sizes.items()}
+    return {**asdict(report), "shoppers": published(report.shoppers), "sizes": sizes}
 
 
 def _tell(report: RecomputeReport) -> str:
