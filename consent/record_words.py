@@ -36,8 +36,8 @@ COLUMNS: Final = (
 """Tables of exports and their columns."""
 
 LINES: Final = (
-    "admin history", "browser sessions", "browsers", "carts", "clicks on shelves", "customers", "customers no longer profiled",
-    "customers restricted", "earlier requests", "events", "fields corrected", "findings", "identity links", "impressions",
+    "addresses to log in with", "admin history", "browser sessions", "browsers", "carts", "clicks on shelves", "customers", "customers no longer profiled",
+    "customers opted out", "customers restricted", "earlier requests", "events", "fields corrected", "findings", "identity links", "impressions",
     "lists of what shelves showed", "login attempts", "logins", "mentions in the audit log", "messages to Etalage",
     "model versions written anew", "opt-outs", "orders", "papers of requests", "permissions", "products not to be shown", "profiles",
     "proofs of consent", "quarantined events", "recent events of shared devices", "segment memberships", "sessions",

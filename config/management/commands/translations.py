@@ -17,6 +17,9 @@ class Command(BaseCommand):
         "With --check nothing is written. Example: manage.py translations --check"
     )
 
+    # It reads the sources, whatever state the installation is in.
+    requires_system_checks = ()
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--check",
