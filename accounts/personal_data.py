@@ -87,11 +87,21 @@ class ErasureReport:
 
 
 @dataclass(frozen=True)
+class CorrectionReport:
+    """What passing a correction on changed, in numbers, and what could not be changed and why, without personal data."""
+
+    changed: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Processor:
     """What holds personal data, for one app.
 
     `erase` must be repeatable: it is run again after a failure. Lower `stage` erases first; the accounts processor,
-    which deletes the customer, runs last (stage 100).
+    which deletes the customer, runs last of those that need one (stage 100). `is_atomic`: all of its work in one transaction; False for
+    work that takes long and commits step by step by itself. `correct` passes on what the person says is right (field → value, of
+    `consent.services.profile_requests.CORRECTABLE_IDENTIFIERS` and `…_PROFILE`): for whoever keeps a copy of it.
     """
 
     name: str
@@ -99,6 +109,8 @@ class Processor:
     export: Callable[[Subject], Iterable[ExportTable]]
     erase: Callable[[Subject], ErasureReport]
     stage: int = 50
+    correct: Callable[[Subject, Mapping[str, str]], CorrectionReport] | None = None
+    is_atomic: bool = True
 
 
 class DataClass(Enum):

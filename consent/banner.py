@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest
 from django.template.loader import render_to_string
@@ -20,11 +21,12 @@ from django.utils.translation import get_language
 from accounts.current_customer import current_customer
 from accounts.models import Store
 from consent.cookies import StoredChoice, read_choice
-from consent.models import Notice, PurposeText
+from consent.models import DataSubjectRequest, Notice, PurposeText
 from consent.notice_texts import labels, term
 from consent.opt_out_cookie import read_opt_outs
-from consent.purposes import Purpose
-from consent.regions import modes
+from consent.purposes import Purpose, slugs
+from consent.regions import has_opt_out_regions, modes
+from consent.request_texts import KIND_TEXTS
 from consent.services.notices import notice_for, published_notices
 from consent.services.opt_outs import NOT_ASKED_FOR, standing
 from consent.store_of import store_of
@@ -83,9 +85,23 @@ def is_left_in_peace(request: HttpRequest, store: Store) -> bool:
     return any(since > timezone.now() - NOT_ASKED_FOR for since in known.values())
 
 
-def notice_context(request: HttpRequest, store: Store, granted: Purpose) -> dict[str, Any]:
+def opt_out_links(request: HttpRequest) -> list[dict[str, object]]:
+    """Where people opt out of sale and sharing and limit sensitive data, for stores that serve regions whose law wants it."""
+    try:
+        store = store_of(request)
+    except Http404:
+        return []
+    if not has_opt_out_regions(store):
+        return []
+    kinds = (DataSubjectRequest.Kind.OPT_OUT, DataSubjectRequest.Kind.LIMIT)
+    return [{"url": reverse("consent:ask", args=[kind]), "title": KIND_TEXTS[kind].title} for kind in kinds]
+
+
+def notice_context(
+    request: HttpRequest, store: Store, granted: Purpose, notice: Notice | None = None
+) -> dict[str, Any]:
     """What templates of banner, preferences and notice have in common."""
-    notice = notice_for(store, language_of(request))
+    notice = notice or notice_for(store, language_of(request))
     return {
         "store": store,
         "notice": notice,
@@ -96,6 +112,36 @@ def notice_context(request: HttpRequest, store: Store, granted: Purpose) -> dict
         "record_url": reverse("consent:record"),
         "preferences_url": reverse("consent:preferences"),
         "notice_url": reverse("consent:notice"),
+    }
+
+
+def remote_banner(request: HttpRequest, store: Store, language: str) -> dict[str, Any]:
+    """What the script on the page of a shop elsewhere needs in order to ask: banner and preferences as HTML, whose links lead here,
+    the hashes that an earlier answer is compared with, and how the law of the visitor's region wants them asked."""
+    notice = notice_for(store, language)
+    mode = mode_in(store, region_of(request, store))
+    here, named = request.build_absolute_uri, f"?{urlencode({'store': store.slug})}"
+    hashes = sorted({notice.content_hash for notice in published_notices(store).values()})
+    opt_out = reverse("consent:ask", args=[DataSubjectRequest.Kind.OPT_OUT])
+    context = {
+        **notice_context(request, store, Purpose.NECESSARY, notice),
+        "is_remote": True,
+        "hashes": " ".join(hashes),
+        "region_url": here(reverse("consent:region")),
+        "record_url": here(reverse("consent:record")),
+        "preferences_url": here(reverse("consent:preferences") + named),
+        "notice_url": here(reverse("consent:notice") + named),
+        "opt_out_url": here(opt_out + named) if has_opt_out_regions(store) else "",
+    }
+    templates = ("consent/_banner.html", "consent/_dialog.html")
+    return {
+        "html": "".join(render_to_string(template, context) for template in templates),
+        "language": notice.language,
+        "content_hash": notice.content_hash,
+        "content_hashes": hashes,
+        "mechanism": mode.mechanism,
+        "region": mode.region,
+        "granted_by_default": slugs(mode.default_for(gpc=sends_gpc(request))),
     }
 
 

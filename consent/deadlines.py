@@ -3,6 +3,7 @@
 GDPR 12(3): one month, two further months on extension. The month ends on the day of the same number, or on the month's
 last day where it has no such day (Regulation 1182/71, article 3(2)(c)); its day ends in the store's own zone. We do not use
 the allowance for week-ends. CCPA § 7021: 45 calendar days, 45 more on extension; confirmed within 10 business days.
+§§ 7026(f), 7027(g): an opt-out or a limit within 15 business days, without extension; here they hold at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from consent.models import DataSubjectRequest
+from consent.models import OPT_OUT_KINDS, DataSubjectRequest
 
 Law = DataSubjectRequest.Law
 
@@ -40,10 +41,12 @@ def _end_of(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(23, 59, 59), zone)
 
 
-def due_at(law: str, received_at: datetime, time_zone: str) -> datetime:
+def due_at(law: str, received_at: datetime, time_zone: str, kind: str = "") -> datetime:
     """The last moment of the last day, in the store's zone."""
     zone = ZoneInfo(time_zone)
     day = received_at.astimezone(zone).date()
+    if kind in OPT_OUT_KINDS:
+        return _end_of(add_business_days(day, CCPA_OPT_OUT_BUSINESS_DAYS), zone)
     last = add_months(day, 1) if law == Law.GDPR else day + timedelta(days=CCPA_DAYS)
     return _end_of(last, zone)
 
@@ -64,6 +67,11 @@ def confirm_by(received_at: datetime, time_zone: str) -> datetime:
     )
 
 
-def law_of(country: str, region: str = "") -> str:
-    """Which law a person's request falls under: CCPA for Californians, the GDPR for everybody else, who lose nothing by it."""
+def law_of(country: str, region: str = "", kind: str = "") -> str:
+    """Which law a person's request falls under: CCPA for Californians, the GDPR for everybody else, who lose nothing by it.
+
+    Opt-outs and limits are rights of the CCPA, whoever uses them.
+    """
+    if kind in OPT_OUT_KINDS:
+        return Law.CCPA
     return Law.CCPA if country == "US" and region.upper() in {"CA", "US-CA", "CALIFORNIA"} else Law.GDPR

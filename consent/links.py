@@ -14,6 +14,7 @@ from consent.models import DataSubjectRequest
 DOWNLOAD_LINK_VALID_FOR: Final = timedelta(hours=1)
 
 _page = signing.Signer(salt="privacy.request", sep=".")
+_agent = signing.Signer(salt="privacy.agent", sep=".")
 _download = signing.TimestampSigner(salt="privacy.download", sep=".")
 
 
@@ -27,6 +28,23 @@ def public_id_of(token: str) -> str | None:
         return _page.unsign(token)
     except signing.BadSignature:
         return None
+
+
+def agent_token_of(request: DataSubjectRequest) -> str:
+    """Opens the agent's page, which tells less than the person's own."""
+    return _agent.sign(request.public_id.hex)
+
+
+def public_id_of_agents(token: str) -> str | None:
+    try:
+        return _agent.unsign(token)
+    except signing.BadSignature:
+        return None
+
+
+def agent_url(request: DataSubjectRequest) -> str:
+    path = reverse("consent:agent-request", args=[agent_token_of(request)])
+    return settings.ETALAGE_URL.rstrip("/") + path
 
 
 def request_path(request: DataSubjectRequest) -> str:

@@ -10,11 +10,16 @@ from consent.models import DataSubjectRequest
 State = DataSubjectRequest.State
 
 TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
-    State.IDENTITY_UNVERIFIED: frozenset({State.PENDING, State.DENIED, State.DUPLICATE, State.CANCELLED}),
+    State.IDENTITY_UNVERIFIED: frozenset(
+        {State.PENDING, State.DENIED, State.REQUIRES_INPUT, State.DUPLICATE, State.CANCELLED}
+    ),
     State.PENDING: frozenset(
         {State.APPROVED, State.DENIED, State.REQUIRES_INPUT, State.PAUSED, State.DUPLICATE, State.CANCELLED}
     ),
-    State.REQUIRES_INPUT: frozenset({State.PENDING, State.DENIED, State.CANCELLED}),
+    # Back to unverified: an agent has sent the permission, and the person has not confirmed it yet.
+    State.REQUIRES_INPUT: frozenset(
+        {State.IDENTITY_UNVERIFIED, State.PENDING, State.DENIED, State.DUPLICATE, State.CANCELLED}
+    ),
     State.PAUSED: frozenset({State.PENDING, State.CANCELLED}),
     State.APPROVED: frozenset({State.PROCESSING, State.CANCELLED}),
     State.PROCESSING: frozenset({State.COMPLETE, State.PENDING_EXTERNAL, State.ERROR}),

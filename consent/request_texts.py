@@ -77,6 +77,28 @@ KIND_TEXTS: Final[Mapping[str, KindText]] = {
         ),
         _("Stop profiling"),
     ),
+    Kind.OPT_OUT: KindText(
+        _("Do not sell or share my personal information"),
+        _("Nothing about you goes to third parties or into advertising, and you are not profiled."),
+        (
+            _("It holds at once. You need no account, and we do not ask who you are."),
+            _("What you do here is not sold, not shared, not used to advertise, and no profile is made of it."),
+            _("Logged in, it holds on all of your devices. Otherwise it holds in this browser, and for your account when you log in."),
+            _("We do not ask you to change your mind for twelve months. Only you can take it back, here."),
+        ),
+        _("Do not sell or share"),
+    ),
+    Kind.LIMIT: KindText(
+        _("Limit the use of my sensitive personal information"),
+        _("Nothing is concluded about you, and nothing sensitive is passed on."),
+        (
+            _("It holds at once. You need no account, and we do not ask who you are."),
+            _("What you look at and buy may tell something sensitive, so we conclude nothing from it: it is used for your orders and what "
+              "you permit us to count, and not to profile you. Nothing of it is passed on."),
+            _("We do not ask you to change your mind for twelve months. Only you can take it back, here."),
+        ),
+        _("Limit the use"),
+    ),
 }  # fmt: skip
 
 FIELD_LABELS: Final[Mapping[str, Text]] = {

@@ -9,8 +9,9 @@ from django.utils import timezone
 from accounts import personal_data
 from accounts.models import Store
 from consent.anchors import anchor_heads
-from consent.request_alerts import publish_request_figures
+from consent.request_alerts import officers_remind, publish_request_figures
 from consent.services import request_processing
+from consent.services.letters import confirmations_resend
 from consent.services.policies import owners_remind
 from consent.verification import verify_all
 
@@ -35,6 +36,7 @@ def sweep_requests() -> None:
     """Take up what was left: parts to try again, and requests whose message to the worker was lost."""
     for request_id in request_processing.due_for_sweep():
         advance_request(request_id)
+    confirmations_resend(timezone.now())
     publish_request_figures()
 
 
@@ -63,6 +65,8 @@ def expire_personal_data() -> None:
 
 @shared_task
 def remind_owners() -> None:
-    """Write to the owners of policies whose review is due."""
+    """Write to the owners of policies whose review is due, and to privacy officers whose requests are."""
+    if count := officers_remind():
+        log.info("requests.reminded", count=count)
     if count := owners_remind():
         log.info("policies.reminded", count=count)

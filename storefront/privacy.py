@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop
 
 from accounts.personal_data import (
     Classification,
+    CorrectionReport,
     ErasureReport,
     ExportTable,
     Kept,
@@ -21,6 +22,7 @@ from accounts.personal_data import (
     classify,
     register,
 )
+from accounts.services.logins import login_email_change
 from storefront.models import Cart, CartLine, OutboxEvent, ShopAccount, ShopOrder, ShopOrderLine
 from storefront.services.outbox import KEPT_DAYS_AFTER_SENDING, outbox_expire
 
@@ -58,6 +60,19 @@ def erase(subject: Subject) -> ErasureReport:
         return ErasureReport(deleted=deleted)
     until = max(order.placed_at for order in kept) + timedelta(days=ORDER_DAYS)
     return ErasureReport(deleted=deleted, kept=(Kept("shop orders", len(kept), _KEPT_BY_LAW, until),))
+
+
+def correct(subject: Subject, corrections: Mapping[str, str]) -> CorrectionReport:
+    """Whoever corrects their e-mail address logs in with the right one from then on."""
+    if "email" not in corrections:
+        return CorrectionReport()
+    accounts = list(_accounts(subject).select_related("user"))
+    changed = sum(login_email_change(account.user, corrections["email"]) for account in accounts)
+    kept = any(account.user.email.casefold() != corrections["email"].casefold() for account in accounts)
+    note = gettext_noop("The log-in keeps its address: the new one cannot be used for it.")
+    return CorrectionReport(
+        {gettext_noop("addresses to log in with"): changed}, notes=(note,) if kept else ()
+    )
 
 
 def _unlinked(order: ShopOrder) -> ShopOrder:
@@ -152,7 +167,7 @@ def expire_orders(now: datetime) -> int:
 
 
 def register_all() -> None:
-    register(Processor(PROCESSOR, "Shop: account, cart, orders", export, erase))
+    register(Processor(PROCESSOR, "Shop: account, cart, orders", export, erase, correct=correct))
     held = Classification.PROCESSED_BY(PROCESSOR)
     classify("storefront.ShopAccount", held, "Joins a shopper's login to their customer.")
     classify(

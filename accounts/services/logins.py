@@ -21,6 +21,21 @@ def is_staff_member(user: User) -> bool:
 
 
 @transaction.atomic
+def login_email_change(user: User, email: str) -> bool:
+    """The login's new address; open sessions stay. False where nothing changes: it is theirs already, another login has it, or
+    the user works for a shop, whose staff page changes it."""
+    address = User.objects.normalize_email(email.strip())
+    if is_staff_member(user) or user.email == address:
+        return False
+    if User.objects.filter(email__iexact=address).exclude(pk=user.pk).exists():
+        return False
+    login_attempts_forget(user.email)
+    user.email = address
+    user.save(update_fields=["email"])
+    return True
+
+
+@transaction.atomic
 def login_delete(user: User) -> dict[str, int]:
     """Delete a shopper's login: the user, open sessions, login attempts, their name in the admin's history.
 

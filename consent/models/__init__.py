@@ -12,10 +12,17 @@ from consent.models.record import (
     LedgerHead,
 )
 from consent.models.region import RegionMode
-from consent.models.request import DataSubjectRequest, IdentityChallenge, RequestPart, RequestPolicy
+from consent.models.request import (
+    OPT_OUT_KINDS,
+    DataSubjectRequest,
+    IdentityChallenge,
+    RequestPart,
+    RequestPolicy,
+)
 from consent.models.suppression import Suppression
 
 __all__ = [
+    "OPT_OUT_KINDS",
     "AuditEntry",
     "AuditHead",
     "AuditPayload",

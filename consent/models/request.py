@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -143,6 +143,10 @@ class DataSubjectRequest(StoreScoped):
     def corrections(self) -> dict[str, str]:
         """Of a rectification: field → the right value."""
         return dict(self.private.get("corrections", {}))
+
+
+# Opt-outs of the CCPA: nobody's identity is asked for, nobody decides on them, and they hold at once (§ 7026(d), § 7027(e)).
+OPT_OUT_KINDS: Final = frozenset({DataSubjectRequest.Kind.OPT_OUT, DataSubjectRequest.Kind.LIMIT})
 
 
 class RequestPart(StoreScoped):

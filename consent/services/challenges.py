@@ -18,6 +18,7 @@ from accounts.models import Store
 from consent.deadlines import due_at, law_of
 from consent.models import DataSubjectRequest, IdentityChallenge
 from consent.pseudonyms import IdentifierKind, pseudonym
+from consent.services.agent_moves import agent_confirmed
 from consent.services.letters import letter_send
 from consent.services.profile_requests import checked_corrections
 from consent.services.request_moves import approve, is_automatic, move, open_request_of, target_of
@@ -77,7 +78,7 @@ def request_open_by_email(
             _("We have written to this address several times in the last hour. Try again later.")
         )
     now = timezone.now()
-    law = law_of(store.country)
+    law = law_of(store.country, kind=kind)
     request = DataSubjectRequest(
         store=store,
         kind=kind,
@@ -87,7 +88,7 @@ def request_open_by_email(
         language=language,
         subject_pseudonym=digest,
         received_at=now,
-        due_at=due_at(law, now, store.time_zone),
+        due_at=due_at(law, now, store.time_zone, kind),
     )
     request.private = {
         "contact": address,
@@ -142,6 +143,9 @@ def challenge_answer(*, request: DataSubjectRequest, code: str) -> DataSubjectRe
 
 
 def _verified(request: DataSubjectRequest) -> None:
+    if request.source == Source.AGENT:
+        agent_confirmed(request, actor="requester", reason="The person confirmed the agent by e-mail code")
+        return
     known = open_request_of(request.store, request.kind, request.subject_pseudonym)
     if known is not None:
         move(request, State.DUPLICATE, actor="requester", reason=f"Duplicate of {target_of(known)}")

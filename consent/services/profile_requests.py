@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop as _
 
 from accounts import auditing, shopper_changes
 from accounts.models import Customer, ProfileSource, User
@@ -14,10 +15,11 @@ from accounts.personal_data import Subject
 from accounts.selectors.identity import visitors_of
 from accounts.services.customers import customer_upsert
 from accounts.services.statements import identifiers_put
-from consent.models import ConsentChoice, DataSubjectRequest
+from consent.models import ConsentChoice, DataSubjectRequest, OptOut
 from consent.policy import visitor_subject
 from consent.purposes import ALL, Purpose
 from consent.services.decisions import Decision, decisions_record, states_of
+from consent.services.opt_outs import opt_out_set
 
 Kind = DataSubjectRequest.Kind
 
@@ -65,7 +67,7 @@ def _restrict(request: DataSubjectRequest, subjects: list[Subject]) -> dict[str,
             customers += restriction_set(customer=subject.customer)
         else:
             browsers += _withdraw_from_browsers(subject, ALL & ~Purpose.NECESSARY)
-    return {"changed": {"customers restricted": customers, "browsers": browsers}}
+    return {"changed": {_("customers restricted"): customers, _("browsers"): browsers}}
 
 
 def _object(request: DataSubjectRequest, subjects: list[Subject]) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def _object(request: DataSubjectRequest, subjects: list[Subject]) -> dict[str, A
             customers += objection_set(customer=subject.customer)
         else:
             browsers += _withdraw_from_browsers(subject, Purpose.PERSONALISATION)
-    return {"changed": {"customers no longer profiled": customers, "browsers": browsers}}
+    return {"changed": {_("customers no longer profiled"): customers, _("browsers"): browsers}}
 
 
 def _correct(request: DataSubjectRequest, subjects: list[Subject]) -> dict[str, Any]:
@@ -83,13 +85,32 @@ def _correct(request: DataSubjectRequest, subjects: list[Subject]) -> dict[str, 
     for subject in subjects:
         if subject.customer is not None:
             changed += correction_apply(customer=subject.customer, corrections=request.corrections)
-    return {"changed": {"fields corrected": changed}}
+    return {"changed": {_("fields corrected"): changed}}
+
+
+def _opt_out(request: DataSubjectRequest, subjects: list[Subject]) -> dict[str, Any]:
+    is_agents = request.source == DataSubjectRequest.Source.AGENT
+    source = OptOut.Source.AGENT if is_agents else OptOut.Source.REQUEST
+    customers = browsers = 0
+    for subject in subjects:
+        if subject.customer is not None:
+            customers += opt_out_set(
+                store=subject.store, kind=request.kind, customer=subject.customer, source=source
+            )
+        else:
+            browsers += sum(
+                opt_out_set(store=subject.store, kind=request.kind, anonymous_id=anonymous_id, source=source)
+                for anonymous_id in subject.anonymous_ids
+            )
+    return {"changed": {_("customers opted out"): customers, _("browsers"): browsers}}
 
 
 PROFILE_ACTIONS: Final[Mapping[str, Callable[[DataSubjectRequest, list[Subject]], dict[str, Any]]]] = {
     Kind.RESTRICTION: _restrict,
     Kind.OBJECTION: _object,
     Kind.RECTIFICATION: _correct,
+    Kind.OPT_OUT: _opt_out,
+    Kind.LIMIT: _opt_out,
 }
 
 

@@ -10,14 +10,14 @@ from django.utils import timezone
 
 from accounts import auditing
 from accounts.models import ApiKey, Store, User
-from consent.models import DataSubjectRequest, RequestPolicy
+from consent.models import OPT_OUT_KINDS, DataSubjectRequest, RequestPolicy
 from consent.request_states import OPEN, check_transition
 from consent.services.request_processing import process_now, send_for_processing
 
 Kind, State, Source = DataSubjectRequest.Kind, DataSubjectRequest.State, DataSubjectRequest.Source
 
 # Carried out while the person waits: they must hold from the next page on, whatever the workers do.
-IMMEDIATE: Final = frozenset({Kind.RESTRICTION, Kind.OBJECTION})
+IMMEDIATE: Final = frozenset({Kind.RESTRICTION, Kind.OBJECTION, *OPT_OUT_KINDS})
 
 
 def policy_of(store: Store) -> RequestPolicy:
@@ -43,8 +43,11 @@ def open_request_of(store: Store, kind: str, pseudonym: str) -> DataSubjectReque
 def is_automatic(request: DataSubjectRequest) -> bool:
     """Whether the store's policy asks for no officer's decision.
 
-    A correction always waits for one, and so does an erasure by somebody who has shown no more than a mailbox.
+    A correction always waits for one, and so does an erasure by somebody who has shown no more than a mailbox. On an opt-out
+    nobody decides, whatever the policy says.
     """
+    if request.kind in OPT_OUT_KINDS:
+        return True
     if request.kind == Kind.RECTIFICATION or request.kind not in policy_of(request.store).automatic_kinds:
         return False
     if request.source == Source.EMAIL:

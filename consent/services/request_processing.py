@@ -7,14 +7,15 @@ until the sweep's next round. A part that fails is tried again later and holds b
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from datetime import timedelta
 from traceback import extract_tb
 from typing import Any, Final
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -25,7 +26,7 @@ from consent.models import DataSubjectRequest, RequestPart
 from consent.request_states import UNDER_WAY, check_transition
 from consent.services import archives
 from consent.services.erasure import erasure_barrier
-from consent.services.letters import letter_send
+from consent.services.letters import agent_letter_send, letter_send
 from consent.services.profile_requests import PROFILE_ACTIONS
 from consent.services.suppression import subject_suppress
 from consent.subjects import subject_from_json, subject_to_json
@@ -38,8 +39,9 @@ PROFILE_PART: Final = "profile"
 SECOND_TRY_SECONDS: Final = 0.1
 FIRST_RETRY: Final = timedelta(minutes=1)
 LONGEST_RETRY: Final = timedelta(hours=6)
-# A part that has run for so long was left by a worker that died: tasks end after an hour at the latest.
-ABANDONED_AFTER: Final = timedelta(minutes=70)
+# First half of the lock that a worker holds for as long as it works on a part; the second is the part's id. It goes with the
+# worker's connection, so that a part that is running and not locked was left by a worker that died.
+PART_LOCK: Final = 4_543_566
 ATTEMPTS_BEFORE_ERROR: Final = 3
 
 
@@ -89,6 +91,9 @@ def _begin(request_id: int) -> DataSubjectRequest:
     _resolve_subjects(request)
     if request.kind in PROFILE_ACTIONS:
         names = [(PROFILE_PART, 50)]
+        if request.kind == Kind.RECTIFICATION:
+            # Those who keep a copy are told once it stands where it belongs.
+            names += [(each.name, max(each.stage, 51)) for each in processors() if each.correct is not None]
     else:
         names = [(each.name, each.stage) for each in processors()]
     RequestPart.all_stores.bulk_create(
@@ -124,11 +129,8 @@ def _runnable(request: DataSubjectRequest) -> list[RequestPart]:
         for part in parts
         if part.state == PartState.FAILED and (part.retry_at is None or part.retry_at <= now)
     ]
-    abandoned = [
-        part
-        for part in parts
-        if part.state == PartState.RUNNING and part.started_at and part.started_at < now - ABANDONED_AFTER
-    ]
+    held = _locked_parts()
+    abandoned = [part for part in parts if part.state == PartState.RUNNING and part.pk not in held]
     if any(part.state == PartState.RUNNING for part in parts if part not in abandoned):
         return due + abandoned
     waiting = [part for part in parts if part.state == PartState.WAITING]
@@ -136,16 +138,41 @@ def _runnable(request: DataSubjectRequest) -> list[RequestPart]:
     return due + abandoned + [part for part in waiting if part.stage == first_stage]
 
 
+def _locked_parts() -> set[int]:
+    """Ids of the parts that some worker works on at this moment."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND granted AND database = "
+            "(SELECT oid FROM pg_database WHERE datname = current_database())",
+            [PART_LOCK],
+        )
+        return {part_id for (part_id,) in cursor.fetchall()}
+
+
+@contextmanager
+def _part_lock(part_id: int) -> Iterator[bool]:
+    """Whether we are the one to work on the part. The lock belongs to the connection, and outlives transactions."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [PART_LOCK, part_id])
+        (is_ours,) = cursor.fetchone()
+    try:
+        yield is_ours
+    finally:
+        # Where the connection was lost, so is the lock.
+        if is_ours and connection.connection is not None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [PART_LOCK, part_id])
+
+
 @transaction.atomic
 def _claim(part_id: int) -> RequestPart | None:
-    """The part, now running for us; None where another worker has it or it is done."""
+    """The part, now running for us; None where it is done. Its lock is ours: whoever left it running has died."""
     claimed = (
         RequestPart.all_stores.select_for_update(of=("self",), skip_locked=True)
         .select_related("request__store")
         .filter(pk=part_id)
     )
-    is_abandoned = Q(state=PartState.RUNNING, started_at__lt=timezone.now() - ABANDONED_AFTER)
-    part = claimed.filter(Q(state__in=[PartState.WAITING, PartState.FAILED]) | is_abandoned).first()
+    part = claimed.exclude(state=PartState.DONE).first()
     if part is None or part.request.state not in UNDER_WAY:
         return None
     part.state, part.started_at, part.attempts = PartState.RUNNING, timezone.now(), part.attempts + 1
@@ -173,15 +200,28 @@ def erasure_report_json(reports: Iterable[ErasureReport]) -> dict[str, Any]:
     return merged
 
 
+def _pass_on(held: Processor, subjects: Iterable[Subject], corrections: Mapping[str, str]) -> dict[str, Any]:
+    """A correction told to one that keeps a copy."""
+    assert held.correct is not None, held.name
+    reports = [held.correct(subject, corrections) for subject in subjects]
+    changed: dict[str, int] = {}
+    for report in reports:
+        for what, count in report.changed.items():
+            changed[what] = changed.get(what, 0) + count
+    return {"changed": changed, "notes": [note for report in reports for note in report.notes]}
+
+
 def _work(part: RequestPart) -> dict[str, Any]:
     request = part.request
     subjects = _subjects(request)
     action: Callable[[DataSubjectRequest, list[Subject]], dict[str, Any]] | None = PROFILE_ACTIONS.get(
         request.kind
     )
-    if action is not None:
+    if action is not None and part.processor == PROFILE_PART:
         return action(request, subjects)
     held = processor(part.processor)
+    if request.kind == Kind.RECTIFICATION:
+        return _pass_on(held, subjects, request.corrections)
     if request.kind == Kind.ERASURE:
         return _erase(held, subjects)
     part.output, counts = archives.collect(part, held, subjects)
@@ -189,10 +229,13 @@ def _work(part: RequestPart) -> dict[str, Any]:
 
 
 def run_part(part_id: int) -> bool:
-    """Do one part's work in one transaction. Gives whether it is done now; a failure is kept with the part, not raised."""
-    part = _claim(part_id)
-    if part is None:
-        return False
+    """Do one part's work. Gives whether it is done now; a failure is kept with the part, not raised."""
+    with _part_lock(part_id) as is_ours:
+        part = _claim(part_id) if is_ours else None
+        return part is not None and _try(part)
+
+
+def _try(part: RequestPart) -> bool:
     try:
         _do(part)
     except Exception as error:  # one that fails must hold back no other, whatever it raises
@@ -215,7 +258,7 @@ def run_part(part_id: int) -> bool:
 def _do(part: RequestPart, is_second_try: bool = False) -> None:
     """The part's work, with a second try at once: a cache that did not answer in 50 ms is no reason to wait a minute."""
     try:
-        with transaction.atomic():
+        with transaction.atomic() if _is_atomic(part) else nullcontext():
             report = _work(part)
             _end(part, PartState.DONE, report=report, error="", retry_at=None, output=part.output)
     except Exception:
@@ -223,6 +266,10 @@ def _do(part: RequestPart, is_second_try: bool = False) -> None:
             raise
         time.sleep(SECOND_TRY_SECONDS)
         _do(part, is_second_try=True)
+
+
+def _is_atomic(part: RequestPart) -> bool:
+    return part.processor == PROFILE_PART or processor(part.processor).is_atomic
 
 
 def _end(part: RequestPart, state: str, **fields: object) -> None:
@@ -261,6 +308,11 @@ def _complete(request: DataSubjectRequest, parts: list[RequestPart]) -> None:
         archives.assemble(request, parts)
         request.parts.update(output=None)
     letter_send(request, "complete")
+    agent_letter_send(request, "agent_news", reason="")
+    if request.kind == Kind.RECTIFICATION and "email" in request.corrections:
+        # To the old address too, which is where somebody reads it who never asked.
+        for address in {request.contact, request.corrections["email"]}:
+            letter_send(request, "email_changed", to=address)
     _set_state(request, State.COMPLETE, completed_at=now, receipt=receipt_of(request, parts))
     auditing.record(
         store=request.store,
@@ -336,7 +388,8 @@ def due_for_sweep() -> list[int]:
     now = timezone.now()
     waiting = Q(parts__state=PartState.WAITING)
     failed = Q(parts__state=PartState.FAILED) & (Q(parts__retry_at=None) | Q(parts__retry_at__lte=now))
-    abandoned = Q(parts__state=PartState.RUNNING, parts__started_at__lt=now - ABANDONED_AFTER)
+    running = RequestPart.all_stores.filter(state=PartState.RUNNING).values_list("pk", flat=True)
+    abandoned = Q(parts__in=set(running) - _locked_parts())
     unsettled = Q(state=State.PROCESSING) & ~Q(parts__state__in=[PartState.WAITING, PartState.RUNNING])
     under_way = DataSubjectRequest.all_stores.filter(state__in=UNDER_WAY)
     rows = under_way.filter(Q(state=State.APPROVED) | waiting | failed | abandoned | unsettled)

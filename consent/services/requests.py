@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -12,9 +13,9 @@ from accounts import auditing
 from accounts.models import ApiKey, User
 from accounts.personal_data import Subject
 from consent.deadlines import due_at, extended_due_at, law_of
-from consent.models import DataSubjectRequest
+from consent.models import OPT_OUT_KINDS, DataSubjectRequest
 from consent.request_states import OPEN, UNDER_WAY, InvalidTransition
-from consent.services.letters import letter_send
+from consent.services.letters import agent_letter_send, letter_send
 from consent.services.request_moves import approve, is_automatic, locked, move, open_request_of, target_of
 from consent.services.request_processing import send_for_processing
 from consent.subjects import subject_pseudonym, subject_to_json
@@ -34,11 +35,15 @@ def request_open(
     language: str = "en",
     received_at: datetime | None = None,
     actor: ApiKey | User | None = None,
+    also: Sequence[Subject] = (),
+    asks_review: bool = False,
 ) -> DataSubjectRequest:
     """Take a request of somebody whose identity is known: logged in, vouched for by the shop's server, or its browser.
 
     Gives the open request of the same person and kind where there is one. What the store's policy lets pass is carried out
-    without an officer's decision; a correction always waits for one.
+    without an officer's decision; a correction always waits for one. Opt-outs need neither identity nor decision: `also` are
+    others whom one may stand for, such as the customers of an address that somebody typed. `asks_review`: a human is to look
+    at what was decided about them by machine, and to answer.
     """
     store = subject.store
     pseudonym = subject_pseudonym(subject)
@@ -46,10 +51,11 @@ def request_open(
         return known
     moment = received_at or timezone.now()
     law = (
-        law_of(subject.customer.country, subject.customer.region)
+        law_of(subject.customer.country, subject.customer.region, kind)
         if subject.customer
-        else law_of(store.country)
+        else law_of(store.country, kind=kind)
     )
+    address = contact or next(iter(subject.emails), "")
     request = DataSubjectRequest(
         store=store,
         kind=kind,
@@ -59,13 +65,16 @@ def request_open(
         customer=subject.customer,
         subject_pseudonym=pseudonym,
         received_at=moment,
-        due_at=due_at(law, moment, store.time_zone),
+        due_at=due_at(law, moment, store.time_zone, kind),
+        # Who leaves no address sees the confirmation on the page that they are led to.
+        acknowledged_at=None if address else moment,
+        review_asked_at=moment if asks_review else None,
     )
     request.private = {
-        "contact": contact or next(iter(subject.emails), ""),
+        "contact": address,
         "message": message,
         "corrections": corrections or {},
-        "subjects": [subject_to_json(subject)],
+        "subjects": [subject_to_json(each) for each in (subject, *also)],
     }
     request.save()
     # The person is not named as the actor: the log must not say who asked once they are gone.
@@ -76,7 +85,8 @@ def request_open(
         target=target_of(request),
         details={"kind": kind, "source": source},
     )
-    letter_send(request, "received")
+    if kind not in OPT_OUT_KINDS:  # those hold before a letter is read: the one that says so is enough
+        letter_send(request, "received")
     if is_automatic(request):
         approve(request, actor="policy", reason="Identity known; the store's policy asks for no decision.")
     return request
@@ -106,6 +116,7 @@ def request_deny(*, request: DataSubjectRequest, actor: User, reason: str) -> Da
         decision_reason=reason,
     )
     letter_send(current, "denied", reason=reason)
+    agent_letter_send(current, "agent_news", reason=reason)
     return current
 
 
@@ -115,6 +126,8 @@ def request_extend(*, request: DataSubjectRequest, actor: User, reason: str) -> 
     current = locked(request)
     if not reason.strip():
         raise ValueError("An extension needs a reason: the person has a right to know it (GDPR 12(3)).")
+    if current.kind in OPT_OUT_KINDS:
+        raise ValueError("An opt-out cannot be extended: it holds within 15 business days (CCPA § 7026(f)).")
     if current.extended_until is not None:
         raise ValueError("The deadline has been extended before: the law allows it once.")
     if current.state not in OPEN or timezone.now() > current.due_at:
@@ -127,6 +140,7 @@ def request_extend(*, request: DataSubjectRequest, actor: User, reason: str) -> 
         store=current.store, actor=actor, action="request.extended", target=target_of(current), reason=reason
     )
     letter_send(current, "extended", reason=reason)
+    agent_letter_send(current, "agent_news", reason=reason)
     return current
 
 
@@ -138,14 +152,20 @@ def request_ask(*, request: DataSubjectRequest, actor: User, question: str) -> D
     current = locked(request)
     current.private = {**current.private, "question": question}
     move(current, State.REQUIRES_INPUT, actor=actor, reason="Asked back")
-    letter_send(current, "question", question=question)
+    if current.agent:
+        agent_letter_send(current, "agent_news", reason=question)
+    else:
+        letter_send(current, "question", question=question)
     return current
 
 
 @transaction.atomic
 def request_answer(*, request: DataSubjectRequest, answer: str) -> DataSubjectRequest:
-    """What the person answered: the request waits for a decision again."""
+    """What the person or their agent answered: the request waits for a decision again. Raises InvalidTransition where it waits
+    for an agent's permission, which no words replace."""
     current = locked(request)
+    if current.source == DataSubjectRequest.Source.AGENT and current.identity_confirmed_at is None:
+        raise InvalidTransition("The permission has to be sent as a file, and the person has to confirm it.")
     private = current.private
     private["message"] = "\n\n".join(filter(None, [private.get("message", ""), answer]))
     current.private = private
@@ -175,6 +195,7 @@ def request_cancel(
     """Withdrawn by the person, or by staff for them. Raises InvalidTransition once it is being carried out."""
     current = locked(request)
     move(current, State.CANCELLED, actor=actor or "requester", reason=reason)
+    agent_letter_send(current, "agent_news", reason=reason)
     return current
 
 
@@ -195,3 +216,20 @@ def request_retry(*, request: DataSubjectRequest, actor: User) -> DataSubjectReq
     request.parts.filter(state="failed").update(retry_at=timezone.now())
     transaction.on_commit(partial(send_for_processing, request.pk))
     return request
+
+
+@transaction.atomic
+def request_review_answer(*, request: DataSubjectRequest, actor: User, answer: str) -> DataSubjectRequest:
+    """What a human found who looked at the person's case, told to them. Raises ValueError where nobody asked, it is answered,
+    or the answer is empty."""
+    if not answer.strip():
+        raise ValueError("Write what you found: the person asked for a human's answer (GDPR 22(3)).")
+    current = locked(request)
+    if current.review_asked_at is None or current.reviewed_at is not None:
+        raise ValueError("Nobody waits for a review of this request.")
+    current.private = {**current.private, "review": answer.strip()}
+    current.reviewed_at = timezone.now()
+    current.save(update_fields=["reviewed_at", "sealed"])
+    auditing.record(store=current.store, actor=actor, action="request.reviewed", target=target_of(current))
+    letter_send(current, "review", answer=answer.strip())
+    return current

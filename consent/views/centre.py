@@ -20,10 +20,11 @@ from consent.banner import sends_gpc
 from consent.cookies import CONSENT_COOKIE, delete_anonymous_id, read_choice
 from consent.forms import AskForm
 from consent.links import request_path, token_of
-from consent.models import DataSubjectRequest
+from consent.models import OPT_OUT_KINDS, DataSubjectRequest
 from consent.notice_texts import labels
 from consent.person import Person, person_of
 from consent.purposes import Purpose
+from consent.regions import mode_in, region_of
 from consent.request_texts import KIND_TEXTS, STATE_TEXTS
 from consent.selectors.holdings import holdings
 from consent.selectors.looks import looks_at
@@ -32,6 +33,7 @@ from consent.services.profile_requests import objection_withdraw, personalisatio
 from consent.services.requests import request_open
 from consent.store_of import store_of
 from consent.subjects import subject_pseudonym
+from consent.views.opt_outs import opt_out_take, opt_outs_shown
 
 Kind = DataSubjectRequest.Kind
 ASKS_PER_MINUTE = 10
@@ -71,10 +73,12 @@ def centre(request: HttpRequest) -> HttpResponse:
     person = person_of(request, store)
     choice = read_choice(request)
     language = get_language() or "en"
+    is_opt_out = mode_in(store, region_of(request, store)).is_opt_out
     context = {
         "store": store,
         "person": person,
-        "kinds": KIND_TEXTS,
+        "kinds": {kind: text for kind, text in KIND_TEXTS.items() if is_opt_out or kind not in OPT_OUT_KINDS},
+        "opt_outs": opt_outs_shown(request, person),
         "requests": _own_requests(person),
         "permits_personalisation": choice is not None and Purpose.PERSONALISATION in choice.granted,
         "choice": choice,
@@ -122,7 +126,14 @@ def ask(request: HttpRequest, kind: str) -> HttpResponse:
     person = person_of(request, store)
     is_correction_of_nobody = kind == Kind.RECTIFICATION and person.customer is None
     needs_email = not person.is_known or is_correction_of_nobody
-    form = AskForm(request.POST if request.method == "POST" else None, kind=kind, needs_email=needs_email)
+    is_opt_out = kind in OPT_OUT_KINDS
+    needs_email = needs_email and not is_opt_out
+    form = AskForm(
+        request.POST if request.method == "POST" else None,
+        kind=kind,
+        needs_email=needs_email,
+        offers_account=is_opt_out and person.customer is None,
+    )
     if request.method == "POST" and form.is_valid():
         admitted = admit(f"ask:{client_address(request)}", ASKS_PER_MINUTE)
         if admitted.is_allowed:
@@ -138,6 +149,8 @@ def ask(request: HttpRequest, kind: str) -> HttpResponse:
 
 def _take(request: HttpRequest, person: Person, form: AskForm, needs_email: bool) -> HttpResponse:
     cleaned, language = form.cleaned_data, (get_language() or "en")[:5]
+    if form.kind in OPT_OUT_KINDS:
+        return opt_out_take(request, person, form.kind, cleaned.get("email", ""))
     if needs_email:
         asked = request_open_by_email(
             store=person.store,
@@ -157,6 +170,7 @@ def _take(request: HttpRequest, person: Person, form: AskForm, needs_email: bool
             message=cleaned["message"],
             corrections=form.corrections,
             language=language,
+            asks_review=bool(cleaned.get("review")),
         )
     response = redirect("consent:request", token=token_of(asked))
     if form.kind == Kind.ERASURE and not needs_email:

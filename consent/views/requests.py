@@ -18,20 +18,21 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.personal_data import processors
-from consent.forms import AnswerForm, CodeForm, FileForm
+from consent.forms import AgentCodeForm, AnswerForm, CodeForm, FileForm
 from consent.links import download_path, public_id_of, public_id_of_download
 from consent.models import DataSubjectRequest, RequestPart
 from consent.record_words import counted_words, in_words
 from consent.request_states import FINAL, OPEN, TRANSITIONS, UNDER_WAY, InvalidTransition
 from consent.request_texts import KIND_TEXTS, PART_TEXTS, STATE_TEXTS
 from consent.selectors.holdings import told
+from consent.services.agent_requests import agent_may_fetch, agent_refused
 from consent.services.archives import open_archive
 from consent.services.challenges import ChallengeFailed, TooManyLetters, challenge_answer, challenge_renew
 from consent.services.request_papers import MAX_FILE_BYTES, file_add
 from consent.services.requests import request_answer, request_cancel
 from consent.views.papers import as_download
 
-State = DataSubjectRequest.State
+State, Source = DataSubjectRequest.State, DataSubjectRequest.Source
 
 
 def _found(token: str) -> DataSubjectRequest:
@@ -134,7 +135,10 @@ def _page(
         "may_cancel": State.CANCELLED in TRANSITIONS[asked.state],
         "question": asked.private.get("question", "") if asked.state == State.REQUIRES_INPUT else "",
         "download_url": download_path(asked) if has_archive else "",
-        "code_form": forms.get("code_form") or CodeForm(),
+        "code_form": forms.get("code_form") or _code_form(asked),
+        "agent": asked.agent,
+        "has_code": asked.source != Source.AGENT or _has_code(asked),
+        "review": asked.private.get("review", "") if asked.reviewed_at else "",
         "answer_form": forms.get("answer_form") or AnswerForm(),
         "papers": _papers(asked, token),
         "file_form": (forms.get("file_form") or FileForm())
@@ -145,6 +149,16 @@ def _page(
     # The address of this page is its key: no other site may learn it from a link.
     response["Referrer-Policy"] = "no-referrer"
     return response
+
+
+def _code_form(asked: DataSubjectRequest, data: Any = None) -> CodeForm:
+    is_agents_access = asked.source == Source.AGENT and asked.kind == DataSubjectRequest.Kind.ACCESS
+    return AgentCodeForm(data) if is_agents_access else CodeForm(data)
+
+
+def _has_code(asked: DataSubjectRequest) -> bool:
+    """Whether the person has asked for the code by which they confirm their agent."""
+    return asked.state == State.IDENTITY_UNVERIFIED and asked.challenge.sent_count > 0
 
 
 def _papers(asked: DataSubjectRequest, token: str) -> list[dict[str, Any]]:
@@ -184,7 +198,7 @@ def _act(request: HttpRequest, asked: DataSubjectRequest, token: str) -> HttpRes
     action = request.POST.get("action")
     try:
         if action == "code" and asked.state == State.IDENTITY_UNVERIFIED:
-            form = CodeForm(request.POST)
+            form = _code_form(asked, request.POST)
             if not form.is_valid():
                 return _page(request, asked, token, status=400, code_form=form)
             try:
@@ -192,6 +206,10 @@ def _act(request: HttpRequest, asked: DataSubjectRequest, token: str) -> HttpRes
             except ChallengeFailed as error:
                 form.add_error("code", str(error))
                 return _page(request, asked, token, status=400, code_form=form)
+            if form.cleaned_data.get("may_fetch"):
+                agent_may_fetch(request=asked)
+        elif action == "refuse":
+            agent_refused(request=asked)
         elif action == "renew" and asked.state == State.IDENTITY_UNVERIFIED:
             try:
                 challenge_renew(request=asked)
@@ -234,6 +252,10 @@ def download(request: HttpRequest, token: str) -> HttpResponse:
     archive = open_archive(asked) if asked is not None else None
     if asked is None or archive is None:
         raise Http404("This link has expired. Open the page of your request for a new one.")
+    return as_archive(asked, archive)
+
+
+def as_archive(asked: DataSubjectRequest, archive: bytes) -> HttpResponse:
     response = HttpResponse(archive, content_type="application/zip")
     response["Content-Disposition"] = f'attachment; filename="my-data-{asked.store.slug}.zip"'
     response["X-Content-Type-Options"] = "nosniff"

@@ -49,6 +49,16 @@ def etalage_consent(context: Context) -> str:
 
 
 @register.simple_tag(takes_context=True)
+def etalage_opt_outs(context: Context) -> list[dict[str, object]]:
+    """`{% etalage_opt_outs as links %}`: `url` and `title` of the links "Do not sell or share" and "Limit the use", for the foot of
+    every page; empty for shops that serve no region whose law wants them. The same for everybody, as pages may be cached."""
+    from consent.banner import opt_out_links
+
+    request: HttpRequest | None = context.get("request")
+    return [] if request is None else opt_out_links(request)
+
+
+@register.simple_tag(takes_context=True)
 def etalage_shelf(
     context: Context,
     placement: str,

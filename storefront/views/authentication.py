@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from consent.opt_out_browser import opt_outs_follow
 from storefront.forms import LogInForm, SignUpForm
 from storefront.services.account import account_logged_in, account_open
 from storefront.shop import account_of, anonymous_id_of, store_of
@@ -30,7 +31,8 @@ def log_in(request: HttpRequest) -> HttpResponse:
         account = account_of(request)
         if account is not None:
             account_logged_in(account=account, anonymous_id=anonymous_id_of(request))
-        return adopt_on_log_in(request, redirect(_destination(request)))
+        response = adopt_on_log_in(request, redirect(_destination(request)))
+        return opt_outs_follow(request, response, account.customer) if account is not None else response
     status = 422 if form.is_bound else 200
     return render(request, "storefront/login.html", {"form": form, "next": _wanted(request)}, status=status)
 
@@ -59,7 +61,9 @@ def sign_up(request: HttpRequest) -> HttpResponse:
             user = authenticate(request, username=wish["email"], password=wish["password"])
             _forget_account(request)
             login(request, user)
-            return adopt_on_log_in(request, redirect("storefront:interests"))
+            response = adopt_on_log_in(request, redirect("storefront:interests"))
+            account = account_of(request)
+            return opt_outs_follow(request, response, account.customer) if account is not None else response
     status = 422 if form.is_bound else 200
     return render(request, "storefront/sign_up.html", {"form": form, "next": _wanted(request)}, status=status)
 
