@@ -24,12 +24,14 @@ from consent.purposes import Purpose
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.sessions import owner_hash
 from recommendations.models import ForgottenProduct, Impression, ImpressionClick, ModelVersion
-from recommendations.services.model_forget import people_forget
+from recommendations.services.model_forget import people_bury
+from recommendations.services.model_rewrite import versions_write_anew
 from recommendations.serving import subjects
 from recommendations.serving.versions import Part
 from tracking.retention import retention_days
 
 PROCESSOR: Final = "recommendations"
+MODELS: Final = "models"
 
 
 def export(subject: Subject) -> Iterable[ExportTable]:
@@ -40,6 +42,9 @@ def export(subject: Subject) -> Iterable[ExportTable]:
     yield ExportTable(
         "forgotten_products", "Products that you asked us not to show again.", _forgotten_rows(subject)
     )
+
+
+def export_models(subject: Subject) -> Iterable[ExportTable]:
     yield ExportTable(
         "trained_models",
         "In how many of the visits that our models learned from we can still tell that it was you.",
@@ -48,7 +53,8 @@ def export(subject: Subject) -> Iterable[ExportTable]:
 
 
 def erase(subject: Subject) -> ErasureReport:
-    """Rows and cached copies go; each retained model version is written anew without the person's visits. May be run again."""
+    """Rows and cached copies go, and the person's visits are buried in each retained model version: nothing is answered from them any
+    more. May be run again."""
     with transaction.atomic():
         deleted = {
             "impressions": _delete(_of(subject, Impression, "seen_at")),
@@ -61,10 +67,15 @@ def erase(subject: Subject) -> ErasureReport:
         anonymous_ids={*subject.anonymous_ids, *(visit.anonymous_id for visit in subject.shared_visits)},
         customer_ids=customer_ids,
     )
-    visits, rewritten = people_forget(store_id=subject.store.pk, hashes=_hashes(subject))
-    return ErasureReport(
-        deleted={**deleted, "visits in trained models": visits, "model versions written anew": rewritten}
-    )
+    visits = people_bury(store_id=subject.store.pk, hashes=_hashes(subject))
+    return ErasureReport(deleted={**deleted, "visits in trained models": visits})
+
+
+def erase_models(subject: Subject) -> ErasureReport:
+    """Each retained version is written anew without the visits that are buried in it, whosever they were: by itself, since it takes
+    seconds, and after all else, since no id is needed for it. May be run again, and be killed."""
+    rewritten = versions_write_anew(store_id=subject.store.pk)
+    return ErasureReport(deleted={"model versions written anew": rewritten})
 
 
 def _hashes(subject: Subject) -> list[int]:
@@ -147,7 +158,8 @@ def _expire(model: type[Any], time_field: str, now: datetime) -> int:
 
 
 def register_all() -> None:
-    register(Processor(PROCESSOR, "Shelves and models", export, erase, stage=60))
+    register(Processor(PROCESSOR, "Shelves", export, erase, stage=60))
+    register(Processor(MODELS, "Trained models", export_models, erase_models, stage=110, is_atomic=False))
     shown = Classification.PROCESSED_BY(PROCESSOR)
     classify(
         "recommendations.Impression",

@@ -34,12 +34,34 @@ def revise(folder: Path) -> Path | None:
         manifest, stored.item_ids, stored.strategies, kept, owners, rerankers=stored.rerankers
     )
     with files.locked():
-        model_arrivals.copy(folder, new)
-        if (tail := model_tail.read(folder)) is not None:
-            model_tail.write(new, tail)
-        if sets := measuring.read(folder):
-            measuring.write(new, sets)
+        _copy_beside(folder, new)
     return new
+
+
+def carry_over(old: Path, new: Path) -> None:
+    """What happened in `old` while `new` was made of it (`revise`): visits that were buried meanwhile are buried in `new`, and newer
+    files beside the trained ones are taken over."""
+    files = SessionFiles(old)
+    with files.locked():
+        buried = files.tombstones()
+        has_rows = np.bincount(SessionFiles(new).data().session, minlength=len(buried)) > 0
+        SessionFiles(new).bury(buried & has_rows)
+        if any(_is_newer(old / name, new / name) for name in (model_tail.FILE_NAME, measuring.FILE_NAME)):
+            _copy_beside(old, new)
+
+
+def _is_newer(path: Path, other: Path) -> bool:
+    if not path.exists():
+        return False
+    return not other.exists() or path.stat().st_mtime_ns > other.stat().st_mtime_ns
+
+
+def _copy_beside(old: Path, new: Path) -> None:
+    model_arrivals.copy(old, new)
+    if (tail := model_tail.read(old)) is not None:
+        model_tail.write(new, tail)
+    if sets := measuring.read(old):
+        measuring.write(new, sets)
 
 
 def remove(folder: Path) -> None:

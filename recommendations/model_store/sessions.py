@@ -80,6 +80,14 @@ class SessionFiles:
             _replace(erasure / "owners.npy", owners)
             return int(theirs.sum())
 
+    def bury(self, sessions: Bool) -> None:
+        """Bury sessions by number, whoever's they are. `sessions`: (n_sessions,)."""
+        if not sessions.any():
+            return
+        with self.locked():
+            _replace(self.folder / "erasure" / "tombstones.npy", self.tombstones() | sessions)
+            _replace(self.folder / "erasure" / "owners.npy", np.where(sessions, np.uint64(0), self.owners()))
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Two that take people out of a version at once must not undo each other."""

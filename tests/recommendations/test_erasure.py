@@ -91,7 +91,13 @@ def test_a_pair_known_from_one_customer_vanishes_from_every_retained_version(
         report = privacy.erase(subject)
 
     assert report.deleted["visits in trained models"] == 2 * 5  # three visits and two orders, in two versions
-    assert report.deleted["model versions written anew"] == 2
+    # Hidden at once, before anything is written anew.
+    store_state.forget_all()
+    hidden = {item.product.external_id: item for item in recommend(request).items}
+    assert not hidden["kettles-9"].strategies
+
+    assert privacy.erase_models(subject).deleted == {"model versions written anew": 2}
+    assert privacy.erase_models(subject).deleted == {"model versions written anew": 0}
     store_state.forget_all()
     after = {item.product.external_id: item for item in recommend(request).items}
     assert not after["kettles-9"].strategies
@@ -106,6 +112,7 @@ def test_a_pair_known_from_one_customer_vanishes_from_every_retained_version(
         "1r1",
         "2r1",
         "forgotten.jsonl",
+        "rewriting.lock",
     }
 
 
@@ -119,6 +126,7 @@ def test_erasing_somebody_changes_nothing_for_the_others(busy_shop: Shop, model_
     subject = pair_of_one_customer(busy_shop)
     train(busy_shop.store, recipe=RECIPE)
     privacy.erase(subject)
+    privacy.erase_models(subject)
     erased = model_folder.load(
         model_dir / ModelVersion.objects.for_store(busy_shop.store).get(number=2).folder
     )
@@ -136,8 +144,8 @@ def test_tombstones_alone_already_hide_the_pair(busy_shop: Shop, model_dir: Path
     assert model_folder.forget(folder, privacy._hashes(subject)) == 5
     assert set(pair_scores(folder).values()) == {0.0}
     assert model_folder.forget(folder, privacy._hashes(subject)) == 0
-    report = privacy.erase(subject)
-    assert report.deleted["model versions written anew"] == 1
+    privacy.erase(subject)
+    assert privacy.erase_models(subject).deleted == {"model versions written anew": 1}
 
 
 def test_a_version_that_cannot_be_read_is_removed(busy_shop: Shop, model_dir: Path) -> None:
@@ -145,7 +153,63 @@ def test_a_version_that_cannot_be_read_is_removed(busy_shop: Shop, model_dir: Pa
     version = train(busy_shop.store, recipe={"popular": {}, "viewed_next": {}}).version
     (model_dir / version.folder / "item_ids.npy").unlink()
     privacy.erase(subject)
+    privacy.erase_models(subject)
     assert not (model_dir / version.folder).exists()
+
+
+def test_who_is_erased_while_a_version_is_written_anew_is_not_in_it_either(
+    busy_shop: Shop, model_dir: Path, monkeypatch: Any
+) -> None:
+    """Two workers at once: the one buries its person in the files that the other is about to exchange."""
+    from recommendations.services import model_rewrite
+
+    first, second = pair_of_one_customer(busy_shop), pair_of_one_customer(busy_shop)
+    train(busy_shop.store, recipe=RECIPE)
+    revised = []
+
+    def revise_meanwhile(folder: Path) -> Path | None:
+        new = revise(folder)
+        if not revised:
+            revised.append(new)
+            assert privacy.erase(second).deleted["visits in trained models"] == 5
+        return new
+
+    revise = model_rewrite.revise
+    monkeypatch.setattr(model_rewrite, "revise", revise_meanwhile)
+    privacy.erase(first)
+    assert privacy.erase_models(first).deleted == {"model versions written anew": 1}
+    version = ModelVersion.objects.for_store(busy_shop.store).get()
+    assert version.folder.endswith("1r1")
+    assert set(pair_scores(model_dir / version.folder).values()) == {0.0}
+    assert privacy.erase_models(second).deleted == {"model versions written anew": 1}
+    version.refresh_from_db()
+    assert version.folder.endswith("1r2")
+    log = SessionFiles(model_dir / version.folder)
+    assert not log.tombstones().any()
+    for subject in (first, second):
+        assert owner_hash(busy_shop.store.pk, "c", subject.customer_ids[0]) not in log.owners()
+    assert set(pair_scores(model_dir / version.folder).values()) == {0.0}
+
+
+def test_what_a_killed_process_left_of_older_files_is_removed(busy_shop: Shop, model_dir: Path) -> None:
+    import shutil
+
+    subject = pair_of_one_customer(busy_shop)
+    version = train(busy_shop.store, recipe={"popular": {}, "viewed_next": {}}).version
+    home = model_dir / str(busy_shop.store.pk)
+    for left in (
+        ".1r1.partial-4711",
+        ".7.partial-4711",
+    ):  # of a version that is known, and of a training that runs
+        shutil.copytree(home / "1", home / left)
+    shutil.copytree(home / "1", home / "kept")
+    privacy.erase(subject)
+    privacy.erase_models(subject)
+    shutil.copytree(home / "1r1", home / "1")  # exchanged, and killed before it was removed
+    privacy.erase_models(subject)
+    version.refresh_from_db()
+    assert version.folder.endswith("1r1")
+    assert {path.name for path in home.iterdir() if path.is_dir()} == {"1r1", ".7.partial-4711", "kept"}
 
 
 def test_rows_and_caches_go_and_others_stay(
