@@ -15,6 +15,7 @@ from recommendations.selectors.bandits import bandits_to_count
 from recommendations.selectors.training import stores_with_live_version
 from recommendations.services.bandit_update import bandit_update
 from recommendations.services.drift_watch import drift_watch
+from recommendations.services.model_forget import withdrawn_forget, withdrawn_sweep
 from recommendations.training.catching_up import catch_up, catch_up_products
 from recommendations.training.preparation import TooLittleData
 from recommendations.training.run import AlreadyTraining, train
@@ -55,9 +56,17 @@ def _live_stores() -> QuerySet[Store]:
 
 @shared_task(name="recommendations.catch_up_models", acks_late=False, max_retries=0)
 def catch_up_models() -> int:
-    """What ended since the last training reaches each live version; gives in how many something was new."""
+    """What ended since the last training reaches each live version, without who has said no since; gives in how many something was new."""
+    for _swept in _one_by_one(_live_stores(), withdrawn_sweep, "model.withdrawal_sweep_failed"):
+        pass
     caught_up = _one_by_one(_live_stores(), catch_up, "model.catch_up_failed")
     return sum(bool(news and news.is_news) for _, news in caught_up)
+
+
+@shared_task(name="recommendations.forget_withdrawn")
+def forget_withdrawn(store_id: int, hashes: list[int]) -> int:
+    """Bury the visits of people who permit no personalisation any more (`sessions.owner_hash`). May run twice."""
+    return withdrawn_forget(store_id=store_id, hashes=hashes)
 
 
 @shared_task(name="recommendations.update_bandits", acks_late=False, max_retries=0)
