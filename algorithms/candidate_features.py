@@ -13,11 +13,15 @@ from typing import Final, Self
 import numba
 import numpy as np
 
+from algorithms.item_demand import ItemDemand
 from algorithms.types import Bool, Float32, Float64, Int32, Query, TrainingData
 
 UNRANKED: Final = 1000.0
 """Rank of a candidate that a strategy has no opinion of; steps back to an item that was never looked at."""
 DAY_SECONDS: Final = 86_400.0
+IMPERSONAL: Final = frozenset({"popular", "trending"})
+"""Strategies that tell every shopper the same: their exact scores would be a name of each item."""
+POPULARITY_CLASSES: Final = 10
 SHARED: Final = (
     "blend",
     "blend_rank",
@@ -34,12 +38,23 @@ SHARED: Final = (
     "known_interactions",
     "session_length",
     "session_repeats",
+    "category_count",
+    "category_days",
+    "category_due",
+    "price_in_category",
+    "growth",
+    "newcomers",
+    "first",
+    "fresh",
 )
 """Features that do not belong to one strategy, in the order of their columns.
 
-`blend` is the candidate's share of the largest blended score, `popularity` how wanted it is of late (0..1), `steps_back` how many
-distinct items were looked at since (0 = none), `category_share` and `brand_share` the share of the shopper's weight that went there,
-`price_ratio` the natural logarithm of its price over the shopper's usual (weighted geometric mean; 0 = the same, or not known).
+`blend` is the candidate's share of the largest blended score, `popularity` the class of how wanted it is of late (0..10: each half as
+much as the one above), `steps_back` how many distinct items were looked at since (0 = none), `category_share` and `brand_share` the share
+of the shopper's weight that went there, `price_ratio` the natural logarithm of its price over the shopper's usual (weighted geometric
+mean; 0 = the same, or not known), `price_in_category` the same over the usual in its category, `category_count` how many known
+interactions were there, `category_days` how many days ago the last one was, `category_due` that over the mean time between
+those at different moments (-1 = fewer than two); the last four as `item_demand` has them.
 """
 
 
@@ -52,10 +67,11 @@ class ItemFacts:
     category: Int32  # (n,)
     brand: Int32  # (n,)
     price: Float64  # (n,) ≥ 0, one currency
+    demand: ItemDemand | None = None  # of n items at most; None says nothing of any
 
     @classmethod
-    def of(cls, data: TrainingData, popularity: Float32) -> Self:
-        """Facts of a training log's items; `popularity` (n_items,) ≥ 0 is brought to 0..1."""
+    def of(cls, data: TrainingData, popularity: Float32, now: float | None = None) -> Self:
+        """Facts of a training log's items as of `now`, the end of the log by default; `popularity` (n_items,) ≥ 0 is brought to 0..1."""
         n = data.n_items
         top = float(popularity.max(initial=0.0))
         return cls(
@@ -64,6 +80,7 @@ class ItemFacts:
             category=_or(data.item_category, np.full(n, -1, np.int32)),
             brand=_or(data.item_brand, np.full(n, -1, np.int32)),
             price=_or(data.item_price, np.zeros(n)),
+            demand=ItemDemand.at(data, data.now if now is None else now),
         )
 
 
@@ -72,17 +89,22 @@ def _or(known: np.ndarray | None, otherwise: np.ndarray) -> np.ndarray:
 
 
 def feature_names(strategies: Sequence[str]) -> tuple[str, ...]:
-    """Column names: for each strategy `<name>` (its normalised score) and `<name>:rank`, then `SHARED`."""
-    return tuple(column for name in strategies for column in (name, f"{name}:rank")) + SHARED
+    """Column names: for each strategy `<name>` (its normalised score) and `<name>:rank`, then `SHARED`. Those that tell everybody the
+    same have none."""
+    return tuple(column for name in personal(strategies) for column in (name, f"{name}:rank")) + SHARED
+
+
+def personal(strategies: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in strategies if name not in IMPERSONAL)
 
 
 def candidate_features(
     query: Query, items: Int32, scores: Float32, blended: Float32, facts: ItemFacts
 ) -> Float64:
-    """(c, 2 · strategies + 15) features of `items` (c,), candidates of one shopper.
+    """(c, 2 · strategies + 23) features of `items` (c,), candidates of one shopper.
 
-    `scores` (strategies, c) are normalised over all items (`blend.normalise` by "max", calibrated ones as they are), 0 = no opinion;
-    ranks are taken among the candidates, equals having the best of their places. `blended` (c,) > 0 is what a blend made of them.
+    `scores` (personal strategies, c) are normalised over all items (`blend.normalise` by "max", calibrated ones as they are), 0 = no
+    opinion; ranks are taken among the candidates, equals having the best of their places. `blended` (c,) > 0 is what a blend made of them.
     """
     features = np.empty((len(items), 2 * len(scores) + len(SHARED)))
     known = (query.items >= 0) & (query.items < len(facts.category))
@@ -94,6 +116,7 @@ def candidate_features(
         query.items[known],
         query.weights[known],
         query.purchased[known],
+        query.timestamps[known],
         int(np.count_nonzero(known[: query.session_start])),
         query.now,
         facts.popularity,
@@ -102,6 +125,8 @@ def candidate_features(
         facts.brand,
         facts.price,
     )
+    place = 2 * len(scores) + SHARED.index("growth")
+    features[:, place : place + 4] = 0.0 if facts.demand is None else facts.demand.of(items)
     return features
 
 
@@ -114,6 +139,7 @@ def _fill(
     history: Int32,
     weights: Float32,
     bought: Bool,
+    moments: Float64,
     session_start: int,
     now: float,
     popularity: Float32,
@@ -134,10 +160,12 @@ def _fill(
     for row in range(len(items)):
         item = items[row]
         out[row, base] = out[row, base] / top if top > 0 else 0.0
-        out[row, base + 2] = popularity[item]
+        out[row, base + 2] = np.floor(np.log2(1.0 + (2.0**POPULARITY_CLASSES - 1.0) * popularity[item]))
         out[row, base + 3] = (now - created[item]) / DAY_SECONDS if created[item] > 0 else -1.0
         seen, seen_in_session, was_bought, back = 0, 0, 0, UNRANKED
         in_category, in_brand = 0.0, 0.0
+        there, occasions, first_moment, last_moment = 0, 0, 0.0, -1.0
+        price_there, mass_there = 0.0, 0.0
         for h in range(len(history)):
             if history[h] == item:
                 seen += 1
@@ -146,6 +174,14 @@ def _fill(
                 back = steps[h]  # rows are in order of time: the last one stays
             if category[item] >= 0 and category[history[h]] == category[item]:
                 in_category += weights[h]
+                if there == 0:
+                    first_moment = moments[h]
+                there += 1
+                occasions += moments[h] != last_moment
+                last_moment = moments[h]
+                if price[history[h]] > 0:
+                    price_there += weights[h] * np.log(price[history[h]])
+                    mass_there += weights[h]
             if brand[item] >= 0 and brand[history[h]] == brand[item]:
                 in_brand += weights[h]
         out[row, base + 4] = seen
@@ -161,6 +197,14 @@ def _fill(
         out[row, base + 12] = len(history)
         out[row, base + 13] = len(history) - session_start
         out[row, base + 14] = session_repeats
+        days = (now - last_moment) / DAY_SECONDS if there > 0 else UNRANKED
+        out[row, base + 15] = there
+        out[row, base + 16] = days
+        gap = (last_moment - first_moment) / DAY_SECONDS / (occasions - 1) if occasions > 1 else 0.0
+        out[row, base + 17] = days / gap if gap > 0 else -1.0
+        out[row, base + 18] = (
+            np.log(price[item]) - price_there / mass_there if mass_there > 0 and price[item] > 0 else 0.0
+        )
 
 
 @numba.njit(nogil=True, cache=True)

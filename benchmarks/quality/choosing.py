@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from algorithms.evaluation import MODES, Mode, TestCase, density_classes
-from algorithms.tuning import gather, measure, tune
+from algorithms.tuning import ScoreBlocks, gather, measure, tune
 from algorithms.types import Strategy
 from algorithms.variants import VARIANTS, choose
 from benchmarks.quality.measurement import Measurement, Progress
@@ -21,6 +22,7 @@ DEPTH = 150
 SLOW = frozenset({"als", "lightfm", "ease", "item_vectors"})
 """Strategies whose variants are tried on small logs only."""
 SMALL_LOG = 400_000
+LEAST_OF_ORIGIN = 700
 LEAST_OF_CLASS = 300
 """Validation cases of a density class below which it has the weights of all."""
 LEAST_GAIN = 0.01
@@ -65,31 +67,36 @@ def choose_parameters(
 
 def choose_weights(
     result: Measurement,
-    strategies: Mapping[str, Strategy],
+    learned: Sequence[Mapping[str, Strategy]],
     rng: np.random.Generator,
     trials: int,
     progress: Progress[Any],
 ) -> None:
-    """Weights for all shoppers and, where they do better, for density classes, once for each mode."""
+    """Weights for all shoppers and, where they do better, for density classes, once for each mode. `learned` are strategies up to each
+    of the task's origins: every origin counts alike."""
     task = result.task
-    start = starting_weights(task, list(strategies))
+    start = starting_weights(task, list(learned[-1]) if learned else [])
     result.weights, result.by_density = dict.fromkeys(MODES, start), {mode: {} for mode in MODES}
-    if not strategies:
-        return
     for mode in MODES:
-        cases = some([case for case in task.validation if counts(case, mode)], TUNING_CASES, rng)
-        if not cases:
+        asked = _asked(task, learned, mode, rng)
+        if not asked:
             continue
-        blocks = gather(
-            strategies, cases, mode=mode, depth=DEPTH,
-            progress=lambda spans: progress(spans, "validation scoring"),
-        )  # fmt: skip
+        started = time.perf_counter()
+        blocks = ScoreBlocks.joined([
+            gather(
+                strategies, cases, mode=mode, depth=DEPTH,
+                progress=lambda spans: progress(spans, "validation scoring"),
+            )
+            for strategies, cases in asked
+        ])  # fmt: skip
+        cases = [case for _, part in asked for case in part]
         objective = OBJECTIVES[task.kind]
         tuning = tune(
             blocks, rng, starts=[start], objective=objective, trials=trials,
             progress=lambda steps: progress(steps, "weights"),
         )  # fmt: skip
         result.weights[mode] = {name: weight for name, weight in tuning.weights.items() if weight}
+        result.pulled[mode] = tuning.pulled, tuning.anchor
         labels = np.array(density_classes(cases))
         for label in np.unique(labels):
             members = rng.permutation(np.flatnonzero(labels == label))
@@ -97,6 +104,22 @@ def choose_weights(
                 own = _own_weights(blocks, members, result.weights[mode], objective, trials, rng)
                 if own:
                     result.by_density[mode][str(label)] = own
+        result.tuning_seconds += time.perf_counter() - started
+
+
+def _asked(
+    task: Task, learned: Sequence[Mapping[str, Strategy]], mode: Mode, rng: np.random.Generator
+) -> list[tuple[Mapping[str, Strategy], list[TestCase]]]:
+    """Strategies with the cases that are new to them, oldest first; as many cases of each origin."""
+    limit = TUNING_CASES // max(len(learned), 1)
+    found = [
+        (
+            strategies,
+            some([case for case in origin.cases if counts(case, mode)], max(limit, LEAST_OF_ORIGIN), rng),
+        )
+        for origin, strategies in zip(task.origins, learned, strict=False)
+    ]
+    return [(strategies, cases) for strategies, cases in found if cases]
 
 
 def _own_weights(

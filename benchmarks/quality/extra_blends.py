@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from algorithms.evaluation import Blend, Mode
@@ -13,17 +13,17 @@ from benchmarks.quality.task import Task
 
 @dataclass(frozen=True)
 class Chosen:
-    """What stands once weights are chosen: `strategies` have learned from `task.past`, so that `task.validation` is new to them."""
+    """What stands once weights are chosen: `learned` are strategies up to each of `task.origins`, so that its cases are new to them."""
 
     task: Task
-    strategies: Mapping[str, Strategy]
+    learned: Sequence[Mapping[str, Strategy]]
     weights: Mapping[Mode, Mapping[str, float]]
     seed: int
     by_density: Mapping[Mode, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
 
 def _reranked(chosen: Chosen) -> dict[str, Blend]:
-    return reranked_blends(chosen.task, chosen.strategies, chosen.weights, chosen.by_density, chosen.seed)
+    return reranked_blends(chosen.task, chosen.learned, chosen.weights, chosen.by_density, chosen.seed)
 
 
 EXTRA_BLENDS: list[Callable[[Chosen], Mapping[str, Blend]]] = [_reranked]

@@ -27,9 +27,13 @@ class Measurement:
     weights: dict[Mode, dict[str, float]] = field(default_factory=dict)
     by_density: dict[Mode, dict[str, dict[str, float]]] = field(default_factory=dict)
     """Weights of density classes that do better with their own."""
+    pulled: dict[Mode, tuple[float, str]] = field(default_factory=dict)
+    """How far weights were taken back, 0..1, and to what (`algorithms.tuning.Tuning`)."""
     trials: dict[str, int] = field(default_factory=dict)
     train_seconds: dict[str, float] = field(default_factory=dict)
     train_mb: dict[str, float] = field(default_factory=dict)
+    tuning_seconds: float = 0.0
+    """Scoring the origins' cases and searching weights, both modes; not the training for them."""
     test_seconds: float = 0.0
     total_seconds: float = 0.0
     load_before: float = 0.0

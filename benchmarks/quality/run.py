@@ -53,14 +53,15 @@ def run(
     bars. Raises Leak where the test part stands in the training part."""
     started = time.perf_counter()
     refuse_leak(task.train, task.test)
-    refuse_leak(task.past, task.validation)
+    for origin in task.origins:
+        refuse_leak(origin.past, origin.cases)
     result = Measurement(task, load_before=os.getloadavg()[0])
     rng = np.random.default_rng(seed)
     chosen = [name for name in suited(task) if not (wanted := set(names)) or name in wanted]
     choose_parameters(result, chosen, rng, seed, progress)
-    learned = (
-        _fit(result, chosen, task.past, seed, progress, "validation training") if task.validation else {}
-    )
+    learned = [
+        _fit(result, chosen, origin.past, seed, progress, "validation training") for origin in task.origins
+    ]
     choose_weights(result, learned, rng, trials, progress)
     extra = _extra_blends(Chosen(task, learned, result.weights, seed, result.by_density)) if learned else {}
     del learned

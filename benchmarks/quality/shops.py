@@ -7,21 +7,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from algorithms.evaluation import TestCase
+from algorithms.evaluation import Mode, TestCase
 from algorithms.splits import split_by_time
 from algorithms.types import Array, Float64, Int32, TrainingData
 from benchmarks.quality.columns import ItemNumbers, read_table, seconds, values
 from benchmarks.quality.item_table import items_of
-from benchmarks.quality.task import Task
+from benchmarks.quality.task import Origin, Task
 
 DAY_SECONDS = 86_400.0
 ONLINE_RETAIL_CUTOFF = np.datetime64("2011-11-09").astype("datetime64[s]").astype(np.float64)
 TEST_DAYS = 30
 LAST_TRAINING_WEEK = 40
-MOST_VALIDATION = 0.1
+MOST_VALIDATION = 0.3
+"""Of the training part's time; strategies that learned from less would be chosen for needing little."""
+MOST_ORIGINS = 6
 LARGEST_QUANTITY = 200
 """Above it `quantity` counts no units (gallons of fuel in thousandths, vouchers)."""
 NOT_PRODUCTS = ("FUEL", "COUPON", "CNTRL/STORE SUP")
@@ -79,7 +83,31 @@ def read_complete_journey(folder: Path, rng: np.random.Generator, repeat: bool) 
     data, items = _orders(values(lines, "product_id")[kept], values(lines, "household_id")[kept],
                           values(lines, "basket_id")[kept], moment[kept], cutoff, rng)  # fmt: skip
     data = items_of(products, "product_id", items).of(data)
+    data = replace(data, **_shelf_facts(lines, products, items, kept & (moment < cutoff)))
     return _task(folder.name, data, cutoff, 7 * DAY_SECONDS, repeat)
+
+
+def _shelf_facts(lines: pa.Table, products: pa.Table, items: ItemNumbers, before: Array) -> dict[str, Any]:
+    """Category, brand and price as a shop's catalogue would have them, where the files do: the type of product, who makes it, and
+    what a unit cost on the mean `before` (rows of `lines`) the test."""
+    facts: dict[str, Any] = {}
+    numbers = items.of(values(products, "product_id"))
+    known = numbers >= 0
+    for name, column in (("item_category", "product_type"), ("item_brand", "manufacturer_id")):
+        if column in products.column_names:
+            codes = np.full(len(items), -1, np.int32)
+            labels = values(products, column).astype(str)
+            codes[numbers[known]] = np.unique(labels, return_inverse=True)[1][known]
+            codes[numbers[known & (labels == "")]] = -1
+            facts[name] = codes
+    if "sales_value_usd" in lines.column_names:
+        sold = items.of(values(lines, "product_id")[before])
+        paid, units = (
+            np.bincount(sold, values(lines, column)[before], len(items))
+            for column in ("sales_value_usd", "quantity")
+        )
+        facts["item_price"] = 100.0 * paid / np.maximum(units, 1.0)
+    return facts
 
 
 def _orders(
@@ -119,17 +147,22 @@ def _codes(labels: Array) -> Int32:
 
 def _task(name: str, data: TrainingData, cutoff: float, horizon: float, repeat: bool) -> Task:
     train, test = split_by_time(data, cutoff, until=cutoff + horizon)
-    first = cutoff - _windows(train, horizon) * horizon
-    past, validation = split_by_time(train, first, until=first + horizon)
-    for start in np.arange(first + horizon, cutoff - 1.0, horizon):
-        validation += split_by_time(train, float(start), until=float(start) + horizon)[1]
-    return Task(name, "orders", past, _known(validation), train, _known(test), "all" if repeat else "unseen")
+    origins = [
+        _origin(train, cutoff - back * horizon, horizon) for back in range(_origins(train, horizon), 0, -1)
+    ]
+    *earlier, newest = origins
+    mode: Mode = "all" if repeat else "unseen"
+    return Task(name, "orders", newest.past, newest.cases, train, _known(test), mode, tuple(earlier))
 
 
-def _windows(train: TrainingData, horizon: float) -> int:
-    """How many spans as long as the test's are chosen on: two where that is a tenth of the log at most, else one. One week of a
-    grocer says little; strategies that ended long before the test would be chosen for being slow."""
-    return 2 if 2 * horizon <= MOST_VALIDATION * float(np.ptp(train.timestamp)) else 1
+def _origin(train: TrainingData, moment: float, horizon: float) -> Origin:
+    past, cases = split_by_time(train, moment, until=moment + horizon)
+    return Origin(past, _known(cases))
+
+
+def _origins(train: TrainingData, horizon: float) -> int:
+    """How many spans as long as the test's are chosen on: one week of a grocer, or one month before Christmas, says what was good then."""
+    return int(np.clip(MOST_VALIDATION * float(np.ptp(train.timestamp)) // horizon, 1, MOST_ORIGINS))
 
 
 def _known(cases: list[TestCase]) -> list[TestCase]:

@@ -16,9 +16,17 @@ class UnreadableFolder(ValueError):
 
 
 @dataclass(frozen=True)
+class Origin:
+    """A moment before the test: what was known up to it, and what was then chosen in as long a stretch as the test's."""
+
+    past: TrainingData
+    cases: list[TestCase]
+
+
+@dataclass(frozen=True)
 class Task:
-    """`past` and `validation` choose parameters and weights; `train` and `test` are what is reported. Test targets are
-    read by nothing else. `mode` is what the figures of the blend are about."""
+    """`past` and `validation` choose parameters; they and `earlier` origins, oldest first, choose weights and teach rerankers; `train`
+    and `test` are what is reported. Test targets are read by nothing else. `mode` is what the figures of the blend are about."""
 
     name: str
     kind: Kind
@@ -27,3 +35,10 @@ class Task:
     train: TrainingData
     test: list[TestCase]
     mode: Mode
+    earlier: tuple[Origin, ...] = ()
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Those in which something was chosen, oldest first; the newest is `past` and `validation`."""
+        every = (*self.earlier, Origin(self.past, self.validation))
+        return tuple(origin for origin in every if origin.cases)

@@ -1,28 +1,33 @@
 """Learning a correction of the blend within a training, and using it only where it did better.
 
 Lists are made by the strategies that learned from the past only, of what shoppers chose afterwards: the first half in time is learned
-from, the next 15 % say when to stop, the newest compare. Nothing that decides is anything that was learned from.
+from, the next 15 % say when to stop, the newest compare. Nothing that decides is anything that was learned from. What changes from week
+to week, such as which products are wanted, is told as of the beginning of the stretch that a choice lies in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 
 from algorithms.blend import Method
 from algorithms.candidate_features import ItemFacts
-from algorithms.evaluation import Mode, TestCase
-from algorithms.learned_reranker import MISSING_EXTRA, LearnedReranker, TooFewLists, is_installed
+from algorithms.evaluation import MODES, Mode, TestCase
+from algorithms.item_demand import ItemDemand
+from algorithms.learned_reranker import MISSING_EXTRA, LearnedReranker, RankedList, TooFewLists, is_installed
+from algorithms.popularity import Popularity
 from algorithms.reranker_trial import Trial, ranked_lists, try_reranker
 from algorithms.splits import next_choices
-from algorithms.types import Query, Strategy, TrainingData
+from algorithms.types import Float32, Query, Strategy, TrainingData
 from recommendations.training.figures import CaseWeights
 from recommendations.training.reporting import Reporter
 
 CASES: Final = 3000
+STRETCHES: Final = 6
+"""The time that cases are of is cut into so many; facts of products are worked out anew for each."""
 THREADS: Final = 1
 """Of LightGBM's: it is a matter of seconds, and a worker that forks must not have started OpenMP. Any number gives the same trees."""
 _STREAM: Final = 0x5EA
@@ -62,14 +67,18 @@ def learn_rerankers(
     strategies = {name: strategy for name, strategy in trial.items() if name in loud}
     if not strategies or not cases:
         return _too_little("no shopper of whom something was known chose anything after the past")
-    lists = ranked_lists(
-        strategies,
-        cases,
-        lambda case, mode: weights_of(case),
-        ItemFacts.of(data, demand(trial, cutoff, data.n_items)),
-        method=method,
-        progress=reporter.progress,
-    )
+    lists: dict[Mode, list[RankedList]] = {mode: [] for mode in MODES}
+    for since, part in _stretches(cases):
+        found = ranked_lists(
+            strategies,
+            part,
+            lambda case, mode: weights_of(case),
+            ItemFacts.of(data, demand(trial, data, since), since),
+            method=method,
+            progress=reporter.progress,
+        )
+        for mode in MODES:
+            lists[mode] += found[mode]
     trials: dict[Mode, Trial] = {}
     reports: dict[str, Any] = {}
     for mode, ranked in lists.items():
@@ -82,7 +91,8 @@ def learn_rerankers(
             reports[mode] = trials[mode].report() | {"reason": _verdict(trials[mode])}
     if not trials:
         return _too_little(str(next(iter(reports.values()))["reason"]).rstrip("."))
-    winners = {mode: tried.reranker for mode, tried in trials.items() if tried.has_won}
+    now = ItemDemand.at(data, data.now)
+    winners = {mode: replace(tried.reranker, demand=now) for mode, tried in trials.items() if tried.has_won}
     return Rerankers(winners, {"state": "used" if winners else "not used", "modes": reports})
 
 
@@ -104,7 +114,20 @@ def _cases(data: TrainingData, cutoff: float, seed: int) -> list[TestCase]:
     return sorted(known, key=lambda case: case.query.now)
 
 
-def demand(strategies: Mapping[str, Strategy], now: float, n_items: int) -> np.ndarray:
-    """(n_items,) what is wanted of late, as serving knows it (`Assortment.standing`): trending, else all-time popularity, else nothing."""
+def _stretches(cases: Sequence[TestCase]) -> Iterator[tuple[float, Sequence[TestCase]]]:
+    """Cases in order of time, in at most STRETCHES equally long stretches, each with its beginning in Unix seconds; none without cases."""
+    moments = np.array([case.query.now for case in cases])
+    bounds = np.linspace(moments[0], moments[-1], STRETCHES + 1)[:-1]
+    starts = np.searchsorted(moments, bounds)
+    for since, start, end in zip(bounds, starts, [*starts[1:], len(cases)], strict=True):
+        if end > start:
+            yield float(since), cases[start:end]
+
+
+def demand(strategies: Mapping[str, Strategy], data: TrainingData, now: float) -> Float32:
+    """(n_items,) what is wanted as of `now`, as serving knows it (`Assortment.standing`): trending, else popularity, else nothing."""
     strategy = strategies.get("trending") or strategies.get("popular")
-    return np.zeros(n_items, np.float32) if strategy is None else strategy.score(Query.empty(now))
+    if not isinstance(strategy, Popularity):
+        return np.zeros(data.n_items, np.float32)
+    past = replace(data.select(data.timestamp < now), now=now)
+    return Popularity(strategy.half_life_days).fit(past, np.random.default_rng(0)).score(Query.empty(now))

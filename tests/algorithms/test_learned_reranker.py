@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from algorithms import trees as trees_module
 from algorithms.blend import blend
 from algorithms.candidate_features import UNRANKED, ItemFacts, candidate_features, feature_names
 from algorithms.evaluation import TestCase
+from algorithms.item_demand import ItemDemand
 from algorithms.learned_reranker import (
     LEAST_LISTS,
+    MOST_TREES,
     LearnedReranker,
     MissingExtra,
     RankedList,
@@ -116,6 +119,7 @@ def test_features_by_hand() -> None:
         category=np.array([0, 0, 1, -1], np.int32),
         brand=np.array([5, 6, 5, -1], np.int32),
         price=np.array([100.0, 400.0, 0.0, 200.0]),
+        demand=ItemDemand(*(np.array([column + 5.0, column + 1.0, 9.0], np.float32) for column in range(4))),
     )
     query = Query(
         items=np.array([0, 2, 0, 1], np.int32), weights=np.array([1, 1, 1, 3], np.float32), timestamps=np.arange(4.0),
@@ -133,7 +137,8 @@ def test_features_by_hand() -> None:
     assert by_name["b:rank"] == [UNRANKED, UNRANKED, 1.0]
     assert by_name["blend"] == [1.0, 0.5, 0.25]
     assert by_name["blend_rank"] == [1.0, 2.0, 3.0]
-    assert by_name["popularity"] == [0.5, 1.0, 0.25]
+    # Each class is half as much as the one above: 1023 · 0.5 + 1 = 512.5 lies in class 9, 1023 · 0.25 + 1 = 256.75 in class 8.
+    assert by_name["popularity"] == [9.0, 10.0, 8.0]
     assert by_name["age_days"] == [10.0, -1.0, -1.0]
     assert by_name["times_seen"] == [1.0, 2.0, 0.0]
     assert by_name["steps_back"] == [0.0, 1.0, UNRANKED]
@@ -151,6 +156,54 @@ def test_features_by_hand() -> None:
     assert by_name["known_interactions"] == [4.0] * 3
     assert by_name["session_length"] == [2.0] * 3
     assert by_name["session_repeats"] == [0.0] * 3
+    # In category 0 at seconds 0, 2 and 3: the mean time between is 1.5 s, the last was 1,727,997 s ago.
+    assert by_name["category_count"] == [3.0, 3.0, 0.0]
+    assert by_name["category_days"] == pytest.approx([1_727_997 / 86_400] * 2 + [UNRANKED])
+    assert by_name["category_due"] == pytest.approx([1_727_997 / 1.5] * 2 + [-1.0])
+    # Usual price there: (2 · ln 100 + 3 · ln 400) / 5, too.
+    assert by_name["price_in_category"] == pytest.approx([np.log(400 / usual), np.log(100 / usual), 0.0])
+    for column, name in enumerate(("growth", "newcomers", "first", "fresh")):
+        assert by_name[name] == [column + 1.0, column + 5.0, 0.0], (
+            name
+        )  # item 3 came after the demand was told
+
+
+def test_strategies_that_tell_everybody_the_same_are_no_features() -> None:
+    """Their exact scores would be a name of each item; a class of popularity is not."""
+    assert feature_names(("popular", "a", "trending"))[:3] == ("a", "a:rank", "blend")
+    scores = {name: np.array([1.0, 0.5, 0.2], np.float32) for name in ("popular", "a")}
+    query = Query.of([1], now=1e9)
+    found = head(query, scores, scores["a"], NOTHING_KNOWN, ("popular", "a"))
+    assert found.features.shape == (3, len(feature_names(("popular", "a"))))
+
+
+def test_demand_is_told_coarsely_by_hand() -> None:
+    day = 86_400.0
+    rows = [  # user, item, days ago
+        (0, 0, 40), (0, 0, 3), (1, 0, 10), (2, 0, 2), (3, 0, 1), (3, 0, 0.5), (0, 1, 1), (1, 1, 1), (2, 0, -1),
+    ]  # fmt: skip
+    user, item, ago = (np.array(column) for column in zip(*rows, strict=True))
+    now = 100 * day
+    order = np.lexsort((-ago, user))
+    data = replace(
+        sessions([0], n_items=2),
+        user=user[order].astype(np.int32),
+        item=item[order].astype(np.int32),
+        timestamp=now - ago[order] * day,
+    )
+    demand = ItemDemand.at(data, now)
+    # Item 0, before now: 4 times in 7 days, 5 in 28; first choices 3 (10, 2 and 1 days ago) in 14 and 28 days, 4 in 56.
+    assert demand.growth[0] == round(4 * np.log(5 / (5 / 4 + 1))) / 4 == 0.75
+    assert demand.newcomers[0] == round(4 * np.log((3 / 2 + 1) / (4 / 8 + 1))) / 4 == 0.5
+    assert demand.first[0] == pytest.approx(0.5)  # 3 / 6
+    assert demand.fresh[0] == 2.0  # ⌊log2 4⌋
+    # Two people have chosen item 1: too few to say anything.
+    assert [demand.growth[1], demand.newcomers[1], demand.first[1], demand.fresh[1]] == [0.0] * 4
+    again = ItemDemand.from_arrays(demand.arrays())
+    assert again.of(np.array([0, 5], np.int32)).tolist() == [
+        demand.of(np.array([0], np.int32))[0].tolist(),
+        [0.0] * 4,
+    ]
 
 
 def test_repeats_of_the_session_and_places_back() -> None:
@@ -175,7 +228,7 @@ def test_products_that_came_after_the_training_have_features_too() -> None:
 def test_it_learns_what_the_blend_does_not_hear(reranker: LearnedReranker) -> None:
     later = made_lists(100, by_content=True, seed=9)
     assert ndcg_of(later, reranker).mean() > 1.3 * ndcg_of(later).mean()
-    assert 1 <= len(reranker.trees) <= 60
+    assert 1 <= len(reranker.trees) <= MOST_TREES
 
 
 def test_the_same_lists_and_seed_give_the_same_trees_with_any_number_of_threads(

@@ -58,7 +58,7 @@ def strategies(task: Task) -> dict[str, Strategy]:
 
 def test_a_blend_that_can_be_corrected_is(task: Task, strategies: dict[str, Strategy]) -> None:
     deaf = {"popular": 1.0, "viewed_next": 0.02}
-    blends = reranked_blends(task, strategies, {"all": deaf, "unseen": deaf}, {"all": {}, "unseen": {}}, 0)
+    blends = reranked_blends(task, [strategies], {"all": deaf, "unseen": deaf}, {"all": {}, "unseen": {}}, 0)
     assert set(blends) == {"blend all + reranker", "blend unseen + reranker"}
     plain = replace(blends["blend all + reranker"], correction=None)
     figures = evaluate(strategies, task.test, blends=blends | {"blend all": plain})
@@ -69,7 +69,7 @@ def test_a_blend_that_can_be_corrected_is(task: Task, strategies: dict[str, Stra
 
 def test_one_that_did_not_win_says_so(task: Task, strategies: dict[str, Strategy]) -> None:
     well = {"viewed_next": 1.0}
-    blends = reranked_blends(task, strategies, {"all": well, "unseen": well}, {"all": {}, "unseen": {}}, 0)
+    blends = reranked_blends(task, [strategies], {"all": well, "unseen": well}, {"all": {}, "unseen": {}}, 0)
     assert set(blends) == {"blend all + reranker, not used", "blend unseen + reranker, not used"}
 
 
@@ -78,4 +78,4 @@ def test_without_lightgbm_there_is_no_row(
 ) -> None:
     monkeypatch.setitem(sys.modules, "lightgbm", None)
     mix = {"popular": 1.0}
-    assert reranked_blends(task, strategies, {"all": mix, "unseen": mix}, {}, 0) == {}
+    assert reranked_blends(task, [strategies], {"all": mix, "unseen": mix}, {}, 0) == {}
