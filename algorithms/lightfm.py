@@ -23,7 +23,7 @@ from scipy.sparse import coo_matrix, csr_matrix, hstack, identity
 
 from algorithms.interactions import history_of
 from algorithms.needs import Need
-from algorithms.scoring import strongest
+from algorithms.scoring import triggers_of
 from algorithms.threads import thread_count
 from algorithms.types import (
     JSON,
@@ -155,11 +155,11 @@ class LightFMHybrid(Strategy):
             embedding += np.asarray(query.user_features @ self.people_[:-1]).ravel()
         return np.append(embedding, 1.0).astype(np.float32)
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         history = history_of(query, self.n_items, self.settings.query_length)
         importance = np.float64(self.settings.query_decay) ** history.ages
-        credit = importance * (self.history_[history.items] @ self.items_[item, :-1])
-        return strongest(history.items, np.where(history.items == item, 0.0, credit).astype(np.float32))
+        credit = (self.history_[history.items] @ self.items_[items, :-1].T) * importance[:, None]
+        return triggers_of(history.items, credit.astype(np.float32), items)
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         """Items of forgotten sessions that fewer than `minimum_people` others touched fall back to their attributes.

@@ -226,15 +226,18 @@ class NewItems(SparseStrategy):
         )  # fmt: skip
         return _products(near.offsets, near.neighbours, near.similarity, *drawn, 0.0, zeros(self.n_items))
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
+        return [self._trigger(query, item) for item in items.tolist()]
+
+    def _trigger(self, query: Query, item: int) -> Trigger | None:
         """By content and by what goes along, each in proportion to what it gave."""
         at = int(np.searchsorted(self._new, item))
         history = history_of(query, self.n_items, self.settings.query_length)
         if at == len(self._new) or self._new[at] != item or not len(history.items):
             return None
         importance = history.decayed(self.settings.query_decay)
-        vectors = self.content_.vectors_
-        likeness = np.asarray((vectors[history.items] @ vectors[item].T).todense()).ravel() * importance
+        own = np.array([item], np.int32)
+        likeness = self.content_.likeness(history.items, own)[:, 0] * importance
         credit = self.settings.content_weight * _shares(likeness, history.items != item)
         goes_along = np.array([self._carried_from(int(source), at) for source in history.items], np.float32)
         goes_along *= importance * self._source[history.items]

@@ -21,7 +21,15 @@ from scipy.sparse import csr_matrix
 from algorithms.cooccurrence import count_pairs
 from algorithms.inverted_index import Unit, sequences
 from algorithms.needs import Need
-from algorithms.scoring import NearestLists, known_items, opinions, opinions_of, strongest, unit_rows
+from algorithms.scoring import (
+    NearestLists,
+    fading,
+    known_items,
+    opinions,
+    opinions_of,
+    triggers_of,
+    unit_rows,
+)
 from algorithms.truncated_svd import left_singular_vectors
 from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
 
@@ -99,12 +107,12 @@ class ItemVectors(Strategy):
         return NearestLists(lambda items: opinions(self.vectors_[items], self.vectors_))
 
     def _decay(self, length: int) -> Float32:
-        return np.asarray(self.settings.query_decay ** np.arange(length), np.float32)
+        return fading(self.settings.query_decay, length)
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
-        items = self._known(query)
-        credit = self._decay(len(items)) * (self.vectors_[items] @ self.vectors_[item])
-        return strongest(items, np.where(items == item, 0.0, credit))
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
+        known = self._known(query)
+        credit = (self.vectors_[known] @ self.vectors_[items].T) * self._decay(len(known))[:, None]
+        return triggers_of(known, credit, items)
 
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         """Items of forgotten sessions are placed anew, among the vectors of the items still seen beside them.

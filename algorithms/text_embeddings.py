@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from algorithms.needs import Need
-from algorithms.scoring import NearestLists, opinions, opinions_of, strongest, unit_rows
+from algorithms.scoring import NearestLists, opinions, opinions_of, triggers_of, unit_rows
 from algorithms.taste import attended_history, liked
 from algorithms.types import (
     JSON,
@@ -150,11 +150,11 @@ class TextEmbeddings(Strategy):
     def _nearest(self) -> NearestLists:
         return NearestLists(lambda items: opinions(self.vectors_[items], self.vectors_))
 
-    def trigger(self, query: Query, item: int) -> Trigger | None:
+    def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         history = attended_history(query, self.n_items, self.settings.query_length)
-        likeness = self.vectors_[history.items] @ self.vectors_[item]
-        credit = likeness * history.decayed(self.settings.query_decay)
-        return strongest(history.items, np.where(history.items == item, 0.0, credit))
+        likeness = self.vectors_[history.items] @ self.vectors_[items].T
+        credit = likeness * history.decayed(self.settings.query_decay)[:, None]
+        return triggers_of(history.items, credit, items)
 
     @property
     def can_add_items(self) -> bool:
