@@ -212,7 +212,7 @@ def test_a_part_that_keeps_failing_is_shown_as_an_error_until_it_works(
 
 
 def test_parts_run_in_the_order_of_their_stages_and_a_lost_worker_is_noticed(customer: Customer) -> None:
-    from consent.services.request_processing import advance
+    from consent.services.request_processing import _part_lock, advance
 
     request = ask(customer, Kind.ACCESS)
     handed_out: list[int] = []
@@ -220,9 +220,11 @@ def test_parts_run_in_the_order_of_their_stages_and_a_lost_worker_is_noticed(cus
     assert [RequestPart.all_stores.get(pk=pk).processor for pk in handed_out] == ["crm"]
     request.parts.filter(processor="crm").update(state="running", started_at=timezone.now())
     handed_out.clear()
-    advance(request.pk, handed_out.append)
-    assert handed_out == []  # the next stage waits for the running part
-    request.parts.filter(processor="crm").update(started_at=timezone.now() - timedelta(hours=2))
+    with _part_lock(request.parts.get(processor="crm").pk) as is_ours:
+        assert is_ours
+        advance(request.pk, handed_out.append)
+        assert handed_out == []  # the next stage waits for the running part
+    # Its worker has died: its connection, and the lock with it, is gone.
     advance(request.pk, handed_out.append)
     assert [RequestPart.all_stores.get(pk=pk).processor for pk in handed_out] == ["crm", "shop"]
 
