@@ -127,7 +127,7 @@ class ContentTFIDF(Strategy):
 
     def likely_items(self, query: Query) -> Int32:
         items, _ = liked(query, self.n_items, self.settings.query_length, self.settings.query_decay)
-        return self._nearest.joined(np.unique(items))
+        return self._nearest.joined(items)
 
     def score_items(self, query: Query, items: Int32) -> Float32:
         table = self.vectors_

@@ -33,6 +33,47 @@ def add_opinion(
     return scale
 
 
+@numba.njit(nogil=True, cache=True)
+def add_stated(
+    items: Int32, scores: Float32, mask: Bool, weight: np.float32, is_stretched: bool, total: Float32
+) -> np.float32:
+    """The same of an opinion of few: distinct `items` and their `scores`, above 0."""
+    top = np.float32(0.0)
+    for x in range(len(items)):
+        if mask[items[x]] and scores[x] > top:
+            top = scores[x]
+    if top == 0.0:
+        return top
+    scale = top if is_stretched else np.float32(1.0)
+    for x in range(len(items)):
+        if mask[items[x]]:
+            total[items[x]] += weight * (scores[x] / scale)
+    return scale
+
+
+@numba.njit(cache=True)
+def look_up(row: Float32, places: Int32, scale: np.float32, out: Float32) -> None:
+    """Into `out` (c,) what `row` says of `places`, divided by `scale`; places beyond it stay what they are."""
+    for c in range(len(places)):
+        if places[c] < len(row):
+            out[c] = row[places[c]] / scale
+
+
+@numba.njit(cache=True)
+def look_up_stated(
+    items: Int32, scores: Float32, places: Int32, scale: np.float32, position: Float32, out: Float32
+) -> None:
+    """The same of an opinion of few. `position` are (≥ n,) zeros to work with, and zeros again afterwards."""
+    for c in range(len(places)):
+        position[places[c]] = c + 1
+    for x in range(len(items)):
+        c = int(position[items[x]])
+        if c:
+            out[c - 1] = scores[x] / scale
+    for c in range(len(places)):
+        position[places[c]] = 0.0
+
+
 def strongest(total: Float32, k: int) -> Int32:
     """Places of the k largest values above 0, ascending, with some more that are nearly as large; all where there are fewer."""
     places, is_exact = _above_bar(total, k, 4 * k)

@@ -15,13 +15,15 @@ from typing import Final
 
 import numpy as np
 
+from algorithms import scratch
 from algorithms.blend import CALIBRATED
-from algorithms.partial_blend import add_opinion, joined, strongest
+from algorithms.learned_reranker import Corrected
+from algorithms.partial_blend import add_opinion, add_stated, joined, look_up, look_up_stated, strongest
 from algorithms.ranking import top_k
-from algorithms.types import Bool, Float32, Int32, Query, Strategy
+from algorithms.types import Bool, Float32, Int32, Opinion, Query, Strategy
 from recommendations.serving.deadline import Deadline
 from recommendations.stages.context import Context
-from recommendations.stages.learned import reranker_for
+from recommendations.stages.learned import corrected_among
 from recommendations.stages.reranking import CANDIDATES_PER_PLACE, MIN_CANDIDATES, Candidates
 from recommendations.stages.rules import CompiledRules
 from recommendations.stages.shop_strategies import SHOP_STRATEGIES
@@ -34,27 +36,33 @@ BEST: Final = 300
 
 @dataclass(frozen=True)
 class _Opinion:
-    """What a strategy says: by table, `row` (up to n,); by vectors, when asked."""
+    """What a strategy says: of few by `stated` (items, scores), of many by `row` (up to n,), of any when asked. Divided by `scale` it is
+    at most 1 where it may stand."""
 
     name: str
     weight: np.float32
     scale: np.float32
-    row: Float32 | None
-    strategy: Strategy | None
+    row: Float32 | None = None
+    stated: Opinion | None = None
+    strategy: Strategy | None = None
 
-    def of(self, places: Int32, query: Query) -> Float32:
-        """(c,) contributions."""
-        if self.row is not None:
-            scores = _looked_up(self.row, places)
+    def of(self, place: int, query: Query) -> float:
+        """The contribution to any product."""
+        if self.stated is not None:
+            found = self.stated[1][self.stated[0] == place]
+            score = float(found[0]) if len(found) else 0.0
+        elif self.row is not None:
+            score = float(self.row[place]) if place < len(self.row) else 0.0
         else:
             assert self.strategy is not None
-            scores = _asked(self.strategy, query, places)
-        return self.weight * (scores / self.scale)
+            score = float(_asked(self.strategy, query, np.array([place], np.int32))[0])
+        return float(self.weight) * score / float(self.scale)
 
 
 @dataclass(frozen=True)
 class Few:
-    """`places` (c,) ascending, all eligible; `contributions` (s, c) by `names`, the loudest strategies first; `total` (c,) after rules."""
+    """`places` (c,) ascending, all eligible; `contributions` (s, c) by `names`, the loudest strategies first; `total` (c,) after what
+    was learned and after rules."""
 
     places: Int32
     opinions: Sequence[_Opinion]
@@ -62,6 +70,7 @@ class Few:
     total: Float32
     query: Query
     factor: Float32 | None
+    correction: Corrected | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,12 +84,14 @@ class Few:
 
     def contributions_of(self, place: int) -> dict[str, float]:
         """Of any product, above 0."""
-        places = np.array([place], np.int32)
-        given = {opinion.name: float(opinion.of(places, self.query)[0]) for opinion in self.opinions}
+        given = {opinion.name: opinion.of(place, self.query) for opinion in self.opinions}
         return {name: value for name, value in given.items() if value > 0}
 
     def score_of(self, place: int) -> float:
+        """Of any product."""
         total = sum(self.contributions_of(place).values())
+        if self.correction is not None:
+            total *= self.correction.factor(place)
         return total if self.factor is None else total * float(self.factor[place])
 
 
@@ -89,57 +100,105 @@ def blend_few(
 ) -> Few | None:
     """None where all products must be scored, or may as well be. Raises DeadlineExceeded. Times are noted in `milliseconds`."""
     blend = context.placement.blend
-    if len(mask) <= ALL_BELOW or (blend and blend.normalisation != "max") or reranker_for(context):
+    if len(mask) <= ALL_BELOW or (blend and blend.normalisation != "max"):
         return None
-    total = np.zeros(len(mask), np.float32)
-    tables: list[_Opinion] = []
-    asked: list[tuple[str, np.float32, Strategy, Int32]] = []
     weights = context.weights.by_strategy
     order = sorted(weights, key=lambda name: -weights[name])
-    for name in order:
-        deadline.check()
-        started = perf_counter()
-        weight, strategy = np.float32(weights[name]), _strategy(context, name)
-        likely = None if strategy is None else strategy.likely_items(context.query)
-        if strategy is not None and likely is not None:
-            asked.append((name, weight, strategy, likely))
-        else:
-            row = _row(context, name, strategy)
-            scale = (
-                np.float32(0)
-                if row is None
-                else add_opinion(row, mask, weight, name not in CALIBRATED, total)
-            )
-            if scale > 0:
-                tables.append(_Opinion(name, weight, scale, row, None))
-        milliseconds[name] = (perf_counter() - started) * 1000
-    if rules.factor is not None:
-        total *= rules.factor
-    places = strongest(total, BEST)
-    if asked:
-        places = joined(places, np.concatenate([likely for *_, likely in asked]), mask)
-    given = {opinion.name: opinion.of(places, context.query) for opinion in tables}
-    opinions = {opinion.name: opinion for opinion in tables}
-    for name, weight, strategy, _ in asked:
-        deadline.check()
-        started = perf_counter()
-        scores = _asked(strategy, context.query, places)
-        scale = scores.max(initial=np.float32(0.0))
-        if scale > 0:
-            opinions[name] = _Opinion(
-                name, weight, scale if name not in CALIBRATED else np.float32(1), None, strategy
-            )
-            given[name] = weight * (scores / opinions[name].scale)
-        milliseconds[name] += (perf_counter() - started) * 1000
-    deadline.check()
-    heard = [name for name in order if name in given]
-    contributions = (
-        np.stack([given[name] for name in heard]) if heard else np.zeros((0, len(places)), np.float32)
+    heard = _Heard(context, mask, deadline, milliseconds)
+    places = heard.strongest(order, rules.factor)
+    heard.ask(places)
+    opinions = [heard.opinions[name] for name in order if name in heard.opinions]
+    normalised = heard.normalised(opinions, places)
+    contributions = normalised * np.array([[opinion.weight] for opinion in opinions], np.float32).reshape(
+        -1, 1
     )
-    final = np.add.reduce(contributions, axis=0, dtype=np.float32)
+    total = np.add.reduce(contributions, axis=0, dtype=np.float32)
+    by_name = {opinion.name: row for opinion, row in zip(opinions, normalised, strict=True)}
+    correction = corrected_among(context, places, by_name, total) if opinions else None
+    if correction is not None:
+        total = correction.total
     if rules.factor is not None:
-        final = final * rules.factor[places]
-    return Few(places, [opinions[name] for name in heard], contributions, final, context.query, rules.factor)
+        total = total * rules.factor[places]
+    return Few(places, opinions, contributions, total, context.query, rules.factor, correction)
+
+
+class _Heard:
+    """Opinions as they come in: at first of those who look up tables, then of those who are asked about the strongest of these."""
+
+    def __init__(
+        self, context: Context, mask: Bool, deadline: Deadline, milliseconds: dict[str, float]
+    ) -> None:
+        self.context, self.mask, self.deadline, self.milliseconds = context, mask, deadline, milliseconds
+        self.opinions: dict[str, _Opinion] = {}
+        self._to_ask: list[tuple[str, np.float32, Strategy, Int32]] = []
+        self._told: dict[str, Float32] = {}
+
+    def strongest(self, names: Sequence[str], factor: Float32 | None) -> Int32:
+        """Places (c,) ascending: the best by tables, and those that others find likely. `factor` (n,) is of rules. Raises
+        DeadlineExceeded."""
+        total = scratch.zeros(len(self.mask), "blend")[: len(self.mask)]
+        try:
+            for name in names:
+                self.deadline.check()
+                started = perf_counter()
+                self._listen(name, np.float32(self.context.weights.by_strategy[name]), total)
+                self.milliseconds[name] = (perf_counter() - started) * 1000
+            if factor is not None:
+                total *= factor
+            places = strongest(total, BEST)
+        finally:
+            total.fill(0.0)
+        if not self._to_ask:
+            return places
+        return joined(places, np.concatenate([likely for *_, likely in self._to_ask]), self.mask)
+
+    def _listen(self, name: str, weight: np.float32, total: Float32) -> None:
+        """Add what a table says to `total`, or note what to ask the strategy about."""
+        query, mask, is_stretched = self.context.query, self.mask, name not in CALIBRATED
+        strategy = _strategy(self.context, name)
+        likely = None if strategy is None else strategy.likely_items(query)
+        if strategy is not None and likely is not None:
+            self._to_ask.append((name, weight, strategy, likely))
+            return
+        stated = None if strategy is None else strategy.opinion(query)
+        if stated is not None:
+            scale = add_stated(*stated, mask, weight, is_stretched, total)
+            self._note(_Opinion(name, weight, np.float32(scale), stated=stated))
+            return
+        row = _row(self.context, name, strategy)
+        if row is not None:
+            scale = add_opinion(row, mask, weight, is_stretched, total)
+            self._note(_Opinion(name, weight, np.float32(scale), row=row))
+
+    def _note(self, opinion: _Opinion) -> None:
+        if opinion.scale > 0:
+            self.opinions[opinion.name] = opinion
+
+    def ask(self, places: Int32) -> None:
+        """Raises DeadlineExceeded."""
+        for name, weight, strategy, _ in self._to_ask:
+            self.deadline.check()
+            started = perf_counter()
+            scores = _asked(strategy, self.context.query, places)
+            top = scores.max(initial=np.float32(0.0))
+            scale = top if name not in CALIBRATED or top == 0 else np.float32(1.0)
+            self._note(_Opinion(name, weight, scale, strategy=strategy))
+            self._told[name] = scores
+            self.milliseconds[name] += (perf_counter() - started) * 1000
+        self.deadline.check()
+
+    def normalised(self, opinions: Sequence[_Opinion], places: Int32) -> Float32:
+        """(s, c) opinions, each divided by its scale."""
+        rows = np.zeros((len(opinions), len(places)), np.float32)
+        position = scratch.zeros(len(self.mask), "positions")
+        for row, opinion in zip(rows, opinions, strict=True):
+            if opinion.stated is not None:
+                look_up_stated(*opinion.stated, places, opinion.scale, position, row)
+            elif opinion.row is not None:
+                look_up(opinion.row, places, opinion.scale, row)
+            else:
+                np.divide(self._told[opinion.name], opinion.scale, out=row)
+        return rows
 
 
 def _strategy(context: Context, name: str) -> Strategy | None:
@@ -150,16 +209,10 @@ def _strategy(context: Context, name: str) -> Strategy | None:
 def _row(context: Context, name: str, strategy: Strategy | None) -> Float32 | None:
     if name in SHOP_STRATEGIES:
         return SHOP_STRATEGIES[name](context)
-    return None if strategy is None else strategy.score(context.query)
-
-
-def _looked_up(row: Float32, places: Int32) -> Float32:
-    known = int(np.searchsorted(places, len(row)))
-    if known == len(places):
-        return row[places]
-    scores = np.zeros(len(places), np.float32)
-    scores[:known] = row[places[:known]]
-    return scores
+    if strategy is None:
+        return None
+    standing = strategy.standing(context.query)
+    return strategy.score(context.query) if standing is None else standing
 
 
 def _asked(strategy: Strategy, query: Query, places: Int32) -> Float32:

@@ -7,7 +7,7 @@ from typing import Final
 
 from algorithms.candidate_features import ItemFacts
 from algorithms.learned_reranker import Corrected, LearnedReranker
-from algorithms.types import Float32
+from algorithms.types import Float32, Int32
 from recommendations.models import Placement
 from recommendations.stages.context import Context
 
@@ -18,17 +18,28 @@ ASKED_BY_PAGE: Final = frozenset({Placement.Kind.PRODUCT, Placement.Kind.CART})
 def corrected(context: Context, scores: Mapping[str, Float32], total: Float32) -> Corrected | None:
     """`scores` (n,) by strategy and `total` (n,), what the blend made of them; None where nothing is to be corrected."""
     reranker = reranker_for(context)
+    return None if reranker is None else reranker.corrected(context.query, scores, total, _facts(context))
+
+
+def corrected_among(
+    context: Context, places: Int32, normalised: Mapping[str, Float32], total: Float32
+) -> Corrected | None:
+    """The same where only `places` (c,) were blended; see `LearnedReranker.corrected_among`."""
+    reranker = reranker_for(context)
     if reranker is None:
         return None
+    return reranker.corrected_among(context.query, places, normalised, total, _facts(context))
+
+
+def _facts(context: Context) -> ItemFacts:
     assortment = context.snapshot.assortment
-    facts = ItemFacts(
+    return ItemFacts(
         popularity=assortment.standing.values,
         created=assortment.published,
         category=assortment.category,
         brand=assortment.brand,
         price=assortment.price,
     )
-    return reranker.corrected(context.query, scores, total, facts)
 
 
 def reranker_for(context: Context) -> LearnedReranker | None:

@@ -107,7 +107,7 @@ def _rank_few(context: Context, mask: Bool, rules: CompiledRules, few: Few) -> R
         return _popular(context, mask, rules, _why_nothing(context))
     reranked = _reranked(context, few.candidates(context.limit), mask, rules)
     places = _filled(context, reranked.places, mask, rules)
-    return Ranked(places, rules, _no_model(context), reranked=reranked, few=few)
+    return Ranked(places, rules, _no_model(context), reranked=reranked, correction=few.correction, few=few)
 
 
 def _reranked(context: Context, candidates: Candidates, mask: Bool, rules: CompiledRules) -> Reranked:

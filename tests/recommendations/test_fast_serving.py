@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from recommendations.serving.recent import Recent
 from recommendations.serving.versions import Part
 from recommendations.shelf import RecommendationRequest, Shelf, Shopper
 from recommendations.stages import few
+from tests.recommendations.corrected import with_reranker
 from tests.recommendations.shop import Shop, consenting_visitor
 
 
@@ -265,28 +267,52 @@ def test_a_call_is_counted_once_whoever_answers_it(get: Any, visit: Visit, setti
 PLACEMENTS = ("home", "product", "category", "email", "similar")
 
 
+def assert_few_give_what_all_give(
+    visit: Visit, placement: str, monkeypatch: pytest.MonkeyPatch, **about: Any
+) -> Shelf:
+    """Same products, order, scores, contributions, corrections and reasons."""
+    all_scored = visit.asks(placement, **about)
+    shelf_cache.forget_all()
+    monkeypatch.setattr(few, "ALL_BELOW", 0)
+    few_scored = visit.asks(placement, **about)
+    shelf_cache.forget_all()
+    monkeypatch.undo()
+    assert few_scored.product_ids == all_scored.product_ids
+    for one, other in zip(few_scored.items, all_scored.items, strict=True):
+        assert one.score == pytest.approx(other.score, rel=1e-4)
+        assert one.strategies == pytest.approx(other.strategies, rel=1e-4)
+        assert one.learned == pytest.approx(other.learned, rel=1e-4)
+        assert one.reason == other.reason
+    assert (few_scored.fallback, few_scored.personalised) == (all_scored.fallback, all_scored.personalised)
+    explained = [
+        shelf.trace.learned and shelf.trace.learned() for shelf in (few_scored, all_scored) if shelf.trace
+    ]
+    assert explained[0] == explained[1]
+    return few_scored
+
+
 def test_a_blend_of_few_gives_what_the_blend_of_all_gives(
     visit: Visit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Same products, order, scores, contributions and reasons, with filters and caps at work."""
+    """With filters and caps at work."""
     rng = np.random.default_rng(3)
     products = sorted(visit.shop.products)
     for placement in PLACEMENTS:
         for _ in range(4):
             visit.looks_at(*map(str, rng.choice(products, 2)))
             about = {"product_id": str(rng.choice(products))} if placement in ("product", "similar") else {}
-            all_scored = visit.asks(placement, **about)
-            shelf_cache.forget_all()
-            monkeypatch.setattr(few, "ALL_BELOW", 0)
-            few_scored = visit.asks(placement, **about)
-            shelf_cache.forget_all()
-            monkeypatch.undo()
-            assert few_scored.product_ids == all_scored.product_ids
-            for one, other in zip(few_scored.items, all_scored.items, strict=True):
-                assert one.score == pytest.approx(other.score, rel=1e-4)
-                assert one.strategies == pytest.approx(other.strategies, rel=1e-4)
-                assert one.reason == other.reason
-            assert (few_scored.fallback, few_scored.personalised) == (
-                all_scored.fallback,
-                all_scored.personalised,
-            )
+            assert_few_give_what_all_give(visit, placement, monkeypatch, **about)
+
+
+def test_a_learned_correction_of_few_is_that_of_all(
+    trained_shop: Shop, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = Visit(with_reranker(trained_shop, model_dir))
+    rng = np.random.default_rng(4)
+    products = sorted(visit.shop.products)
+    corrected = set()
+    for _ in range(6):
+        visit.looks_at(*map(str, rng.choice(products, 2)))
+        shelf = assert_few_give_what_all_give(visit, "home", monkeypatch)
+        corrected |= {round(item.learned, 3) for item in shelf.items}
+    assert len(corrected) == 2  # what is often looked at next gained, the rest lost
