@@ -2,31 +2,36 @@
 
     score'(i) = score(i) · exp(margin(i) / sharpness)
 
-LambdaMART (Burges, "From RankNet to LambdaRank to LambdaMART", 2010) learns `margin` on top of `sharpness · ln(score)`, the blend's
-own say: what it has no reason to change stays in the blend's order, and a change of weights still changes the shelf. LightGBM is
-needed to learn only; scoring reads plain arrays (`trees.py`). Trees hold thresholds and leaves, nothing of a product or a person.
+Gradient boosting (Friedman, "Greedy Function Approximation", 2001) learns `margin`, by how much likelier than any candidate this one is to
+be chosen, as log odds. The blend's score and place are features among others; since margins multiply it, a change of weights still
+changes the shelf. Choices are rare and lists are few: log odds, and a number of trees that the loss on later lists decides, carried
+over to later weeks where LambdaMART over the blend's own say did not (docs/algorithms.md). LightGBM is needed to learn only; scoring
+reads plain arrays (`trees.py`). Trees hold thresholds and leaves, nothing of a product or a person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
 
 from algorithms.blend import CALIBRATED
-from algorithms.candidate_features import ItemFacts, candidate_features, feature_names
+from algorithms.candidate_features import ItemFacts, candidate_features, feature_names, personal
+from algorithms.item_demand import ItemDemand
 from algorithms.ranking import top_k
 from algorithms.trees import Trees
 from algorithms.types import JSON, Array, Bool, Float32, Float64, Int32, Query
 
 DEPTH: Final = 100
 """Candidates of a shopper: the best of the blend. Others keep their scores."""
-SHARPNESS: Final = 2.0
-MOST_TREES: Final = 60
-PATIENCE: Final = 12
-"""So many trees after the best one on the stopping lists, learning ends. A prototype overfitted after 10 to 14."""
+SHARPNESS: Final = 0.3
+"""A score twice as high weighs as much as a margin of 0.3 · ln 2: what is far above the others in the blend stays there."""
+MOST_TREES: Final = 80
+LEAVES: Final = 15
+PATIENCE: Final = 20
+"""So many trees after the best one on the stopping lists, learning ends."""
 LEAST_LISTS: Final = 50
 """Lists with a choice among the candidates; fewer teach nothing."""
 MISSING_EXTRA: Final = "The learned reranker is trained by LightGBM, which is not installed: pip install -r requirements-reranker.txt"
@@ -109,6 +114,7 @@ def head(
     `scores` are strategies' own, as they came, with 0 for items that may not be listed; a strategy that is missing has no opinion.
     """
     items = top_k(total, depth)
+    strategies = personal(strategies)
     normalised = np.zeros((len(strategies), len(items)), np.float32)
     for row, name in enumerate(strategies):
         opinion = scores.get(name)
@@ -123,12 +129,16 @@ def head(
 
 @dataclass(frozen=True)
 class LearnedReranker:
-    """`strategies` are those whose opinions it reads. Equal lists and seed give equal trees, whatever the number of threads."""
+    """`strategies` are those whose opinions it reads. Equal lists and seed give equal trees, whatever the number of threads.
+
+    `demand` is how items were wanted when it was learned, for those who do not know better when they ask.
+    """
 
     strategies: tuple[str, ...]
     trees: Trees
     sharpness: float = SHARPNESS
     depth: int = DEPTH
+    demand: ItemDemand | None = None
 
     @classmethod
     def fit(
@@ -142,7 +152,7 @@ class LearnedReranker:
         sharpness: float = SHARPNESS,
         depth: int = DEPTH,
     ) -> Self:
-        """Learn from `lists`, and stop where `stopping` (later ones) are ranked best.
+        """Learn from `lists` how many trees rank `stopping` (later ones) best, then grow as many from both: the newest lists tell most.
 
         Lists without a choice among their candidates are passed over. Raises MissingExtra without LightGBM and TooFewLists.
         """
@@ -152,14 +162,34 @@ class LearnedReranker:
                 f"{len(learned_from)} lists to learn from and {len(stopped_by)} to stop by have a choice among their candidates: "
                 f"{LEAST_LISTS} of each are needed"
             )
-        dump = _boost(learned_from, stopped_by, sharpness, seed, threads)
+        trees = _best_number(learned_from, stopped_by, seed, threads)
+        return cls._grown([*learned_from, *stopped_by], strategies, trees, seed, threads, sharpness, depth)
+
+    def again(self, lists: Sequence[RankedList], *, seed: int = 0, threads: int = 1) -> Self:
+        """One of as many trees that learned from other lists, such as all that there are."""
+        return self._grown(
+            _telling(lists), self.strategies, len(self.trees), seed, threads, self.sharpness, self.depth
+        )
+
+    @classmethod
+    def _grown(
+        cls,
+        lists: Sequence[RankedList],
+        strategies: Sequence[str],
+        trees: int,
+        seed: int,
+        threads: int,
+        sharpness: float,
+        depth: int,
+    ) -> Self:
+        dump = _boost(lists, trees, seed, threads)
         return cls(tuple(strategies), Trees.from_lightgbm(dump), sharpness, depth)
 
     def corrected(
         self, query: Query, scores: Mapping[str, Float32], total: Float32, facts: ItemFacts
     ) -> Corrected:
-        """`total` (n_items,) is what a blend made of `scores`; see `head`."""
-        candidates = head(query, scores, total, facts, self.strategies, self.depth)
+        """`total` (n_items,) is what a blend made of `scores`; see `head`. Facts that know no demand take this reranker's."""
+        candidates = head(query, scores, total, self._completed(facts), self.strategies, self.depth)
         factors = self.factors(candidates)
         new = total.copy()
         new[candidates.items] *= factors.astype(np.float32)
@@ -176,17 +206,20 @@ class LearnedReranker:
         """The same from a blend of some items alone: `items` (c,) ascending, the best among them; `total` (c,) is theirs, and so are
         the new scores. `normalised` (c,) by strategy are opinions divided by the largest of all items' (but for calibrated ones)."""
         best = top_k(total, self.depth)
-        strategies = self.strategies
+        strategies = personal(self.strategies)
         rows = np.zeros((len(strategies), len(best)), np.float32)
         for row, name in zip(rows, strategies, strict=True):
             if name in normalised:
                 row[:] = normalised[name][best]
-        features = candidate_features(query, items[best], rows, total[best], facts)
+        features = candidate_features(query, items[best], rows, total[best], self._completed(facts))
         candidates = Candidates(items[best], total[best], features)
         factors = self.factors(candidates)
         new = total.copy()
         new[best] *= factors.astype(np.float32)
         return Corrected(new, factors, candidates, self)
+
+    def _completed(self, facts: ItemFacts) -> ItemFacts:
+        return replace(facts, demand=self.demand) if facts.demand is None else facts
 
     def factors(self, candidates: Candidates) -> Float64:
         """(c,) > 0; what is expected of any candidate counts 1."""
@@ -216,7 +249,7 @@ class LearnedReranker:
         self.corrected(Query.of([0], now=0.0), {}, np.ones(2, np.float32), nothing).explain([0, 1])
 
     def arrays(self) -> dict[str, Array]:
-        return self.trees.arrays()
+        return self.trees.arrays() | ({} if self.demand is None else self.demand.arrays())
 
     def parameters(self) -> dict[str, JSON]:
         return {
@@ -232,36 +265,27 @@ class LearnedReranker:
         strategies = tuple(parameters["strategies"])
         if tuple(parameters["features"]) != feature_names(strategies):
             raise ValueError("the reranker was trained on other features than this release has: train again")
-        return cls(strategies, Trees.from_arrays(arrays), parameters["sharpness"], parameters["depth"])
+        demand = ItemDemand.from_arrays(arrays) if "demand_growth" in arrays else None
+        return cls(
+            strategies, Trees.from_arrays(arrays), parameters["sharpness"], parameters["depth"], demand
+        )
 
 
 def _telling(lists: Sequence[RankedList]) -> list[RankedList]:
     return [ranked for ranked in lists if ranked.is_chosen.any() and not ranked.is_chosen.all()]
 
 
-def _boost(
-    lists: Sequence[RankedList],
-    stopping: Sequence[RankedList],
-    sharpness: float,
-    seed: int,
-    threads: int,
-) -> dict[str, Any]:
-    """The model as LightGBM tells it (`Booster.dump_model`), up to its best tree."""
-    lightgbm = _lightgbm()
-    parameters = {
-        "objective": "lambdarank",
-        "metric": "ndcg",
-        "eval_at": [10],
-        "lambdarank_truncation_level": 20,
-        "num_leaves": 7,
+def _parameters(seed: int, threads: int) -> dict[str, Any]:
+    return {
+        "objective": "binary",
+        "num_leaves": LEAVES,
         "min_data_in_leaf": 500,
-        "lambda_l2": 5.0,
-        "learning_rate": 0.07,
-        # Half of the features a tree and seven lists of ten: strategies agree much, and lists are few.
+        "lambda_l2": 10.0,
+        "learning_rate": 0.06,
+        # Half of the features a tree and seven rows of ten: strategies agree much, and lists are few.
         "feature_fraction": 0.5,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,
-        "bagging_by_query": True,
         "use_missing": False,
         "deterministic": True,
         "force_row_wise": True,
@@ -269,8 +293,13 @@ def _boost(
         "seed": seed,
         "verbosity": -1,
     }
-    train = _dataset(lightgbm, lists, sharpness, parameters, None)
-    later = _dataset(lightgbm, stopping, sharpness, parameters, train)
+
+
+def _best_number(lists: Sequence[RankedList], stopping: Sequence[RankedList], seed: int, threads: int) -> int:
+    """How many trees, learned from `lists`, tell best what was chosen of `stopping`."""
+    lightgbm, parameters = _lightgbm(), _parameters(seed, threads)
+    train = _dataset(lightgbm, lists, parameters, None)
+    later = _dataset(lightgbm, stopping, parameters, train)
     booster = lightgbm.train(
         parameters,
         train,
@@ -278,18 +307,21 @@ def _boost(
         valid_sets=[later],
         callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
     )
-    dump: dict[str, Any] = booster.dump_model(num_iteration=booster.best_iteration)
+    return int(booster.best_iteration)
+
+
+def _boost(lists: Sequence[RankedList], trees: int, seed: int, threads: int) -> dict[str, Any]:
+    """The model as LightGBM tells it (`Booster.dump_model`)."""
+    lightgbm, parameters = _lightgbm(), _parameters(seed, threads)
+    train = _dataset(lightgbm, lists, parameters, None)
+    dump: dict[str, Any] = lightgbm.train(parameters, train, num_boost_round=trees).dump_model()
     return dump
 
 
-def _dataset(
-    lightgbm: Any, lists: Sequence[RankedList], sharpness: float, parameters: Mapping[str, Any], like: Any
-) -> Any:
+def _dataset(lightgbm: Any, lists: Sequence[RankedList], parameters: Mapping[str, Any], like: Any) -> Any:
     return lightgbm.Dataset(
         np.concatenate([ranked.candidates.features for ranked in lists]),
         np.concatenate([ranked.is_chosen for ranked in lists]).astype(np.int32),
-        group=[len(ranked.is_chosen) for ranked in lists],
-        init_score=np.concatenate([sharpness * np.log(ranked.candidates.blended) for ranked in lists]),
         reference=like,
         params=dict(parameters),
         free_raw_data=True,
