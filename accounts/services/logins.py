@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth import SESSION_KEY
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
+from django.core.signing import b64_decode
 from django.db import transaction
 from django.db.models import Model, Q
 from django.utils import timezone
@@ -54,13 +58,27 @@ def login_delete(user: User) -> dict[str, int]:
 
 
 def sessions_close(user: User) -> int:
-    """Log the user out everywhere. Gives the number of sessions; reads all that have not expired, as they are opaque."""
+    """Log the user out everywhere. Gives the number of sessions. Reads all that have not expired, as they are opaque; only those
+    that seem to be theirs are opened properly, which takes five times as long as looking."""
+    needle = f'"{SESSION_KEY}":"{user.pk}"'.encode()
+    rows = Session.objects.filter(expire_date__gt=timezone.now()).values_list("session_key", "session_data")
+    likely = [key for key, data in rows.iterator(chunk_size=5000) if needle in _session_text(data)]
     theirs = [
         session.pk
-        for session in Session.objects.filter(expire_date__gt=timezone.now()).iterator(chunk_size=2000)
-        if session.get_decoded().get("_auth_user_id") == str(user.pk)
+        for session in Session.objects.filter(pk__in=likely)
+        if session.get_decoded().get(SESSION_KEY) == str(user.pk)
     ]
     return Session.objects.filter(pk__in=theirs).delete()[0]
+
+
+def _session_text(data: str) -> bytes:
+    """What a session holds, as JSON, its signature unread (`django.core.signing.dumps`). Empty for what cannot be read."""
+    content = data.partition(":")[0]
+    try:
+        packed = b64_decode(content.removeprefix(".").encode())
+        return zlib.decompress(packed) if content.startswith(".") else packed
+    except (ValueError, zlib.error):
+        return b""
 
 
 def login_attempts_forget(email: str) -> int:
