@@ -21,7 +21,7 @@ from consent.origins import is_own_origin
 
 ADMIN: Final = ("/admin/", "en")
 """The pages of staff are written in English only: half of them in another language would be worse than none."""
-PROGRAMMES: Final = ("/api/", "/v1/")
+PROGRAMMES: Final = ("/api/", "/v1/", "/healthz", "/readyz", "/metrics")
 STORE_SECONDS: Final = 30.0
 
 _known: tuple[float, str, str] | None = None

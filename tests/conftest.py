@@ -12,6 +12,7 @@ import redis
 from django.conf import settings
 from django.db import connections
 from django.test import TransactionTestCase
+from django.utils import translation
 
 from config.languages import forget_language_of_shop
 from tests.servers import ROOT, SERVERS, database_name
@@ -74,8 +75,10 @@ def _empty_valkey(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def _language_of_this_tests_shop() -> Iterator[None]:
-    """Which language the shop speaks is kept for half a minute, longer than a test and its store last."""
-    yield
+    """A request in another language leaves its thread speaking it, and which language the shop speaks is kept for half a minute,
+    longer than a test and its store last."""
+    with translation.override("en"):
+        yield
     forget_language_of_shop()
 
 

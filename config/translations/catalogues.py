@@ -68,7 +68,13 @@ def problems(language: str, texts: Catalog) -> Iterator[str]:
 
 
 def _by_key(catalog: Catalog) -> Mapping[Key, Message]:
-    return {(message.context, _ids(message)[0]): message for message in catalog if message.id}
+    return {(_context(message), _ids(message)[0]): message for message in catalog if message.id}
+
+
+def _context(message: Message) -> str | None:
+    """Babel gives that of a compiled catalogue as bytes."""
+    context: str | bytes | None = message.context
+    return context.decode() if isinstance(context, bytes) else context
 
 
 def _ids(message: Message) -> tuple[str, ...]:
