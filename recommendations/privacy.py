@@ -28,6 +28,7 @@ from recommendations.services.model_forget import people_bury
 from recommendations.services.model_rewrite import versions_write_anew
 from recommendations.serving import subjects
 from recommendations.serving.versions import Part
+from recommendations.shelf import Shopper
 from tracking.retention import retention_days
 
 PROCESSOR: Final = "recommendations"
@@ -36,6 +37,11 @@ MODELS: Final = "models"
 
 def export(subject: Subject) -> Iterable[ExportTable]:
     yield ExportTable("recommendations_shown", "Products that our shelves showed you.", _shown(subject))
+    yield ExportTable(
+        "inferred_interests",
+        "What we conclude that you like from what you did, with the share of each in all of it.",
+        _likings(subject),
+    )
     yield ExportTable(
         "recommendations_clicked", "Products on our shelves that you opened.", _clicked(subject)
     )
@@ -101,7 +107,8 @@ def _of(subject: Subject, model: type[Any], time_field: str) -> QuerySet[Any]:
 
 
 def _delete(rows: QuerySet[Any]) -> int:
-    return int(rows._raw_delete(rows.db))
+    # Nobody to look for is no query, and then no count.
+    return int(rows._raw_delete(rows.db) or 0)
 
 
 def _shown(subject: Subject) -> Iterator[dict[str, Any]]:
@@ -120,6 +127,27 @@ def _shown(subject: Subject) -> Iterator[dict[str, Any]]:
     yield from (
         _of(subject, Impression, "seen_at").order_by("seen_at").values(*fields).iterator(chunk_size=2000)
     )
+
+
+def _likings(subject: Subject) -> Iterator[dict[str, Any]]:
+    """What the shopper's own page "What we think you like" says; nothing is concluded of who does not permit it."""
+    from recommendations.selectors.taste import taste_of  # the pipeline is loaded where it is asked
+
+    anonymous_id = next(iter(subject.anonymous_ids), None)
+    customer_id = subject.customer.external_id if subject.customer else None
+    shopper = Shopper(anonymous_id=anonymous_id, customer_id=customer_id)
+    if shopper.is_nobody:
+        return
+    taste = taste_of(subject.store, shopper)
+    for kind, likings in (("category", taste.categories), ("brand", taste.brands)):
+        for liking in likings:
+            yield {
+                "kind": kind,
+                "name": liking.name,
+                "share": round(liking.share, 4),
+                "views": liking.views,
+                "purchases": liking.purchases,
+            }
 
 
 def _clicked(subject: Subject) -> Iterator[dict[str, Any]]:
