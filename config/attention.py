@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import Store
 from consent.models import DataSubjectRequest, Policy
 from consent.request_states import OPEN
+from consent.services.request_moves import policy_of
 from recommendations.models import TrainingRun
 from tracking.models import Finding, QuarantinedEvent
-
-DUE_SOON = timedelta(days=7)
 
 # Past this nobody needs the exact number, and counting stops.
 _MOST = 1_000
@@ -22,7 +21,7 @@ _MOST = 1_000
 
 @dataclass(frozen=True)
 class Attention:
-    """`requests_urgent` are open requests that are overdue or due within seven days, `reviews_late` policies whose review
+    """`requests_urgent` are open requests that are overdue or due soon, as the store's policy has it, `reviews_late` policies whose review
     is overdue."""
 
     failed_runs: int = 0
@@ -49,11 +48,12 @@ def attention_for(store: Store) -> Attention:
 
 
 def urgent_requests(store: Store) -> QuerySet[DataSubjectRequest]:
-    """Open requests that are overdue or due within seven days, the most urgent first."""
+    """Open requests that are overdue or due soon, and closed ones that wait for a human's review, the most urgent first."""
+    soon = timezone.now() + timedelta(days=policy_of(store).due_soon_days)
+    is_urgent = Q(state__in=OPEN, due_at__lte=soon) & ~Q(state=DataSubjectRequest.State.IDENTITY_UNVERIFIED)
     return (
         DataSubjectRequest.objects.for_store(store)
-        .filter(state__in=OPEN, due_at__lte=timezone.now() + DUE_SOON)
-        .exclude(state=DataSubjectRequest.State.IDENTITY_UNVERIFIED)
+        .filter(is_urgent | Q(review_asked_at__isnull=False, reviewed_at=None))
         .select_related("customer")
         .defer("archive", "sealed")
         .order_by("due_at")

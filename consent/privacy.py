@@ -37,6 +37,7 @@ from consent.pseudonyms import IdentifierKind, pseudonyms
 from consent.purposes import slugs
 from consent.request_states import OPEN, UNDER_WAY
 from consent.selectors.looks import looks_at
+from consent.selectors.recipients import purposes_and_recipients
 from consent.services.archives import expire_archives
 from consent.services.request_papers import papers_delete
 from consent.subjects import identifiers
@@ -45,6 +46,8 @@ PROCESSOR: Final = "consent"
 # Claims about a consent lapse after three years (§ 195 BGB and its like): so long its proof is needed.
 PROOF_DAYS: Final = 3 * 365
 CHALLENGE_DAYS: Final = 1
+# Before the 45 days of the law are over: a request that nobody confirmed is then answered, with a no.
+AGENT_DAYS: Final = 30
 REQUEST_DAYS: Final = 3 * 365
 
 
@@ -146,7 +149,12 @@ def export(subject: Subject) -> Iterable[ExportTable]:
         }
         for asked in _opt_outs(subject).order_by("since")
     ]
-    yield ExportTable("opt_outs", "What you opted out of, since when and how.", opt_outs)
+    yield ExportTable("opt_outs", _("What you opted out of, since when and how."), opt_outs)
+    yield ExportTable(
+        "recipients",
+        _("What your data are used for, on what basis, for how long, and who receives them."),
+        purposes_and_recipients(subject),
+    )
     requests = [
         {
             "request": asked.public_id,
@@ -250,14 +258,32 @@ def expire_challenges(now: datetime) -> int:
     old = DataSubjectRequest.all_stores.filter(
         state=DataSubjectRequest.State.IDENTITY_UNVERIFIED,
         received_at__lt=now - timedelta(days=CHALLENGE_DAYS),
-    )
+    ).exclude(source=DataSubjectRequest.Source.AGENT)
     count = IdentityChallenge.all_stores.filter(request__in=old).delete()[0]
     old.update(
         state=DataSubjectRequest.State.CANCELLED,
         sealed=None,
         decision_reason=_("Nobody proved that the address is theirs."),
     )
-    return count
+    return count + expire_unconfirmed_agents(now)
+
+
+def expire_unconfirmed_agents(now: datetime) -> int:
+    """Requests in somebody's name whom neither a permission nor the person's word came to support. Gives their number."""
+    old = DataSubjectRequest.all_stores.filter(
+        source=DataSubjectRequest.Source.AGENT,
+        state__in=[DataSubjectRequest.State.IDENTITY_UNVERIFIED, DataSubjectRequest.State.REQUIRES_INPUT],
+        identity_confirmed_at=None,
+        received_at__lt=now - timedelta(days=AGENT_DAYS),
+    )
+    ids = list(old.values_list("pk", flat=True))
+    RequestPaper.all_stores.filter(request__in=ids).delete()
+    IdentityChallenge.all_stores.filter(request__in=ids).delete()
+    return DataSubjectRequest.all_stores.filter(pk__in=ids).update(
+        state=DataSubjectRequest.State.CANCELLED,
+        sealed=None,
+        decision_reason=_("The person did not confirm it in time."),
+    )
 
 
 def register_all() -> None:

@@ -8,11 +8,13 @@ from typing import Final
 
 from accounts.models import User
 from accounts.personal_data import processors
-from consent.models import DataSubjectRequest
+from consent.models import OPT_OUT_KINDS, DataSubjectRequest
 from consent.request_states import OPEN, TRANSITIONS, UNDER_WAY
 from consent.services import requests as services
+from consent.services.agent_requests import agent_confirm_directly
 
 Kind, State = DataSubjectRequest.Kind, DataSubjectRequest.State
+Source = DataSubjectRequest.Source
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def _approve_consequences(request: DataSubjectRequest) -> list[str]:
             return [
                 "They are not profiled any more from their next page on: shelves are not personal, models forget to count them."
             ]
+        case Kind.OPT_OUT | Kind.LIMIT:
+            return ["It holds at once: sale, sharing and profiling end with their next page."]
     return ["The corrections that they asked for are made, and passed on to recipients."]
 
 
@@ -73,6 +77,62 @@ _DEEDS: Final = (
         follows=State.APPROVED,
         needs_reason=False,
         is_primary=True,
+        is_dangerous=True,
+    ),
+    Deed(
+        "confirm",
+        "Confirm the agent directly",
+        "Confirmed. The request waits for a decision.",
+        "No. Deny the request where it proves wrong.",
+        lambda request, user, reason: agent_confirm_directly(request=request, actor=user, reason=reason),
+        _says(
+            "You have made sure with the person themselves that the agent acts for them, without the code that we offered them.",
+            "Person and agent are told. The request waits for a decision.",
+        ),
+        is_possible=lambda request: (
+            request.source == Source.AGENT and request.state == State.IDENTITY_UNVERIFIED
+        ),
+        reason_label="How you made sure",
+        reason_help="For the audit log: it is the proof.",
+        is_primary=True,
+    ),
+    Deed(
+        "review",
+        "Answer the review",
+        "The person has been told what you found.",
+        "No. Write to them again where it was wrong.",
+        lambda request, user, reason: services.request_review_answer(
+            request=request, actor=user, answer=reason
+        ),
+        _says(
+            "They asked that a human look at what was decided about them by machine. Look at their page before you answer.",
+            "They get your answer by letter and on the page of the request.",
+        ),
+        is_possible=lambda request: request.review_asked_at is not None and request.reviewed_at is None,
+        reason_label="What you found",
+        reason_help=_TO_PERSON,
+        is_primary=True,
+    ),
+    Deed(
+        "lift",
+        "End the freeze",
+        "The freeze has ended; the person was told before.",
+        "Yes: they can ask for it again.",
+        lambda request, user, reason: services.request_restriction_lift(
+            request=request, actor=user, reason=reason
+        ),
+        _says(
+            "They are told by letter that the freeze ends, and why (GDPR 18(3)).",
+            "Their data is used again for what they permit.",
+        ),
+        is_possible=lambda request: (
+            request.kind == Kind.RESTRICTION
+            and request.state == State.COMPLETE
+            and request.customer is not None
+            and request.customer.is_processing_restricted
+        ),
+        reason_label="Reason",
+        reason_help=_TO_PERSON,
         is_dangerous=True,
     ),
     Deed(
@@ -114,7 +174,9 @@ _DEEDS: Final = (
             "GDPR: two further months; CCPA: 45 further days, counted from the receipt.",
             "They are told that it takes longer, and why.",
         ),
-        is_possible=lambda request: request.state in OPEN and request.extended_until is None,
+        is_possible=lambda request: (
+            request.state in OPEN and request.extended_until is None and request.kind not in OPT_OUT_KINDS
+        ),
         reason_help=_TO_PERSON,
         reason_label="Reason",
     ),

@@ -32,19 +32,20 @@ from accounts.admin.filters import MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin, ScopedAdmin
 from accounts.current_store import may, require, require_store, staff_user
 from accounts.display.columns import DASH, age, when
-from accounts.models import Customer
+from accounts.models import Customer, Store
 from accounts.permissions import Ability
 from accounts.selectors.identity import subject_of
 from consent.admin import request_papers
 from consent.admin.request_deeds import DEEDS, deeds_for
-from consent.models import AuditEntry, DataSubjectRequest, RequestPart, RequestPolicy
+from consent.deadlines import confirm_by
+from consent.models import OPT_OUT_KINDS, AuditEntry, DataSubjectRequest, RequestPart, RequestPolicy
 from consent.request_states import FINAL
+from consent.services.agent_moves import has_permission
+from consent.services.request_moves import policy_of
 from consent.services.requests import request_open
 
 State = DataSubjectRequest.State
 
-# What the store's policy says by default; a person needs some days to find out why a part fails, and to mend it.
-DUE_SOON = timedelta(days=7)
 CLOSED = tuple(FINAL)
 
 
@@ -53,7 +54,14 @@ class DueFilter(DropdownFilter):
     parameter_name = "due"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("open", "Open"), ("overdue", "Overdue"), ("soon", "Due within 7 days"), ("closed", "Closed")]
+        return [
+            ("open", "Open"),
+            ("overdue", "Overdue"),
+            ("soon", "Due soon"),
+            ("unconfirmed", "Receipt not confirmed"),
+            ("review", "Waiting for a human's review"),
+            ("closed", "Closed"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         now = timezone.now()
@@ -64,20 +72,30 @@ class DueFilter(DropdownFilter):
             case "overdue":
                 return queryset.filter(is_open, due_at__lt=now)
             case "soon":
-                return queryset.filter(is_open, due_at__gte=now, due_at__lt=now + DUE_SOON)
+                soon = now + due_soon(require_store(request))
+                return queryset.filter(is_open, due_at__gte=now, due_at__lt=soon)
+            case "unconfirmed":
+                return queryset.filter(is_open, acknowledged_at=None).exclude(state=State.IDENTITY_UNVERIFIED)
+            case "review":
+                return queryset.filter(review_asked_at__isnull=False, reviewed_at=None)
             case "closed":
                 return queryset.exclude(is_open)
         return queryset
 
 
-def deadline(request: DataSubjectRequest) -> tuple[str, str]:
+def due_soon(store: Store) -> timedelta:
+    """From how long before the deadline on the store wants to be warned."""
+    return timedelta(days=policy_of(store).due_soon_days)
+
+
+def deadline(request: DataSubjectRequest, soon: timedelta) -> tuple[str, str]:
     """What to say about the deadline, and how loud: `bad`, `warn`, or empty."""
     if request.state in CLOSED:
         return "Closed", ""
     left = request.due_at - timezone.now()
     if left < timedelta(0):
         return f"Overdue since {age(request.due_at).removesuffix(' ago')}", "bad"
-    return f"Due {age(request.due_at)}", "warn" if left < DUE_SOON else ""
+    return f"Due {age(request.due_at)}", "warn" if left < soon else ""
 
 
 class NewRequestForm(forms.Form):
@@ -144,7 +162,12 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
             super()
             .get_queryset(request)
             .defer("archive", "sealed")
-            .annotate(part_count=Count("parts"), done_count=done, failed_count=failed)
+            .annotate(
+                part_count=Count("parts"),
+                done_count=done,
+                failed_count=failed,
+                due_soon_days=Value(policy_of(require_store(request)).due_soon_days),
+            )
         )
 
     def get_urls(self) -> list[URLPattern]:
@@ -213,7 +236,7 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
         may_decide = may(request, Ability.DECIDE_REQUESTS)
         letter: dict[str, Any] = {}
         if may_decide and asked.sealed is not None:
-            letter = {"message": asked.message, "corrections": asked.corrections}
+            letter = {"message": asked.message, "corrections": asked.corrections, "contact": asked.contact}
             with transaction.atomic():
                 auditing.record(
                     store=asked.store,
@@ -221,12 +244,18 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
                     action="request.read",
                     target=f"request:{asked.public_id}",
                 )
-        text, tone = deadline(asked)
+        text, tone = deadline(asked, due_soon(asked.store))
         context = {
             "asked": asked,
             "deadline": text,
             "tone": tone,
             "parts": asked.parts.order_by("stage", "processor"),
+            "agent": asked.agent if letter else {},
+            "is_agents": asked.source == DataSubjectRequest.Source.AGENT,
+            "has_permission": has_permission(asked),
+            "confirm_by": confirm_by(asked.received_at, asked.store.time_zone)
+            if asked.law == DataSubjectRequest.Law.CCPA
+            else None,
             "letter": letter,
             "folder": request_papers.folder(asked) if letter else [],
             "note_form": request_papers.NoteForm(),
@@ -315,8 +344,8 @@ class DataSubjectRequestAdmin(ReadOnlyAdmin):
         return asked.get_state_display()
 
     @display(description="Deadline", ordering="due_at")
-    def due(self, asked: DataSubjectRequest) -> str:
-        text, tone = deadline(asked)
+    def due(self, asked: Any) -> str:
+        text, tone = deadline(asked, timedelta(days=asked.due_soon_days))
         return format_html('<span class="pill {}">{}</span>', f"pill--{tone}" if tone else "", text)
 
     @display(description="Parts done")
@@ -352,9 +381,9 @@ class RequestPolicyAdmin(ScopedAdmin):
         if db_field.name == "automatic_kinds":
             return forms.MultipleChoiceField(
                 label="Carried out without a decision",
-                choices=DataSubjectRequest.Kind.choices,
+                choices=[pair for pair in DataSubjectRequest.Kind.choices if pair[0] not in OPT_OUT_KINDS],
                 required=False,
                 widget=UnfoldAdminCheckboxSelectMultipleWidget,
-                help_text="When asked by somebody who is logged in. Corrections always wait for a decision.",
+                help_text="When asked by somebody who is logged in. Corrections always wait for a decision; on opt-outs nobody decides.",
             )
         return super().formfield_for_dbfield(db_field, request, **kwargs)

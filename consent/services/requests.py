@@ -16,6 +16,7 @@ from consent.deadlines import due_at, extended_due_at, law_of
 from consent.models import OPT_OUT_KINDS, DataSubjectRequest
 from consent.request_states import OPEN, UNDER_WAY, InvalidTransition
 from consent.services.letters import agent_letter_send, letter_send
+from consent.services.profile_requests import restriction_lift
 from consent.services.request_moves import approve, is_automatic, locked, move, open_request_of, target_of
 from consent.services.request_processing import send_for_processing
 from consent.subjects import subject_pseudonym, subject_to_json
@@ -232,4 +233,19 @@ def request_review_answer(*, request: DataSubjectRequest, actor: User, answer: s
     current.save(update_fields=["reviewed_at", "sealed"])
     auditing.record(store=current.store, actor=actor, action="request.reviewed", target=target_of(current))
     letter_send(current, "review", answer=answer.strip())
+    return current
+
+
+@transaction.atomic
+def request_restriction_lift(*, request: DataSubjectRequest, actor: User, reason: str) -> DataSubjectRequest:
+    """End the freeze that the request set, and tell the person before (GDPR 18(3)). Raises ValueError without a reason, or where
+    nothing is frozen."""
+    if not reason.strip():
+        raise ValueError("The end of a freeze needs a reason: the person must be told (GDPR 18(3)).")
+    current = locked(request)
+    customer = current.customer
+    if customer is None or not customer.is_processing_restricted:
+        raise ValueError("This person's data is not frozen.")
+    letter_send(current, "unfrozen", reason=reason.strip())
+    restriction_lift(customer=customer, actor=actor)
     return current

@@ -161,9 +161,14 @@ def _has_code(asked: DataSubjectRequest) -> bool:
     return asked.state == State.IDENTITY_UNVERIFIED and asked.challenge.sent_count > 0
 
 
+def _shows_papers(asked: DataSubjectRequest) -> bool:
+    """Not before it is proved who asks; but only the person has the address of a page about a request in their name."""
+    return asked.state != State.IDENTITY_UNVERIFIED or asked.source == Source.AGENT
+
+
 def _papers(asked: DataSubjectRequest, token: str) -> list[dict[str, Any]]:
     """Files of the person, and those that staff shares with them."""
-    if asked.state == State.IDENTITY_UNVERIFIED:
+    if not _shows_papers(asked):
         return []
     return [
         {
@@ -183,7 +188,7 @@ def paper(request: HttpRequest, token: str, public_id: UUID) -> HttpResponse:
     asked = _found(token)
     found = (
         asked.papers.filter(public_id=public_id, is_shared=True, content__isnull=False).first()
-        if asked.state != State.IDENTITY_UNVERIFIED
+        if _shows_papers(asked)
         else None
     )
     if found is None:

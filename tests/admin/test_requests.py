@@ -61,7 +61,7 @@ def test_the_most_urgent_come_first_and_closed_ones_last(privacy_officer: Staff,
     ],
 )
 def test_a_deadline_is_as_loud_as_it_is_near(store: Store, days: float, state: str, tone: str) -> None:
-    assert deadline(_request(store, days=days, state=state))[1] == tone
+    assert deadline(_request(store, days=days, state=state), timedelta(days=7))[1] == tone
 
 
 def test_urgent_ones_are_counted_for_the_sidebar(store: Store) -> None:
@@ -133,7 +133,7 @@ def test_a_deadline_is_extended_once(privacy_officer: Staff, store: Store) -> No
     [
         (State.PENDING, {"approve", "deny", "ask", "extend", "pause", "duplicate", "cancel"}),
         (State.PAUSED, {"resume", "extend", "cancel"}),
-        (State.REQUIRES_INPUT, {"deny", "extend", "cancel"}),
+        (State.REQUIRES_INPUT, {"deny", "extend", "duplicate", "cancel"}),
         (State.PROCESSING, {"extend"}),
         (State.COMPLETE, set()),
         (State.DENIED, set()),
