@@ -19,10 +19,12 @@ from unfold.paginator import InfinitePaginator
 
 from accounts.admin.filters import InStoreFilter, MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
+from accounts.current_store import require_store
 from accounts.display.columns import DASH, pretty, when
 from accounts.permissions import Ability
 from consent.purposes import ALL, Purpose, slugs
 from tracking.models import Event, EventType
+from tracking.selectors.permitted import exportable_events
 from tracking.vocabulary import KNOWN_EVENTS
 
 
@@ -115,6 +117,9 @@ class EventAdmin(ReadOnlyAdmin):
         "purposes": "purposes",
         "properties": "properties",
     }
+
+    def export_rows(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return exportable_events(require_store(request), rows)
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

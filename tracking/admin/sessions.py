@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.contrib.filters.admin import BooleanRadioFilter, DropdownFilter
 from unfold.decorators import display
@@ -12,12 +13,14 @@ from unfold.paginator import InfinitePaginator
 
 from accounts.admin.filters import MomentRangeFilter, value_filter
 from accounts.admin.scoped import ReadOnlyAdmin
-from accounts.current_store import current_store
+from accounts.current_store import current_store, require_store
 from accounts.display.columns import duration, when
 from accounts.display.money import money
 from accounts.permissions import Ability
+from consent.purposes import Purpose
 from tracking.admin.events import shopper_link, timeline_link
 from tracking.models import Event, Session
+from tracking.selectors.permitted import rows_of_permitting
 
 # A visit of more events is a robot or a mistake; the first ones show which.
 MOST_EVENTS = 500
@@ -93,6 +96,9 @@ class SessionAdmin(ReadOnlyAdmin):
         "device": "device",
         "country": "country",
     }
+
+    def export_rows(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        return rows_of_permitting(rows, require_store(request), Purpose.ANALYTICS)
 
     def changeform_view(
         self,
