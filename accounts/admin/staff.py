@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 from zoneinfo import available_timezones
 
 from django import forms
@@ -47,6 +47,13 @@ class StoreForm(forms.ModelForm):
         if not 0 <= share <= 0.9:
             raise ValidationError("Between 0 (no control group: uplift cannot be measured) and 0.9.")
         return share
+
+
+UNDELETABLE: Final = (
+    "A store is not deleted: its consent ledger and its audit log are the proof of what people decided and of what was done, and "
+    "nobody may take entries away. To close a store, revoke its API keys and carry out an erasure for each customer who asks; "
+    "what is left goes with its terms, every night."
+)
 
 
 @admin.register(Store)
@@ -101,6 +108,14 @@ class StoreAdmin(ScopedAdmin):
 
     def _may(self, request: HttpRequest, ability: Ability | None, obj: Any) -> bool:
         return may(request, ability) and not (isinstance(obj, Store) and obj != current_store(request))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Says why not: its ledgers are append-only for everybody, and the proofs in them outlive the shop."""
+        store = require(request, Ability.MANAGE_STORE)
+        messages.error(request, UNDELETABLE)
+        return HttpResponseRedirect(reverse("admin:accounts_store_change", args=[store.pk]))
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -23,6 +23,7 @@ class RegionMode(StoreScoped):
     )
 
     class Meta:
+        verbose_name = "region"
         constraints = [models.UniqueConstraint(fields=["store", "region"], name="one_mode_per_region")]
 
     def __str__(self) -> str:

@@ -15,7 +15,9 @@ from accounts.keys import digest_of
 from accounts.models import ApiKey, IdentityLink, Role, Store, StoreMembership, User
 from accounts.services.api_keys import api_key_create
 from accounts.services.memberships import membership_grant, membership_revoke
-from consent.models import AuditEntry, AuditPayload
+from consent.models import AuditEntry, AuditPayload, ConsentRecord
+from consent.purposes import ALL
+from consent.services.decisions import Decision, decision_record
 from tests.admin.conftest import Staff
 from tests.factories import CustomerFactory, MembershipFactory, StoreFactory, UserFactory, VisitorFactory
 
@@ -382,3 +384,16 @@ class TestIdentity:
             AuditPayload.objects.for_store(store).get(entry__action="identity_link.undone").reason
             == "Shared tablet"
         )
+
+
+def test_a_store_is_not_deleted_and_the_page_says_why(administrator: Staff, store: Store) -> None:
+    decision_record(store=store, decision=Decision(ALL, "accept", anonymous_id="a"))
+    url = reverse("admin:accounts_store_delete", args=[store.pk])
+    for answer in (administrator.client.get(url, follow=True), administrator.client.post(url, follow=True)):
+        assert answer.status_code == 200
+        assert (
+            "A store is not deleted: its consent ledger and its audit log are the proof"
+            in answer.content.decode()
+        )
+    assert Store.objects.filter(pk=store.pk).exists()
+    assert ConsentRecord.objects.for_store(store).exists()

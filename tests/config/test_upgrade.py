@@ -352,6 +352,26 @@ def test_stores_are_kept_beside_what_the_record_of_processing_asks(migrate: Migr
     assert (kept.slug, kept.protection_officer, kept.transfers) == (store.slug, "", "")
 
 
+def test_customers_with_limits_are_found_by_an_index_of_their_own(migrate: Migrate) -> None:
+    before = migrate("accounts", "0005_record_of_processing")
+    store = make_store(before)
+    before.get_model("accounts", "Customer")._base_manager.create(
+        store=store, external_id="u-1", is_processing_restricted=True
+    )
+    after = migrate("accounts", "0006_customers_with_limits")
+    kept = after.get_model("accounts", "Customer")._base_manager.get()
+    assert (kept.external_id, kept.is_processing_restricted) == ("u-1", True)
+    assert (
+        not MigrationExecutor(connection)
+        .loader.get_migration("accounts", "0006_customers_with_limits")
+        .atomic
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'customer_with_limits'")
+        (definition,) = cursor.fetchone()
+    assert "WHERE (is_processing_restricted OR has_objected_to_profiling)" in definition
+
+
 def test_notices_are_kept_beside_policies(migrate: Migrate) -> None:
     before = migrate("consent", "0002_append_only_ledgers")
     notice = before.get_model("consent", "Notice")._base_manager.create(
@@ -405,8 +425,22 @@ def test_proofs_are_kept_and_were_asked_by_ourselves(migrate: Migrate) -> None:
         store=store, sequence=1, commitment="a" * 64, previous_digest="0" * 64, digest="b" * 64
     )
     before.get_model("consent", "ConsentPayload")._base_manager.create(
-        store=store, record=record, salt="00", receipt_id="0a3cbb6e-2a5e-4a5e-9d8e-5f7d7f5c1f11", method="save"
+        store=store,
+        record=record,
+        salt="00",
+        receipt_id="0a3cbb6e-2a5e-4a5e-9d8e-5f7d7f5c1f11",
+        method="save",
     )
     after = migrate("consent", "0007_answers_of_platforms")
     kept = after.get_model("consent", "ConsentPayload")._base_manager.get()
     assert (kept.method, kept.source) == ("save", "")
+
+
+def test_rules_of_regions_stay_as_they_are_named_anew(migrate: Migrate) -> None:
+    before = migrate("consent", "0007_answers_of_platforms")
+    before.get_model("consent", "RegionMode")._base_manager.create(
+        store=make_store(before), region="US-CA", mechanism="opt_out", granted=["analytics"]
+    )
+    after = migrate("consent", "0008_region_names").get_model("consent", "RegionMode")
+    assert after._meta.verbose_name == "region"
+    assert after._base_manager.get().granted == ["analytics"]
