@@ -71,6 +71,14 @@ class Customer(StoreScoped):
         constraints = [
             models.UniqueConstraint(fields=["store", "external_id"], name="customer_external_id_per_store")
         ]
+        indexes = [
+            # So few are limited that the consent gate, which asks for them with every batch of events, reads next to nothing.
+            models.Index(
+                fields=["store"],
+                name="customer_with_limits",
+                condition=models.Q(is_processing_restricted=True) | models.Q(has_objected_to_profiling=True),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.external_id
