@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 import numpy as np
 from implicit.cpu.als import AlternatingLeastSquares
@@ -21,8 +21,9 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from algorithms.interactions import History, history_of, recency_weighted
+from algorithms.nearest_lists import NearestLists, by_products
 from algorithms.needs import Need
-from algorithms.scoring import NearestLists, opinions, opinions_of, triggers_of
+from algorithms.scoring import opinions, opinions_of, triggers_of
 from algorithms.types import (
     JSON,
     Array,
@@ -30,6 +31,7 @@ from algorithms.types import (
     Float32,
     Float64,
     Int32,
+    Int64,
     Query,
     Strategy,
     TrainingData,
@@ -38,6 +40,9 @@ from algorithms.types import (
 
 # Of conjugate gradients, where all shoppers of a log are folded in at once.
 FOLD_IN_STEPS = 8
+
+
+BLOCK: Final = 8192
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,18 @@ class ALS(Strategy):
         confidence.data = 1.0 + np.float32(settings.alpha) * confidence.data
         return confidence
 
-    def _learn(self, factors: Float32) -> Self:
+    def _learn(self, factors: Float32, gram: Float64 | None = None) -> Self:
         self.factors_ = factors
-        dimension = factors.shape[1]
-        self._gram = factors.T.astype(np.float64) @ factors + self.settings.regularization * np.eye(dimension)
+        self._gram = self._gram_of(factors) if gram is None else gram
         return self
+
+    def _gram_of(self, factors: Float32) -> Float64:
+        """YᵀY + λI, block by block: the factors of a large catalogue are not held twice."""
+        gram = self.settings.regularization * np.eye(factors.shape[1])
+        for start in range(0, len(factors), BLOCK):
+            block = factors[start : start + BLOCK].astype(np.float64)
+            gram += block.T @ block
+        return gram
 
     @property
     def n_items(self) -> int:
@@ -116,10 +128,12 @@ class ALS(Strategy):
 
     @cached_property
     def _nearest(self) -> NearestLists:
+        return NearestLists(self._nearest_to(np.arange(self.n_items)))
+
+    def _nearest_to(self, items: Int64) -> Int32:
         """Nearest is what an interaction with the item alone would score highest, but for its confidence."""
-        return NearestLists(
-            lambda items: opinions((self.factors_[items] @ self._inverse).astype(np.float32), self.factors_)
-        )
+        inverse = self._inverse.astype(np.float32)
+        return by_products(lambda rows: self.factors_[rows] @ inverse, self.factors_, items)
 
     def _folded(self, query: Query) -> tuple[Float64, Float64, Float64]:
         """core (m, m), reach (m, factors) and extra (m,): by the Woodbury identity the shopper's factors are a sum over the m touched
@@ -134,6 +148,10 @@ class ALS(Strategy):
             core[np.diag_indices_from(core)] += 1.0
             known = query.memo[self] = core, reach, extra
         return known
+
+    def shopper(self, query: Query) -> Float64:
+        """(factors,) of who asks; zeros for somebody of whom nothing is known."""
+        return self._fold_in(history_of(query, self.n_items, self.settings.query_length))
 
     def _fold_in(self, history: History) -> Float64:
         """The shopper's factors: one least-squares solution."""
@@ -184,15 +202,21 @@ class ALS(Strategy):
             model.item_factors[touched] = model.recalculate_item(
                 touched, confidence[people].T.tocsr()[touched]
             )
-        fresh = type(self)(**asdict(self.settings))
-        return fresh._learn(model.item_factors)
+        fresh = type(self)(**asdict(self.settings))._learn(model.item_factors)
+        if "_nearest" in self.__dict__:
+            fresh.__dict__["_nearest"] = self._nearest.renewed(touched, fresh._nearest_to(touched))
+        return fresh
 
     def arrays(self) -> dict[str, Array]:
-        return {"factors": self.factors_}
+        return {"factors": self.factors_, "gram": self._gram, **self._nearest.arrays()}
 
     def parameters(self) -> dict[str, JSON]:
         return asdict(self.settings)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
-        return cls(**parameters)._learn(np.asarray(arrays["factors"]))
+        """A version that an earlier release saved has neither `gram` nor lists: they are made again when they are asked for."""
+        strategy = cls(**parameters)._learn(np.asarray(arrays["factors"]), arrays.get("gram"))
+        if (lists := NearestLists.from_arrays(arrays)) is not None:
+            strategy.__dict__["_nearest"] = lists
+        return strategy

@@ -7,10 +7,14 @@ over the `neighbours` known items nearest to i, summing to 1 (an item that has b
 
     content(i)  cosine of the shopper's history and i, as `content` has it
     carried(i)  Σ_j t(i, j) · demand(j) / n(j) · Σ_a strength_a · query_decay^age_a · count(q_a, j) / √n(q_a)
+    mapped(i)   what the contents of i say of its factors, for the shopper's (`mapped_factors`; off at first, see below)
     demand(i)   Σ_j t(i, j) · demand(j),  demand(j) = interactions with j of late, halved every half_life_days
 
 count(a, j) is how often both stood in one session, 1/√gap apart; n(j) how often j was there at all: what goes along with the
 shopper's items, in proportion to how wanted it is now. Each voice is divided by its largest, weighted and added.
+
+`mapped` is the best single voice where attributes decide, and together with `carried` the best pair (docs/algorithms.md). It waits for
+a full training as factors do, so that with it finished sessions are not appended in between.
 
 New is what appeared in the last `new_days` where that is known (the newest `most` items), else what was touched fewer than `few` times.
 """
@@ -30,6 +34,7 @@ from algorithms.content import ContentTFIDF
 from algorithms.cooccurrence import PairCounts, count_pairs
 from algorithms.interactions import DAY_SECONDS, History, history_of
 from algorithms.likest import Likest, entries_of, strongest_of_each
+from algorithms.mapped_factors import MappedFactors
 from algorithms.needs import Need
 from algorithms.neighbour_table import NeighbourTable, most_similar
 from algorithms.popularity import Trending
@@ -59,6 +64,7 @@ class NewItemsParameters:
     content_weight: float = 1.0
     carried_weight: float = 1.0
     demand_weight: float = 0.5
+    mapped_weight: float = 0.0
     neighbours: int = 30
     sharpness: float = 3.0
     window: int = 20
@@ -78,6 +84,7 @@ class NewItems(SparseStrategy):
     counts_: PairCounts
     demand_: Trending
     created_: Float64  # (n_items,) Unix seconds; empty where nobody knows
+    mapped_: MappedFactors | None = None
 
     def __init__(self, **parameters: JSON) -> None:
         self.settings = NewItemsParameters(**parameters)
@@ -87,6 +94,8 @@ class NewItems(SparseStrategy):
         demand = Trending(self.settings.half_life_days).fit(data, rng)
         created = np.zeros(0) if data.item_created is None else np.asarray(data.item_created, np.float64)
         learned = self._learn(content, self._count(data), demand, created)
+        if self.settings.mapped_weight:
+            learned.mapped_ = MappedFactors.learn(data, content.vectors_, rng)
         _ = learned._likest  # the dearest part: once here, rather than in each process that reads the version
         return learned
 
@@ -195,6 +204,7 @@ class NewItems(SparseStrategy):
         for weight, voice in (
             (settings.content_weight, self._content(query)),
             (settings.carried_weight, self._carried(history, importance)),
+            (settings.mapped_weight, self._mapped(query)),
             (settings.demand_weight, self._wanted),
         ):
             opinion = voice[is_new]
@@ -217,6 +227,19 @@ class NewItems(SparseStrategy):
         content = self.content_
         taste = content.direction(items, importance)
         return _products(*self._rows, *taste, content.settings.minimum_similarity, zeros(content.dimensions))
+
+    def _mapped(self, query: Query) -> Float32:
+        if self.mapped_ is None:
+            return np.zeros(len(self._new), np.float32)
+        return np.maximum(self._factors @ self.mapped_.shopper(query), np.float32(0.0))
+
+    @cached_property
+    def _factors(self) -> Float32:
+        """(c, factors) of the candidates, by what they are like."""
+        mapping = (
+            np.zeros((self.content_.vectors_.shape[1], 0)) if self.mapped_ is None else self.mapped_.mapping
+        )
+        return np.asarray(self.content_.vectors_[self._new] @ mapping, np.float32)
 
     def _carried(self, history: History, importance: Float32) -> Float32:
         counts, near = self.counts_, self._nearest
@@ -254,7 +277,7 @@ class NewItems(SparseStrategy):
 
     @property
     def can_append(self) -> bool:
-        return True
+        return self.mapped_ is None
 
     def append_sessions(self, data: TrainingData) -> Self:
         """Items of `data` beyond those that are known must have been added before (`with_items`): nothing else tells what they are."""
@@ -285,27 +308,35 @@ class NewItems(SparseStrategy):
     def forget_sessions(self, forgotten: Bool, data: TrainingData) -> Self:
         theirs = data.select(forgotten[data.session])
         counts = self.counts_.minus(self._count(theirs))
-        return self._again(
-            self.content_, counts, self.demand_.forget_sessions(forgotten, data), self.created_
-        )
+        demand = self.demand_.forget_sessions(forgotten, data)
+        renewed = self._again(self.content_, counts, demand, self.created_)
+        if self.mapped_ is not None:
+            contents = self.content_.vectors_[: data.n_items]
+            renewed.mapped_ = self.mapped_.forget_sessions(forgotten, data, contents)
+        return renewed
 
     def _again(self, content: ContentTFIDF, counts: PairCounts, demand: Trending, created: Float64) -> Self:
         before: Likest | None = self.__dict__.get("_likest", self._before)
-        return type(self)(**asdict(self.settings))._learn(content, counts, demand, created, before)
+        again = type(self)(**asdict(self.settings))._learn(content, counts, demand, created, before)
+        again.mapped_ = self.mapped_
+        return again
 
     def arrays(self) -> dict[str, Array]:
+        mapped = {} if self.mapped_ is None else self.mapped_.arrays()
         return {
-            **{f"content_{name}": array for name, array in self.content_.arrays().items()},
+            **{f"content_{name}": array for name, array in self.content_.described_arrays().items()},
             **{f"pairs_{name}": array for name, array in self.counts_.arrays().items()},
             **{f"demand_{name}": array for name, array in self.demand_.arrays().items()},
             "created": self.created_,
             **{f"likest_{name}": array for name, array in self._likest.arrays().items()},
+            **{f"mapped_{name}": array for name, array in mapped.items()},
         }
 
     def parameters(self) -> dict[str, JSON]:
         return asdict(self.settings) | {
             "content": self.content_.parameters(),
             "demand": self.demand_.parameters(),
+            "mapped": None if self.mapped_ is None else self.mapped_.parameters(),
         }
 
     @classmethod
@@ -315,7 +346,11 @@ class NewItems(SparseStrategy):
         demand = Trending.from_arrays(_part(arrays, "demand_"), constructor.pop("demand"))
         counts = PairCounts.from_arrays(_part(arrays, "pairs_"))
         likest = Likest.from_arrays(_part(arrays, "likest_"))
-        return cls(**constructor)._learn(content, counts, demand, np.asarray(arrays["created"]), likest)
+        mapped = constructor.pop("mapped", None)
+        strategy = cls(**constructor)._learn(content, counts, demand, np.asarray(arrays["created"]), likest)
+        if mapped is not None:
+            strategy.mapped_ = MappedFactors.from_arrays(_part(arrays, "mapped_"), mapped)
+        return strategy
 
 
 _NOBODY = Query.empty(0.0)
