@@ -40,6 +40,7 @@ class EndForm(OptionalReasonForm):
 @admin.register(IdentityLink)
 class IdentityLinkAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "link.read"
     exports_people = True
     intro = "Which browser was which customer, and when. A link is read when it is needed: undoing one re-keys nothing."
     empty_title = "No links yet"

@@ -21,7 +21,7 @@ from accounts.admin.filters import MomentRangeFilter
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import may, require, require_store, staff_user
 from accounts.display.columns import when
-from accounts.models import Customer, CustomerMerge, CustomersApart, IdentityLink
+from accounts.models import Customer, CustomerMerge, CustomersApart, IdentityLink, Visitor
 from accounts.permissions import Ability
 from accounts.selectors.origins import LABELS, FieldOrigin, Word, field_origins
 from accounts.selectors.persons import records_of
@@ -70,6 +70,7 @@ class Side:
 @admin.register(CustomerMerge)
 class CustomerMergeAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "merge.read"
     exports_people = True
     intro = (
         "Customer records that staff declared to be one person. Nothing is rewritten: both records are read as one, and one click "
@@ -215,6 +216,9 @@ class CustomerMergeAdmin(ReadOnlyAdmin):
             messages.success(request, f"{merge.kept} and {merge.merged} are two again, each as it was.")
         return HttpResponseRedirect(_page_of(merge.kept))
 
+    def people_of(self, obj: CustomerMerge) -> list[Customer | Visitor]:
+        return [obj.kept, obj.merged]
+
     def facts(self, request: HttpRequest, obj: CustomerMerge) -> list[tuple[str, Any]]:
         told = [
             ("Kept", obj.kept),
@@ -254,6 +258,7 @@ class CustomerMergeAdmin(ReadOnlyAdmin):
 @admin.register(CustomersApart)
 class CustomersApartAdmin(ReadOnlyAdmin):
     view_ability = Ability.READ_SHOPPERS
+    look_action = "apart.read"
     exports_people = True
     intro = "Pairs of customers that somebody compared and found to be two people. They are not proposed again, nor merged."
     empty_title = "No pair kept apart"
@@ -287,6 +292,9 @@ class CustomersApartAdmin(ReadOnlyAdmin):
         apart_take_back(apart=apart, actor=staff_user(request), reason=request.POST.get("reason", ""))
         messages.success(request, "The pair may be proposed and merged again.")
         return HttpResponseRedirect(reverse("admin:accounts_customermerge_review", args=pair))
+
+    def people_of(self, obj: CustomersApart) -> list[Customer | Visitor]:
+        return [obj.first, obj.second]
 
     def facts(self, request: HttpRequest, obj: CustomersApart) -> list[tuple[str, Any]]:
         return [

@@ -215,6 +215,11 @@ class ReadOnlyAdmin(ScopedAdmin):
         """Whom a row is about, where `look_action` is given."""
         return obj.customer or obj.visitor
 
+    def people_of(self, obj: Any) -> list[Customer | Visitor]:
+        """The same for a row about several."""
+        person = self.person_of(obj)
+        return [] if person is None else [person]
+
     def facts(self, request: HttpRequest, obj: Any) -> list[tuple[str, Any]]:
         """Label and value, as the page shows them; none: the theme's own form, read only."""
         return []
@@ -233,7 +238,7 @@ class ReadOnlyAdmin(ScopedAdmin):
         obj = self.get_object(request, object_id) if object_id else None
         given: dict[str, Any] = {}
         if obj is not None and self.has_view_permission(request, obj):
-            if self.look_action and (person := self.person_of(obj)) is not None:
+            for person in self.people_of(obj) if self.look_action else ():
                 record_look(request, person, self.look_action, only_if_new=True)
             given = {"facts": self.facts(request, obj), **self.details(request, obj)}
         return super().changeform_view(request, object_id, form_url, {**given, **(extra_context or {})})

@@ -15,6 +15,7 @@ from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
 
 from accounts.admin.filters import MomentRangeFilter, value_filter
+from accounts.admin.looks import record_look
 from accounts.admin.scoped import ReadOnlyAdmin
 from accounts.current_store import current_store, require
 from accounts.display.columns import DASH, when
@@ -23,7 +24,6 @@ from accounts.permissions import Ability
 from consent.ledger import AUDIT, CONSENT, Ledger
 from consent.models import AuditEntry, ConsentChoice, ConsentRecord
 from consent.verification import verify
-
 
 _PLATFORMS: Final = {"tcf": "a platform on the page (TCF)", "gpp": "a platform on the page (GPP)"}
 
@@ -115,6 +115,8 @@ class ConsentRecordAdmin(LedgerAdmin):
     ) -> HttpResponse:
         record = self.object_for(request, object_id or "", Ability.READ_PRIVACY)
         payload = getattr(record, "payload", None)
+        if payload and payload.customer:
+            record_look(request, payload.customer, "consent.read", only_if_new=True)
         facts = [("Recorded", when(record.recorded_at))]
         if payload:
             facts += [

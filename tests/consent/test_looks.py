@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from django.contrib import admin
+from django.db.models import Q
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import Customer, Role, Store, StoreMembership, User
+from accounts.models import Customer, Role, Store, StoreMembership, User, Visitor
 from accounts.personal_data import processor
 from accounts.selectors.identity import subject_of
-from consent.models import AuditEntry
+from consent.models import AuditEntry, ConsentRecord, DataSubjectRequest
+from consent.purposes import ALL
 from consent.selectors.looks import looks_at
+from consent.services.decisions import Decision, decision_record
+from consent.services.requests import request_open
 from storefront.services.account import account_open
+from tests.admin.rows import fill
 from tests.factories import VisitorFactory
+from tracking.models import Event, Order, Session
 
 
 @pytest.fixture(autouse=True)
@@ -113,3 +122,64 @@ def test_looks_go_with_the_person_and_the_chain_holds(staff: Client, store: Stor
     processor("consent").erase(subject)
     assert list(looks_at(subject)) == []
     assert all(report.is_intact for report in verify_all(store))
+
+
+# Every page of the admin that is about a person
+
+
+def rows_about(customer: Customer) -> list[Any]:
+    """One row of each kind that is shown to staff and names the customer or their browser."""
+    found = []
+    for model in admin.site._registry:
+        fields = {
+            field.name: field for field in model._meta.get_fields() if getattr(field, "many_to_one", False)
+        }
+        about = [name for name, field in fields.items() if field.related_model in (Customer, Visitor)]
+        if model is Customer:
+            found.append(customer)
+        elif model is Visitor:
+            found.append(Visitor.objects.for_store(customer.store).filter(links__customer=customer).first())
+        elif about:
+            whose = Q()
+            for name in about:
+                theirs = (
+                    {"links__customer": customer}
+                    if fields[name].related_model is Visitor
+                    else {"pk": customer.pk}
+                )
+                whose |= Q(**{f"{name}__{key}": value for key, value in theirs.items()})
+            # Of requests what the person wrote is a look: the newest one has it.
+            found.append(model._base_manager.filter(whose, store=customer.store).order_by("pk").last())
+        elif "payload" in {field.name for field in model._meta.get_fields()} and model is ConsentRecord:
+            found.append(
+                ConsentRecord.objects.for_store(customer.store).filter(payload__customer=customer).first()
+            )
+    return found
+
+
+def test_no_page_about_a_person_is_opened_unrecorded(staff: Client, store: Store) -> None:
+    """Whatever is registered with the admin now or later: a row with a person in it has a page that records the look."""
+    fill(store, 1)
+    customer = Customer.objects.for_store(store).filter(links__isnull=False).earliest("pk")
+    decision_record(store=store, decision=Decision(ALL, "accept", customer=customer))
+    request_open(subject=subject_of(customer), kind="rectification", source="account", message="x")
+    rows = rows_about(customer)
+    assert None not in rows
+    assert {type(row) for row in rows} >= {
+        Customer,
+        Visitor,
+        Event,
+        Order,
+        Session,
+        ConsentRecord,
+        DataSubjectRequest,
+    }
+    unrecorded = []
+    for row in rows:
+        opts = row._meta
+        page = reverse(f"admin:{opts.app_label}_{opts.model_name}_change", args=[row.pk])
+        before = len(told(customer))
+        assert staff.get(page, follow=True).status_code == 200, page
+        if len(told(customer)) == before:
+            unrecorded.append(opts.label)
+    assert unrecorded == []
