@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Erasure:
-    """One person erased. `parts`: seconds by processor; `model` is the share of `recommendations` that took them out of the trained
-    versions; `deleted` and `kept` are rows."""
+    """One person erased: `seconds` to the receipt; `own` until they were gone from every table, Valkey, the vault and the ledgers, and
+    hidden in every model version, whose files are then written anew. `parts`: seconds by processor; `deleted` and `kept` are rows."""
 
     size: str
     seconds: float
+    own: float
     parts: dict[str, float]
-    model: float
     deleted: int
     kept: int
 
@@ -61,17 +61,18 @@ class Figures:
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def seconds(self, size: str = "") -> list[float]:
-        """Of the erasures of a size, or of all."""
-        return [each.seconds for each in self.erasures if size in ("", each.size)]
-
     @property
     def median(self) -> float:
-        return median(self.seconds())
+        """Of `own`, over all sizes."""
+        return median(each.own for each in self.erasures)
 
     @property
     def worst(self) -> float:
-        return max(self.seconds())
+        return max(each.own for each in self.erasures)
+
+    @property
+    def worst_whole(self) -> float:
+        return max(each.seconds for each in self.erasures)
 
     @property
     def worst_export(self) -> float:

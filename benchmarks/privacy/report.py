@@ -20,13 +20,23 @@ def as_markdown(report: Report) -> str:
         f"A generated shop of {whole.events:,} events and {whole.customers:,} customers, each with a browser, a login, decisions in the "
         "ledger, vault, profile in Valkey and segments, many with orders, carts, impressions, clicks, messages of the shop, findings and "
         f"entries in the audit log; a live model of every strategy but LightFM and {report.plan.versions - 1} older versions "
-        f"({whole.model_bytes / 1e6:,.0f} MB in all) that know everybody. Erasures are whole requests, from asking to the receipt: "
-        "suppression, the wait for writers, every processor with every retained model version, letters. Made in "
+        f"({whole.model_bytes / 1e6:,.0f} MB in all) that know everybody. Erasures are whole requests: suppression, the wait for "
+        "writers, every processor, letters. *Own stores* is until the person is gone from every table, Valkey, the vault and the "
+        "ledgers, and hidden in every model version; *to the receipt* is until the files of each version are written anew as well. Made in "
         f"{whole.made_seconds:,.0f} s.",
         "",
         "| goal | reached | |",
         "|---|---|---|",
-        _goal(f"the worst erasure takes < {MOST_ERASURE_SECONDS:.0f} s", whole.worst, MOST_ERASURE_SECONDS),
+        _goal(
+            f"the worst erasure from the own stores takes < {MOST_ERASURE_SECONDS:.0f} s",
+            whole.worst,
+            MOST_ERASURE_SECONDS,
+        ),
+        _goal(
+            f"the same with the files of {report.plan.versions} model versions written anew",
+            whole.worst_whole,
+            MOST_ERASURE_SECONDS,
+        ),
         _goal(
             f"the worst access export of 10,000 events takes < {MOST_EXPORT_SECONDS:.0f} s",
             whole.worst_export,
@@ -48,14 +58,15 @@ def _goal(what: str, seconds: float, most: float) -> str:
 
 def _sizes(figures: Figures) -> list[str]:
     lines = [
-        "| erased | people | median | worst | rows deleted, median | kept by law |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| erased | people | own stores, median | worst | to the receipt, median | worst | rows deleted, median | kept by law |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for size, events in SIZES.items():
         found = [each for each in figures.erasures if each.size == size]
-        seconds = [each.seconds for each in found]
+        own, seconds = [each.own for each in found], [each.seconds for each in found]
         lines.append(
-            f"| {size}, {events:,} events | {len(found)} | {median(seconds):.2f} s | {max(seconds):.2f} s | "
+            f"| {size}, {events:,} events | {len(found)} | {median(own):.2f} s | {max(own):.2f} s | "
+            f"{median(seconds):.2f} s | {max(seconds):.2f} s | "
             f"{median(each.deleted for each in found):,.0f} | {median(each.kept for each in found):,.0f} |"
         )
     return lines
@@ -67,8 +78,6 @@ def _parts(figures: Figures) -> list[str]:
     for name in names:
         seconds = [each.parts[name] for each in figures.erasures]
         lines.append(f"| {name} | {_ms(median(seconds))} | {_ms(max(seconds))} |")
-    model = [each.model for each in figures.erasures]
-    lines.append(f"| – of recommendations: trained versions | {_ms(median(model))} | {_ms(max(model))} |")
     return lines
 
 
@@ -78,8 +87,8 @@ def _others(report: Report) -> list[str]:
     if report.small is not None and report.growth is not None:
         lines.append(
             f"- With a tenth of the data ({report.small.events:,} events, {report.small.customers:,} customers, models of "
-            f"{report.small.model_bytes / 1e6:,.0f} MB) the median erasure takes {report.small.median:.2f} s: ten times the data of others "
-            f"makes it **{report.growth:.1f}** × as long."
+            f"{report.small.model_bytes / 1e6:,.0f} MB) the median erasure from the own stores takes {report.small.median:.2f} s: ten "
+            f"times the data of others makes it **{report.growth:.1f}** × as long."
         )
     if whole.through_workers:
         lines.append(

@@ -31,7 +31,7 @@ class Report:
 
     @property
     def growth(self) -> float | None:
-        """How many times as long the median erasure takes with ten times the data of others."""
+        """How many times as long the median erasure from the own stores takes with ten times the data of others."""
         return self.whole.median / self.small.median if self.small and self.small.median else None
 
     def as_json(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
@@ -87,19 +87,6 @@ def _ask(shop: Shop, number: int, kind: str, **more: Any) -> DataSubjectRequest:
     return request_open(subject=subject_of(shop.customer(number)), kind=kind, source="account", **more)
 
 
-@contextmanager
-def _no_broker() -> Iterator[None]:
-    """The work itself, in this process: no message is sent."""
-    from consent.services import request_processing
-
-    sent: Callable[[int], None] = request_processing.send_for_processing
-    request_processing.send_for_processing = lambda request_id: None
-    try:
-        yield
-    finally:
-        request_processing.send_for_processing = sent
-
-
 def _part_seconds(request: DataSubjectRequest) -> dict[str, float]:
     return {
         part.processor: (part.finished_at - part.started_at).total_seconds()
@@ -119,51 +106,32 @@ def _carried_out(request: DataSubjectRequest) -> None:
 
 
 def _erasure(shop: Shop, number: int, size: str) -> Erasure:
-    model = [0.0]
-    started = time.perf_counter()
-    with _no_broker(), _timed_model(model):
-        request = _ask(shop, number, "erasure")
-        _carried_out(request)
+    from django.utils import timezone
+
+    from recommendations.privacy import MODELS
+
+    asked_at, started = timezone.now(), time.perf_counter()
+    request = _ask(shop, number, "erasure")
+    _carried_out(request)
     seconds = time.perf_counter() - started
-    reports = [part.report for part in request.parts.all()]
+    parts = list(request.parts.all())
+    ended = max(part.finished_at for part in parts if part.processor != MODELS and part.finished_at)
     return Erasure(
         size=size,
         seconds=seconds,
+        own=(ended - asked_at).total_seconds(),
         parts=_part_seconds(request),
-        model=model[0],
-        deleted=sum(sum(report.get("deleted", {}).values()) for report in reports),
-        kept=sum(kept["count"] for report in reports for kept in report.get("kept", [])),
+        deleted=sum(sum(part.report.get("deleted", {}).values()) for part in parts),
+        kept=sum(kept["count"] for part in parts for kept in part.report.get("kept", [])),
     )
-
-
-@contextmanager
-def _timed_model(seconds: list[float]) -> Iterator[None]:
-    """Adds up in `seconds[0]` what taking people out of trained versions takes."""
-    from recommendations import privacy
-
-    forget = privacy.people_forget
-
-    def timed(**given: Any) -> tuple[int, int]:
-        started = time.perf_counter()
-        try:
-            return forget(**given)
-        finally:
-            seconds[0] += time.perf_counter() - started
-
-    privacy.people_forget = timed
-    try:
-        yield
-    finally:
-        privacy.people_forget = forget
 
 
 def _export(shop: Shop, number: int) -> Export:
     from consent.services.archives import open_archive
 
     started = time.perf_counter()
-    with _no_broker():
-        request = _ask(shop, number, "access")
-        _carried_out(request)
+    request = _ask(shop, number, "access")
+    _carried_out(request)
     seconds = time.perf_counter() - started
     content = open_archive(request)
     if content is None:
@@ -182,9 +150,8 @@ def _rectification(shop: Shop, number: int) -> float:
 
     officer, _ = User.objects.get_or_create(email="officer@shop.example", defaults={"is_staff": True})
     started = time.perf_counter()
-    with _no_broker():
-        request = _ask(shop, number, "rectification", corrections={"city": "Hamburg"})
-        _carried_out(request_approve(request=request, actor=officer))
+    request = _ask(shop, number, "rectification", corrections={"city": "Hamburg"})
+    _carried_out(request_approve(request=request, actor=officer))
     seconds = time.perf_counter() - started
     if shop.customer(number).city != "Hamburg":
         raise RuntimeError("The correction did not reach the profile.")
@@ -197,8 +164,7 @@ def _restriction(shop: Shop, number: int) -> float:
 
     customer = f"customer-{number}"
     started = time.perf_counter()
-    with _no_broker():
-        _carried_out(_ask(shop, number, "restriction"))
+    _carried_out(_ask(shop, number, "restriction"))
     permitted = allowed_purposes(shop.store, anonymous_id=f"bench-{number}", customer=customer)
     seconds = time.perf_counter() - started
     if permitted != Purpose.NECESSARY:

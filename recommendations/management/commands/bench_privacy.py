@@ -20,6 +20,8 @@ from benchmarks.privacy.report import as_markdown
 from benchmarks.privacy.run import measure
 from benchmarks.results import write_section
 
+LEAST_CUSTOMERS = 200
+
 
 class Command(BaseCommand):
     help = (
@@ -55,6 +57,10 @@ class Command(BaseCommand):
         parser.add_argument("--write", action="store_true", help="put the report into benchmarks/RESULTS.md")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["customers"] < LEAST_CUSTOMERS:
+            raise CommandError(
+                f"--customers {options['customers']}: at least {LEAST_CUSTOMERS} are needed to measure some."
+            )
         plan = Plan(
             events=options["events"],
             customers=options["customers"],
