@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from algorithms.types import Float32, Float64, Int32, Int64
+from algorithms.types import Bool, Float32, Float64, Int32, Int64
 
 BRAND_LIKENESS = 0.36
 """Two items of one category are alike; of one brand, this much of that."""
@@ -88,46 +88,25 @@ def _choose(
     standing: int, k: int, max_per_brand: int, max_per_category: int, diversity: float, calibration: float,
 ) -> tuple[Int32, int]:  # fmt: skip
     n = len(relevance)
-    top = 0.0
-    for j in range(standing, n):
-        top = max(top, relevance[j])
-    scale = (1.0 - diversity) / top if top > 0.0 else 0.0
-    out = np.zeros(n, np.bool_)
-    closest = np.zeros(n)
-    of_brand = np.zeros(n, np.int32)
-    of_category = np.zeros(n, np.int32)
-    counts = np.zeros(targets.shape[1])
-    wished = np.zeros(targets.shape[1])
+    out, capped = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    closest, of_brand, of_category = np.zeros(n), np.zeros(n, np.int32), np.zeros(n, np.int32)
+    counts, wished = np.zeros(targets.shape[1]), np.zeros(targets.shape[1])
     penalty = np.zeros(targets.shape)
+    worth = _scaled(relevance, standing, 1.0 - diversity)
     order = np.empty(min(k, n), np.int32)
-    m, within, capped = 0, -1, True
+    m, within = 0, -1
     for step in range(standing + min(k, n)):
         best = step
         if step >= standing:
             if calibration > 0.0:
                 _divergence(counts, wished, targets, step, penalty)
-            best = -1
-            while best < 0:
-                highest = -np.inf
-                for j in range(standing, n):
-                    if out[j] or (
-                        capped
-                        and (
-                            (max_per_brand > 0 and of_brand[j] >= max_per_brand)
-                            or (max_per_category > 0 and of_category[j] >= max_per_category)
-                        )
-                    ):
-                        continue
-                    value = scale * relevance[j] - diversity * closest[j]
-                    if calibration > 0.0:
-                        value = (1.0 - calibration) * value - calibration * penalty[group[j], band[j]]
-                    if value > highest:
-                        best, highest = j, value
-                if best < 0:
-                    if not capped:
-                        break
-                    capped = False
-                    within = m
+            best = _best(worth, closest, penalty, band, group, out, capped, standing, diversity, calibration)
+            if best < 0 and within < 0:
+                within = m
+                capped[:] = False
+                best = _best(
+                    worth, closest, penalty, band, group, out, capped, standing, diversity, calibration
+                )
             if best < 0:
                 break
             order[m] = best
@@ -135,19 +114,65 @@ def _choose(
         out[best] = True
         counts[band[best]] += 1.0
         wished += targets[group[best]]
-        for j in range(n):
-            if family[j] >= 0 and family[j] == family[best]:
-                out[j] = True
-            same_brand = brand[j] >= 0 and brand[j] == brand[best]
-            same_category = category[j] >= 0 and category[j] == category[best]
-            of_brand[j] += same_brand
-            of_category[j] += same_category
-            if diversity > 0.0 and (same_brand or same_category):
-                likeness = same_category + BRAND_LIKENESS * same_brand
-                own = (category[j] >= 0) + BRAND_LIKENESS * (brand[j] >= 0)
-                other = (category[best] >= 0) + BRAND_LIKENESS * (brand[best] >= 0)
-                closest[j] = max(closest[j], likeness / np.sqrt(own * other))
+        _stand_beside(best, family, brand, category, diversity, out, closest, of_brand, of_category)
+        if within < 0:
+            _cap(of_brand, of_category, max_per_brand, max_per_category, capped)
     return order[:m].copy(), m if within < 0 else within
+
+
+@numba.njit(nogil=True, cache=True)
+def _scaled(relevance: Float64, standing: int, share: float) -> Float64:
+    """`share` times what part each has of the largest of those that do not stand on the list yet."""
+    top = 0.0
+    for j in range(standing, len(relevance)):
+        top = max(top, relevance[j])
+    return relevance * (share / top if top > 0.0 else 0.0)
+
+
+@numba.njit(nogil=True, cache=True)
+def _best(
+    worth: Float64, closest: Float64, penalty: Float64, band: Int32, group: Int32, out: Bool, capped: Bool,
+    standing: int, diversity: float, calibration: float,
+) -> int:  # fmt: skip
+    """The first of the best that may still be chosen; -1 where none may."""
+    best, highest = -1, -np.inf
+    for j in range(standing, len(worth)):
+        if out[j] or capped[j]:
+            continue
+        value = worth[j] - diversity * closest[j]
+        if calibration > 0.0:
+            value = (1.0 - calibration) * value - calibration * penalty[group[j], band[j]]
+        if value > highest:
+            best, highest = j, value
+    return best
+
+
+@numba.njit(nogil=True, cache=True)
+def _stand_beside(
+    best: int, family: Int32, brand: Int32, category: Int32, diversity: float,
+    out: Bool, closest: Float64, of_brand: Int32, of_category: Int32,
+) -> None:  # fmt: skip
+    """What it means for all others that `best` stands on the list."""
+    for j in range(len(family)):
+        if family[j] >= 0 and family[j] == family[best]:
+            out[j] = True
+        same_brand = brand[j] >= 0 and brand[j] == brand[best]
+        same_category = category[j] >= 0 and category[j] == category[best]
+        of_brand[j] += same_brand
+        of_category[j] += same_category
+        if diversity > 0.0 and (same_brand or same_category):
+            likeness = same_category + BRAND_LIKENESS * same_brand
+            own = (category[j] >= 0) + BRAND_LIKENESS * (brand[j] >= 0)
+            other = (category[best] >= 0) + BRAND_LIKENESS * (brand[best] >= 0)
+            closest[j] = max(closest[j], likeness / np.sqrt(own * other))
+
+
+@numba.njit(nogil=True, cache=True)
+def _cap(of_brand: Int32, of_category: Int32, per_brand: int, per_category: int, capped: Bool) -> None:
+    """Those of whose brand or category enough stand on the list; 0 is no cap."""
+    for j in range(len(capped)):
+        if (0 < per_brand <= of_brand[j]) or (0 < per_category <= of_category[j]):
+            capped[j] = True
 
 
 @numba.njit(nogil=True, cache=True)

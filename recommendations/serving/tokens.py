@@ -6,14 +6,33 @@ It travels in the page and comes back with Recommendation Viewed and Recommendat
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
 from uuid import UUID
 
+import orjson
+from django.conf import settings
 from django.core import signing
 
 from recommendations.shelf import Shelf
 
-SALT = "etalage.impression"
-MAX_AGE_SECONDS = 7 * 86_400
+SALT: Final = "etalage.impression"
+MAX_AGE_SECONDS: Final = 7 * 86_400
+
+
+class _Serializer:
+    """JSON, as `django.core.signing` writes it, in a tenth of the time."""
+
+    def dumps(self, value: Any) -> bytes:
+        return orjson.dumps(value)
+
+    def loads(self, data: bytes) -> Any:
+        return orjson.loads(data)
+
+
+@lru_cache(maxsize=4)
+def _signer(secret: str) -> signing.TimestampSigner:
+    return signing.TimestampSigner(key=secret, salt=SALT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +66,23 @@ def impression_token(store_id: int, shelf: Shelf) -> str:
         for item in shelf.items
     ]
     drawn = [] if shelf.arm is None else [[shelf.arm.pk, shelf.arm.epoch]]
-    return signing.dumps(
-        [store_id, shelf.request_id.hex, shelf.placement, shelf.variant, shelf.model_version, items, *drawn],
-        salt=SALT,
-        compress=True,
-    )
+    told = [
+        store_id,
+        shelf.request_id.hex,
+        shelf.placement,
+        str(shelf.variant),
+        shelf.model_version,
+        items,
+        *drawn,
+    ]
+    return _signer(settings.SECRET_KEY).sign_object(told, serializer=_Serializer, compress=True)
 
 
 def read_impression_token(token: str) -> ShownShelf | None:
     """None for a token that we did not sign, or that is older than a week."""
     try:
         store_id, request_id, placement, variant, version, items, *drawn = signing.loads(
-            token, salt=SALT, max_age=MAX_AGE_SECONDS
+            token, salt=SALT, serializer=_Serializer, max_age=MAX_AGE_SECONDS
         )
     except (signing.BadSignature, ValueError):
         return None

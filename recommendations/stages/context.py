@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from algorithms.types import Int32, Query
+from profiles.events import PURCHASE
 from profiles.fold import EMPTY, Profile
 from recommendations.models import Density
 from recommendations.serving.configuration import PlacementSettings, Weights, density_of
@@ -133,23 +136,30 @@ def _query(
     interests: Sequence[tuple[str, str]],
 ) -> Query:  # fmt: skip
     """Products that the shopper told us to forget, and events that weigh nothing, say nothing about taste."""
-    position, weights = snapshot.assortment.position, snapshot.configuration.event_weights
-    rows = [
-        (number, position[entry.product_id], entry)
+    position, weights, forgotten = (
+        snapshot.assortment.position,
+        snapshot.configuration.event_weights,
+        known.forgotten,
+    )
+    kept = [
+        (number, place, weight, entry.occurred_at, entry.name == PURCHASE)
         for number, entry in enumerate(profile.interactions)
-        if entry.name in weights and entry.product_id in position and entry.product_id not in known.forgotten
+        if (weight := weights.get(entry.name)) is not None
+        and (place := position.get(entry.product_id)) is not None
+        and entry.product_id not in forgotten
     ]
+    numbers, places, event_weights, moments, purchased = zip(*kept, strict=True) if kept else [()] * 5
     return Query(
-        items=np.array([place for _, place, _ in rows], np.int32),
-        weights=np.array([weights[entry.name] for _, _, entry in rows], np.float32),
-        timestamps=np.array([entry.occurred_at for _, _, entry in rows], np.float64),
-        session_start=sum(number < profile.session_start for number, _, _ in rows),
-        purchased=np.array([entry.is_purchase for _, _, entry in rows], np.bool_),
+        items=np.array(places, np.int32),
+        weights=np.array(event_weights, np.float32),
+        timestamps=np.array(moments, np.float64),
+        session_start=bisect_left(numbers, profile.session_start),
+        purchased=np.array(purchased, np.bool_),
         now=now,
         context_item=_context_item(request, snapshot),
         cart=snapshot.assortment.places(request.cart),
         user_features=_user_features(snapshot, known),
-        seconds=looked_at(profile.interactions)[[number for number, _, _ in rows]],
+        seconds=looked_at(profile.interactions)[np.array(numbers, np.intp)],
         interests=interest_products(snapshot.assortment, interests),
     )
 
@@ -171,9 +181,15 @@ def _user_features(snapshot: Snapshot, known: KnownShopper) -> csr_matrix | None
     """(1, G): a row of the matrix that the live model was trained with; features that it did not know are left out."""
     if snapshot.model is None or not snapshot.model.manifest.user_features:
         return None
-    columns = snapshot.model.manifest.user_features
     names = (*known.features, *map(segment_feature, known.segments))
-    known_columns = [columns.index(name) for name in names if name in columns]
+    return _feature_row(snapshot.model.manifest.user_features, names)
+
+
+@lru_cache(maxsize=1024)
+def _feature_row(columns: tuple[str, ...], names: tuple[str, ...]) -> csr_matrix:
+    """Many shoppers have the same features, and making a sparse row takes as long as reading a profile. Read it only."""
+    place = {name: column for column, name in enumerate(columns)}
+    known_columns = [place[name] for name in names if name in place]
     rows: Int32 = np.zeros(len(known_columns), np.int32)
     values = np.ones(len(known_columns), np.float32)
     return csr_matrix((values, (rows, known_columns)), shape=(1, len(columns)))

@@ -30,13 +30,26 @@ def eligible(context: Context, hidden: Bool | None = None) -> Eligible:
     if hidden is not None:
         _keep(mask, ~hidden, "hidden", removed)
     for name, places in _unwanted(context):
-        taken = int(np.count_nonzero(mask[places]))
         # Who has seen nearly everything is shown it again rather than an empty shelf.
-        if name == "viewed" and np.count_nonzero(mask) - taken < context.limit:
-            taken, places = 0, places[:0]
-        removed[name] = taken
-        mask[places] = False
+        removed[name] = (
+            0 if name == "viewed" and _would_empty(mask, places, context.limit) else _take(mask, places)
+        )
     return Eligible(mask, removed)
+
+
+def _take(mask: Bool, places: Int32) -> int:
+    """How many of `places`, of which some may stand there twice, were in the mask. They no longer are."""
+    before = np.count_nonzero(mask[places])
+    if not before:
+        return 0
+    distinct = int(np.count_nonzero(mask[np.unique(places)])) if before > 1 else 1
+    mask[places] = False
+    return distinct
+
+
+def _would_empty(mask: Bool, places: Int32, limit: int) -> bool:
+    left = np.count_nonzero(mask)
+    return left - len(places) < limit and left - np.count_nonzero(mask[np.unique(places)]) < limit
 
 
 def _keep(mask: Bool, kept: Bool, name: str, removed: dict[str, int]) -> None:
@@ -46,24 +59,20 @@ def _keep(mask: Bool, kept: Bool, name: str, removed: dict[str, int]) -> None:
 
 
 def _unwanted(context: Context) -> Iterator[tuple[str, Int32]]:
-    """Distinct places by filter. What the page shows already takes its variant family along."""
-    assortment, request = context.snapshot.assortment, context.request
+    """Places by filter; some may stand there twice. What the page shows already takes its variant family along."""
+    assortment, request, known = context.snapshot.assortment, context.request, context.known
     shown = [*request.exclude, *request.cart, *([request.product_id] if request.product_id else [])]
     yield "shown", with_families(assortment, assortment.places(shown))
-    yield "forgotten", np.unique(assortment.places(context.known.forgotten))
+    yield "forgotten", assortment.places(known.forgotten)
     if context.placement.excludes_purchased:
-        yield (
-            "purchased",
-            np.unique(assortment.places([*context.profile.purchased, *context.known.purchased])),
-        )
+        yield "purchased", assortment.places([*context.profile.purchased, *known.purchased])
     if context.placement.excludes_viewed:
-        yield "viewed", np.unique(context.query.items)
+        yield "viewed", context.query.items
 
 
 def with_families(assortment: Assortment, places: Int32) -> Int32:
-    """Distinct places: these and all others of their variant families."""
-    families = np.unique(assortment.family[places])
-    families = families[families >= 0]
-    if not len(families):
-        return np.unique(places)
-    return np.union1d(places, np.flatnonzero(np.isin(assortment.family, families))).astype(np.int32)
+    """These and all others of their variant families."""
+    families = {family for family in assortment.family[places].tolist() if family >= 0}
+    if not families:
+        return places
+    return np.union1d(places, np.flatnonzero(np.isin(assortment.family, list(families)))).astype(np.int32)

@@ -195,13 +195,14 @@ def _choose(
 ) -> Chosen:  # fmt: skip
     """Places among the candidates; what is pinned counts as standing on the shelf already."""
     standing = np.array(pinned, np.int32)
-    places = np.concatenate([standing, weighed.places])
-    brand, category = assortment.brand[places], assortment.category[places]
+    places, scores = weighed.places, weighed.scores
+    if pinned:
+        places, scores = np.concatenate([standing, places]), np.concatenate([np.zeros(len(pinned)), scores])
     chosen = choose(
-        np.concatenate([np.zeros(len(pinned)), weighed.scores]),
+        scores,
         assortment.family[places],
-        brand,
-        category,
+        assortment.brand[places],
+        assortment.category[places],
         k,
         max_per_brand=(blend.max_per_brand or 0) if blend else 0,
         max_per_category=(blend.max_per_category or 0) if blend else 0,
@@ -210,6 +211,8 @@ def _choose(
         calibration=settings.price_bands,
         standing=len(pinned),
     )
+    if not pinned:
+        return chosen
     kept = chosen.order - len(pinned)
     is_pinned = np.isin(weighed.places[kept], standing)
     return Chosen(kept[~is_pinned], chosen.within - int(is_pinned[: chosen.within].sum()))
@@ -332,6 +335,12 @@ def _told(
 ) -> Reranked:
     position = {place: at for at, place in enumerate(weighed.places.tolist())}
     found = {place: position[place] for place in places if place in position}
+    at = list(found.values())
+    parts, scores, ranks = (
+        weighed.contributions[:, at].T.tolist(),
+        weighed.scores[at].tolist(),
+        weighed.rank[at].tolist(),
+    )
     moves = {
         place: (*_factor_moves(weighed, found.get(place)), *_place_moves(place, came, propensity))
         for place in places
@@ -339,16 +348,14 @@ def _told(
     return Reranked(
         places=places,
         parts={
-            place: {
-                name: given for name, given in zip(weighed.names, weighed.contributions[:, at].tolist(), strict=True) if given > 0
-            }
-            for place, at in found.items()
+            place: {name: given for name, given in zip(weighed.names, part, strict=True) if given > 0}
+            for place, part in zip(found, parts, strict=True)
         },
-        scores={place: float(weighed.scores[at]) for place, at in found.items()},
-        ranks={place: int(weighed.rank[at]) for place, at in found.items()},
+        scores=dict(zip(found, scores, strict=True)),
+        ranks=dict(zip(found, ranks, strict=True)),
         moves={place: moved for place, moved in moves.items() if moved},
         propensity=propensity,
-    )  # fmt: skip
+    )
 
 
 def _factor_moves(weighed: _Weighed, at: int | None) -> list[Move]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -17,10 +19,13 @@ PRODUCTS_PER_INTEREST: Final = 30
 
 def looked_at(interactions: Sequence[Interaction]) -> Float32:
     """(n,) seconds from each view to what the shopper did next in the same visit; 0 = unknown, or no view."""
-    moments = np.array([entry.occurred_at for entry in interactions], np.float64)
-    views = np.array([entry.name == "Product Viewed" for entry in interactions], np.bool_)
-    until_next = np.append(np.diff(moments), 0.0)[: len(moments)]
-    return np.where(views & (until_next <= SESSION_GAP_SECONDS), until_next, 0.0).astype(np.float32)
+    until_next = [
+        later.occurred_at - entry.occurred_at if entry.name == "Product Viewed" else 0.0
+        for entry, later in pairwise(interactions)
+    ]
+    seconds = np.array([*until_next, 0.0][: len(interactions)], np.float32)
+    seconds[seconds > SESSION_GAP_SECONDS] = 0.0
+    return seconds
 
 
 def interest_products(assortment: Assortment, interests: Sequence[tuple[str, str]]) -> tuple[Int32, ...]:
@@ -35,8 +40,24 @@ def interest_products(assortment: Assortment, interests: Sequence[tuple[str, str
     return tuple(found)
 
 
+MOST_KNOWN: Final = 64
+_matches: WeakKeyDictionary[Assortment, dict[tuple[str, str], Bool]] = WeakKeyDictionary()
+
+
 def matches_interest(assortment: Assortment, kind: str, value: str) -> Bool:
-    """(n,) products of a category (and all below it) or a brand, by their slugs."""
+    """(n,) products of a category (and all below it) or a brand, by their slugs. Shared between shoppers: read it only."""
+    known = _matches.setdefault(assortment, {})
+    found = known.get((kind, value))
+    if found is None:
+        if len(known) >= MOST_KNOWN:
+            known.clear()
+        found = _matching(assortment, kind, value)
+        found.setflags(write=False)
+        known[kind, value] = found
+    return found
+
+
+def _matching(assortment: Assortment, kind: str, value: str) -> Bool:
     if kind == "category":
         return np.isin(assortment.category, list(assortment.taxonomy.named(value)))
     if kind == "brand" and value in assortment.taxonomy.brands:
