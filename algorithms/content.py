@@ -14,15 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack, vstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
+from algorithms.nearest_lists import NearestLists, by_terms
 from algorithms.needs import Need
-from algorithms.scoring import NearestLists, triggers_of
+from algorithms.scoring import distinct, triggers_of
 from algorithms.scratch import zeros
 from algorithms.sparse_vectors import products, products_between, products_of, weighted_sum
 from algorithms.taste import attended_history, liked
@@ -37,6 +38,9 @@ from algorithms.types import (
     TrainingData,
     Trigger,
 )
+
+TERMS_READ: Final = 4_000
+"""To find what is near to an item, about so many places where its rarest terms stand are read."""
 
 
 @dataclass(frozen=True)
@@ -107,9 +111,13 @@ class ContentTFIDF(Strategy):
             shape=(len(described["offsets"]) - 1, self.vectors_.shape[1]),
         )
         vectors = csr_matrix(vstack([self.vectors_, rows]), dtype=np.float32)
-        return type(self)(**asdict(self.settings))._learn(
+        grown = type(self)(**asdict(self.settings))._learn(
             vectors, self.terms_, self.rarity_, self.n_features_
         )
+        if "_nearest" in self.__dict__:
+            fresh = grown._nearest_to(np.arange(self.n_items, grown.n_items, dtype=np.int32))
+            grown.__dict__["_nearest"] = self._nearest.with_items(fresh)
+        return grown
 
     @property
     def n_items(self) -> int:
@@ -127,7 +135,7 @@ class ContentTFIDF(Strategy):
 
     def likely_items(self, query: Query) -> Int32:
         items, _ = liked(query, self.n_items, self.settings.query_length, self.settings.query_decay)
-        return self._nearest.joined(items)
+        return self._nearest.joined(distinct(items))
 
     def score_items(self, query: Query, items: Int32) -> Float32:
         table = self.vectors_
@@ -138,7 +146,17 @@ class ContentTFIDF(Strategy):
 
     @cached_property
     def _nearest(self) -> NearestLists:
-        return NearestLists(lambda items: np.stack([self.similar(item) for item in items.tolist()]))
+        return NearestLists(self._nearest_to(np.arange(self.n_items, dtype=np.int32)))
+
+    def _nearest_to(self, items: Int32) -> Int32:
+        rows, columns = self.vectors_, self._by_term
+        return by_terms(
+            items,
+            (rows.indptr, rows.indices, rows.data),
+            (columns.indptr, columns.indices, columns.data),
+            self.settings.minimum_similarity,
+            TERMS_READ,
+        )
 
     def _taste(self, query: Query) -> tuple[Int32, Float32]:
         known: tuple[Int32, Float32] | None = query.memo.get(self)
@@ -177,6 +195,10 @@ class ContentTFIDF(Strategy):
         )
 
     def arrays(self) -> dict[str, Array]:
+        return {**self.described_arrays(), **self._nearest.arrays()}
+
+    def described_arrays(self) -> dict[str, Array]:
+        """What items are like, without who is near to whom."""
         vectors = self.vectors_
         return {
             "data": vectors.data,
@@ -201,7 +223,10 @@ class ContentTFIDF(Strategy):
         vectors = csr_matrix((arrays["data"], arrays["indices"], arrays["offsets"]), shape=shape)
         terms = np.asarray(arrays.get("terms", np.zeros(0, np.uint8))).tobytes().decode()
         rarity = np.asarray(arrays.get("rarity", np.zeros(0, np.float32)))
-        return cls(**constructor)._learn(vectors, terms.split("\n") if terms else (), rarity, n_features)
+        strategy = cls(**constructor)._learn(vectors, terms.split("\n") if terms else (), rarity, n_features)
+        if (lists := NearestLists.from_arrays(arrays)) is not None:
+            strategy.__dict__["_nearest"] = lists
+        return strategy
 
 
 _NO_WORDS: tuple[csr_matrix | None, tuple[str, ...], Float32] = (None, (), np.zeros(0, np.float32))

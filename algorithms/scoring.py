@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
 from functools import lru_cache
 
 import numba
 import numpy as np
 
-from algorithms.ranking import top_k
 from algorithms.types import Float32, Float64, Int32, Query, Trigger
-
-LIKELY_PER_ITEM = 40
-"""Of each item of a query so many nearest items are looked at where all would be too many."""
-LIKELY_FROM = 8
-"""So many of the newest items of a query: older ones weigh little."""
-MAX_LISTS = 30_000
-"""Lists that a strategy remembers: 160 bytes each, and Python's own."""
 
 
 def unit_rows(vectors: Float32) -> Float32:
@@ -49,36 +39,10 @@ def _dots(shopper: Float32, vectors: Float32, items: Int32) -> Float32:
     return scores
 
 
-class NearestLists:
-    """Of items that shoppers touched, those nearest to them by a strategy's own measure: worked out when an item is first met.
-
-    A shopper's opinion of an item is a sum over what they touched, so that whatever they like best is near to something there.
-    `rows(items)` gives (k, n_items) likeness to each of k items, higher is nearer. Belongs to one fitted strategy. Thread-safe.
-    """
-
-    def __init__(self, rows: Callable[[Int32], Float32], length: int = LIKELY_PER_ITEM) -> None:
-        self._rows, self._length = rows, length
-        self._lists: dict[int, Int32] = {}
-        self._lock = threading.Lock()
-
-    def joined(self, items: Int32) -> Int32:
-        """The lists of the first `LIKELY_FROM` of these items, and all the items themselves; some may stand there twice."""
-        first: list[int] = items[:LIKELY_FROM].tolist()
-        found = {item: self._lists.get(item) for item in first}
-        missing = [item for item, known in found.items() if known is None]
-        if missing:
-            found |= self._learn(missing)
-        return np.concatenate([items, *(found[item] for item in first)])
-
-    def _learn(self, items: list[int]) -> dict[int, Int32]:
-        """In one go: reading a large catalogue from memory takes longer than multiplying it."""
-        rows = self._rows(np.array(items, np.int32))
-        fresh = {item: top_k(row, self._length) for item, row in zip(items, rows, strict=True)}
-        with self._lock:
-            if len(self._lists) >= MAX_LISTS:
-                self._lists.clear()
-            self._lists |= fresh
-        return fresh
+def distinct(items: Int32) -> Int32:
+    """Each once, in the order in which they come."""
+    seen = dict.fromkeys(items.tolist())
+    return np.fromiter(seen, np.int32, len(seen))
 
 
 def known_items(query: Query, n_items: int, limit: int) -> Int32:

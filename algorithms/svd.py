@@ -20,9 +20,9 @@ from scipy.sparse import csr_matrix
 
 from algorithms.cooccurrence import count_pairs
 from algorithms.inverted_index import Unit, sequences
+from algorithms.nearest_lists import NearestLists, by_products
 from algorithms.needs import Need
 from algorithms.scoring import (
-    NearestLists,
     fading,
     known_items,
     opinions,
@@ -31,7 +31,7 @@ from algorithms.scoring import (
     unit_rows,
 )
 from algorithms.truncated_svd import left_singular_vectors
-from algorithms.types import JSON, Array, Bool, Float32, Int32, Query, Strategy, TrainingData, Trigger
+from algorithms.types import JSON, Array, Bool, Float32, Int32, Int64, Query, Strategy, TrainingData, Trigger
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,10 @@ class ItemVectors(Strategy):
 
     @cached_property
     def _nearest(self) -> NearestLists:
-        return NearestLists(lambda items: opinions(self.vectors_[items], self.vectors_))
+        return NearestLists(self._nearest_to(np.arange(self.n_items)))
+
+    def _nearest_to(self, items: Int64) -> Int32:
+        return by_products(lambda rows: self.vectors_[rows], self.vectors_, items)
 
     def _decay(self, length: int) -> Float32:
         return fading(self.settings.query_decay, length)
@@ -126,10 +129,13 @@ class ItemVectors(Strategy):
         kept = self._ppmi(data.without_sessions(forgotten))[touched]
         vectors = np.array(self.vectors_)
         vectors[touched] = unit_rows(np.asarray(kept @ self.vectors_, np.float32))
-        return type(self).from_arrays({"vectors": vectors}, self.parameters())
+        fresh = type(self).from_arrays({"vectors": vectors}, self.parameters())
+        if "_nearest" in self.__dict__:
+            fresh.__dict__["_nearest"] = self._nearest.renewed(touched, fresh._nearest_to(touched))
+        return fresh
 
     def arrays(self) -> dict[str, Array]:
-        return {"vectors": self.vectors_}
+        return {"vectors": self.vectors_, **self._nearest.arrays()}
 
     def parameters(self) -> dict[str, JSON]:
         return asdict(self.settings)
@@ -138,4 +144,6 @@ class ItemVectors(Strategy):
     def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
         strategy = cls(**parameters)
         strategy.vectors_ = np.asarray(arrays["vectors"])
+        if (lists := NearestLists.from_arrays(arrays)) is not None:
+            strategy.__dict__["_nearest"] = lists
         return strategy

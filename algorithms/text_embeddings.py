@@ -21,14 +21,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from algorithms.nearest_lists import NearestLists, by_products
 from algorithms.needs import Need
-from algorithms.scoring import NearestLists, opinions, opinions_of, triggers_of, unit_rows
+from algorithms.scoring import distinct, opinions, opinions_of, triggers_of, unit_rows
 from algorithms.taste import attended_history, liked
 from algorithms.types import (
     JSON,
     Array,
     Float32,
     Int32,
+    Int64,
     ItemDescriptions,
     Query,
     Strategy,
@@ -129,7 +131,7 @@ class TextEmbeddings(Strategy):
         return self._above(opinions(self._taste(query), self.vectors_)[0])
 
     def likely_items(self, query: Query) -> Int32:
-        return self._nearest.joined(np.unique(self._liked(query)[0]))
+        return self._nearest.joined(distinct(self._liked(query)[0]))
 
     def score_items(self, query: Query, items: Int32) -> Float32:
         return self._above(opinions_of(self._taste(query)[0], self.vectors_, items))
@@ -148,7 +150,10 @@ class TextEmbeddings(Strategy):
 
     @cached_property
     def _nearest(self) -> NearestLists:
-        return NearestLists(lambda items: opinions(self.vectors_[items], self.vectors_))
+        return NearestLists(self._nearest_to(np.arange(self.n_items)))
+
+    def _nearest_to(self, items: Int64) -> Int32:
+        return by_products(lambda rows: self.vectors_[rows], self.vectors_, items)
 
     def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         history = attended_history(query, self.n_items, self.settings.query_length)
@@ -169,17 +174,24 @@ class TextEmbeddings(Strategy):
 
     def with_items(self, described: Mapping[str, Array]) -> Self:
         vectors = np.concatenate([self.vectors_, described["vectors"]])
-        return type(self)(**asdict(self.settings))._learn(vectors, self.mean_)
+        grown = type(self)(**asdict(self.settings))._learn(vectors, self.mean_)
+        if "_nearest" in self.__dict__:
+            fresh = grown._nearest_to(np.arange(self.n_items, grown.n_items))
+            grown.__dict__["_nearest"] = self._nearest.with_items(fresh)
+        return grown
 
     def arrays(self) -> dict[str, Array]:
-        return {"vectors": self.vectors_, "mean": self.mean_}
+        return {"vectors": self.vectors_, "mean": self.mean_, **self._nearest.arrays()}
 
     def parameters(self) -> dict[str, JSON]:
         return asdict(self.settings)
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array], parameters: Mapping[str, JSON]) -> Self:
-        return cls(**parameters)._learn(np.asarray(arrays["vectors"]), np.asarray(arrays["mean"]))
+        strategy = cls(**parameters)._learn(np.asarray(arrays["vectors"]), np.asarray(arrays["mean"]))
+        if (lists := NearestLists.from_arrays(arrays)) is not None:
+            strategy.__dict__["_nearest"] = lists
+        return strategy
 
 
 def _centred(vectors: Float32, mean: Float32) -> Float32:

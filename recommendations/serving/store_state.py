@@ -13,7 +13,6 @@ from datetime import datetime
 from itertools import count
 from time import monotonic, time
 
-import numpy as np
 import structlog
 from django.db import DatabaseError, connection
 
@@ -309,27 +308,6 @@ def warm(model: StoredModel) -> None:
     for reranker in model.rerankers.values():
         reranker.warm()
     people_of_week(model)
-    _meet_wanted(model)
-
-
-WARM_SECONDS = 2.0
-AT_ONCE = 8
-
-
-def _meet_wanted(model: StoredModel) -> None:
-    """What is near to the products that are looked at most, before somebody who looks at them waits for it."""
-    wanted = _wanted(model)
-    asked = [s for s in model.strategies.values() if s.likely_items(Query.empty(time())) is not None]
-    if wanted is None or not asked:
-        return
-    order = np.argsort(-wanted[: min(s.n_items for s in asked)], kind="stable").astype(np.int32)
-    until = monotonic() + WARM_SECONDS
-    for start in range(0, len(order), AT_ONCE):
-        if monotonic() > until:
-            break
-        query = Query.of(order[start : start + AT_ONCE], now=time())
-        for strategy in asked:
-            strategy.likely_items(query)
 
 
 _states: dict[int, StoreState] = {}
