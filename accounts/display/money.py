@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+from babel.numbers import format_currency
+from django.utils.translation import get_language
+
 # ISO 4217: currencies whose minor unit is not a hundredth.
 _NO_DIGITS = frozenset(
     [
@@ -42,8 +47,19 @@ def _text(amount: float, currency: str, digits: int) -> str:
 
 
 def money(minor_units: int | float | None, currency: str) -> str:
-    """12345 EUR as `€123.45`; a currency without a sign of its own as `123.45 CHF`; None as a dash."""
-    return "–" if minor_units is None else _text(minor_units, currency, _digits(currency))
+    """12345 EUR as `€123.45`, on a German page `123,45 €`; a currency without a sign of its own as `123.45 CHF`; None as a dash."""
+    if minor_units is None:
+        return "–"
+    language = (get_language() or "en").split("-")[0]
+    if language != "en":
+        return _spoken(minor_units, currency, language)
+    return _text(minor_units, currency, _digits(currency))
+
+
+@lru_cache(maxsize=10_000)
+def _spoken(minor_units: float, currency: str, language: str) -> str:
+    """As the language writes it (CLDR); prices come again on every page."""
+    return format_currency(minor_units / 10 ** _digits(currency), currency, locale=language)
 
 
 def short_money(minor_units: int | float | None, currency: str) -> str:
