@@ -27,6 +27,7 @@ from accounts.personal_data import (
 from consent.models import PurposeText
 from consent.notice_texts import labels
 from consent.purposes import EVENT_PURPOSES, Purpose
+from consent.retention_report import COPIES, Copy, RetentionReport, newest_report
 from consent.services.notices import notice_for
 
 LANGUAGE: Final = "en"
@@ -81,6 +82,8 @@ class ProcessingRecord:
     activities: Sequence[Activity]
     holdings: Sequence[Holding]
     measures: Sequence[str]
+    copies: Sequence[Copy]
+    retention: RetentionReport | None
 
     def gaps(self) -> list[str]:
         """What the law asks for and nobody has filled in yet."""
@@ -92,7 +95,11 @@ class ProcessingRecord:
         return [what for value, what in asked if not value.strip()]
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "made_at": self.made_at.isoformat(timespec="seconds"), "gaps": self.gaps()}
+        moments = {"made_at": self.made_at.isoformat(timespec="seconds")}
+        retention = asdict(self.retention) if self.retention else None
+        if self.retention and retention:
+            retention["at"] = self.retention.at.isoformat(timespec="seconds")
+        return {**asdict(self), **moments, "retention": retention, "gaps": self.gaps()}
 
     def as_csv(self) -> str:
         """One row an activity, as authorities' forms have it."""
@@ -143,6 +150,8 @@ def processing_record(store: Store) -> ProcessingRecord:
             ),
         ],
         measures=MEASURES,
+        copies=COPIES,
+        retention=newest_report(),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from accounts import personal_data
 from accounts.models import Store
 from consent.anchors import anchor_heads
 from consent.request_alerts import officers_remind, publish_request_figures
+from consent.retention_report import report_write
 from consent.services import request_processing
 from consent.services.letters import confirmations_resend
 from consent.services.policies import owners_remind
@@ -58,9 +59,10 @@ def anchor_ledgers() -> None:
 
 @shared_task
 def expire_personal_data() -> None:
-    """Delete what is past its term, in every app."""
-    deleted = personal_data.expire(timezone.now())
-    log.info("retention.done", deleted={label: count for label, count in deleted.items() if count})
+    """Delete what is past its term, in every app, and report it."""
+    now = timezone.now()
+    report = report_write(now, personal_data.expire(now))
+    log.info("retention.done", deleted=report.deleted, is_file_rewritten=report.is_file_rewritten)
 
 
 @shared_task

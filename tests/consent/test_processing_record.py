@@ -5,17 +5,24 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 from django.core.management import CommandError, call_command
+from django.template.loader import render_to_string
+from django.utils import timezone
 
 from accounts.models import Store
 from accounts.personal_data import DataClass, classified_models, classified_valkey_keys
 from consent.models import PurposeText
 from consent.processing_record import processing_record
 from consent.purposes import ALL
+from consent.retention_report import newest_report, report_write
 from consent.services.notices import notice_draft, notice_publish
+from consent.tasks import expire_personal_data
+from tracking.models import DiscardCount
 
 pytestmark = pytest.mark.django_db
 
@@ -93,3 +100,38 @@ def test_the_command_as_text_and_json(store: Store, capsys: pytest.CaptureFixtur
     assert "Not said yet: The data protection officer" in capsys.readouterr().out
     call_command("processing_record", "--store", "tents", "--json")
     assert json.loads(capsys.readouterr().out)["controller"] == "Tents & Co GmbH"
+
+
+def test_it_names_what_outlives_a_deletion_and_when_terms_were_enforced(
+    store: Store, tmp_path: Path, settings, valkey: redis.Redis  # type: ignore[no-untyped-def]
+) -> None:  # fmt: skip
+    settings.ETALAGE_ANCHOR_DIR = tmp_path
+    record = processing_record(store)
+    assert record.retention is None
+    assert {copy.where for copy in record.copies} == {
+        "Write-ahead log of PostgreSQL", "Pages of PostgreSQL", "Append-only file of Valkey", "Backups", "Logs",
+    }  # fmt: skip
+    assert all(copy.term and copy.what for copy in record.copies)
+    long_ago = timezone.now() - timedelta(days=900)
+    DiscardCount.objects.create(store=store, day=long_ago.date(), event_name="page", reason="x", count=3)
+    expire_personal_data()
+    report = processing_record(store).retention
+    assert report is not None
+    assert report.deleted == {"tracking.discardcount": 1}
+    assert processing_record(store).as_json()["retention"]["deleted"] == {"tracking.discardcount": 1}
+    html = render_to_string("privacy/processing_record.html", {"record": processing_record(store)})
+    assert "tracking.discardcount: 1." in html
+    assert "Append-only file of Valkey" in html
+    (tmp_path / "retention.jsonl").write_text("cut sho")
+    assert newest_report() is None
+
+
+def test_a_server_that_refuses_to_write_anew_is_told_of(tmp_path: Path, settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    def refuses(_: redis.Redis) -> bool:
+        raise redis.ResponseError("unknown command 'BGREWRITEAOF'")
+
+    settings.ETALAGE_ANCHOR_DIR = tmp_path
+    monkeypatch.setattr(redis.Redis, "bgrewriteaof", refuses)
+    report = report_write(timezone.now(), {"tracking.event": 0, "tracking.order": 2})
+    assert (report.deleted, report.is_file_rewritten) == ({"tracking.order": 2}, False)
+    assert newest_report() is not None
