@@ -23,7 +23,7 @@ from accounts.selectors.persons import merges_of
 from consent.purposes import Purpose
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.sessions import owner_hash
-from recommendations.models import ForgottenProduct, Impression, ImpressionClick, ModelVersion
+from recommendations.models import ForgottenProduct, Impression, ImpressionClick, ModelVersion, StatedTaste
 from recommendations.services.model_forget import people_bury
 from recommendations.services.model_rewrite import versions_write_anew
 from recommendations.serving import subjects
@@ -48,6 +48,9 @@ def export(subject: Subject) -> Iterable[ExportTable]:
     yield ExportTable(
         "forgotten_products", "Products that you asked us not to show again.", _forgotten_rows(subject)
     )
+    yield ExportTable(
+        "stated_taste", "What you said that you like, without an account.", _stated_rows(subject)
+    )
 
 
 def export_models(subject: Subject) -> Iterable[ExportTable]:
@@ -66,6 +69,7 @@ def erase(subject: Subject) -> ErasureReport:
             "impressions": _delete(_of(subject, Impression, "seen_at")),
             "clicks on shelves": _delete(_of(subject, ImpressionClick, "clicked_at")),
             "products not to be shown": _delete(_of(subject, ForgottenProduct, "forgotten_at")),
+            "answers of the taste quiz": _delete(_stated(subject)),
         }
     customer_ids = {*subject.user_ids, *(customer.external_id for customer in subject.customers)}
     subjects.forget(
@@ -130,15 +134,23 @@ def _shown(subject: Subject) -> Iterator[dict[str, Any]]:
 
 
 def _likings(subject: Subject) -> Iterator[dict[str, Any]]:
-    """What the shopper's own page "What we think you like" says; nothing is concluded of who does not permit it."""
-    from recommendations.selectors.taste import taste_of  # the pipeline is loaded where it is asked
+    """What the shopper's own page "What we think you like" says; nothing is concluded of who does not permit it.
+
+    Raises DeadlineExceeded where it cannot be read just now: a copy without it would look as if there were nothing.
+    """
+    from recommendations.selectors.taste import taste_read  # the pipeline is loaded where it is asked
+    from recommendations.serving.store_state import of_store
+    from recommendations.serving.versions import Versions
 
     anonymous_id = next(iter(subject.anonymous_ids), None)
     customer_id = subject.customer.external_id if subject.customer else None
     shopper = Shopper(anonymous_id=anonymous_id, customer_id=customer_id)
     if shopper.is_nobody:
         return
-    taste = taste_of(subject.store, shopper)
+    of_store(subject.store.pk).current(
+        Versions(None)
+    )  # a worker makes no shelves, and has to read the catalogue first
+    taste = taste_read(subject.store, shopper)
     for kind, likings in (("category", taste.categories), ("brand", taste.brands)):
         for liking in likings:
             yield {
@@ -158,6 +170,23 @@ def _clicked(subject: Subject) -> Iterator[dict[str, Any]]:
         .values(*fields)
         .iterator(chunk_size=2000)
     )
+
+
+def _stated(subject: Subject) -> QuerySet[StatedTaste]:
+    """Said on devices that were only theirs, or in their own stretches of shared ones."""
+    theirs = Q(visitor_id__in=subject.visitor_ids)
+    for visit in subject.shared_visits:
+        stretch = Q(visitor_id=visit.visitor_id, stated_at__gte=visit.valid_from)
+        if visit.valid_until is not None:
+            stretch &= Q(stated_at__lt=visit.valid_until)
+        theirs |= stretch
+    return StatedTaste.objects.for_store(subject.store).filter(theirs)
+
+
+def _stated_rows(subject: Subject) -> Iterator[dict[str, Any]]:
+    for stated in _stated(subject).order_by("stated_at"):
+        for interest in stated.interests:
+            yield {"stated_at": stated.stated_at, **interest}
 
 
 def _forgotten_rows(subject: Subject) -> Iterator[dict[str, Any]]:
@@ -202,6 +231,7 @@ def register_all() -> None:
         expire=_expire_clicks,
     )
     classify("recommendations.ForgottenProduct", shown, "What a shopper told us not to show again.")
+    classify("recommendations.StatedTaste", shown, "What somebody without an account said that they like.")
     for label, why in _IMPERSONAL.items():
         classify(f"recommendations.{label}", Classification.NO_PERSONAL_DATA, why)
     classify_valkey_keys(

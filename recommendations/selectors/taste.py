@@ -40,13 +40,22 @@ class Taste:
 
 
 def taste_of(store: Store, shopper: Shopper) -> Taste:
+    """For a page: what cannot be read in time is not shown."""
+    try:
+        return taste_read(store, shopper)
+    except DeadlineExceeded:
+        return Taste(is_permitted=False)
+
+
+def taste_read(store: Store, shopper: Shopper) -> Taste:
+    """The same for whoever can try again. Raises DeadlineExceeded where it could not be read in time."""
     if shopper.has_paused:
         return Taste(is_permitted=False, is_paused=True)
     try:
         context, _deadline = open_context(
             RecommendationRequest(store=store, placement="home", shopper=shopper), keep_profile=True
         )
-    except (RequestError, DeadlineExceeded):
+    except RequestError:
         return Taste(is_permitted=False)
     if not context.known.may_personalise:
         return Taste(is_permitted=False)
