@@ -60,8 +60,7 @@ def _copy_beside(old: Path, new: Path) -> None:
     model_arrivals.copy(old, new)
     if (tail := model_tail.read(old)) is not None:
         model_tail.write(new, tail)
-    if sets := measuring.read(old):
-        measuring.write(new, sets)
+    measuring.copy(old, new)
 
 
 def remove(folder: Path) -> None:
