@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import random
 import time
 import zlib
 from collections import Counter
@@ -85,8 +86,9 @@ class Target:
     """Where to send, and what: `batch_size` events a request; where it is 0, `method` of `path`, or of `paths` in
     turn.
 
-    A batch size of 1 is a single message, without the envelope of a batch. `interval` is the least time in seconds
-    between two requests of a connection, 0 for as fast as answers come; `headers` are lines that each end with CR LF. With
+    A batch size of 1 is a single message, without the envelope of a batch. `interval` is the mean time in seconds
+    between two requests of a connection, 0 for as fast as answers come: shoppers do not click in step, so each pause is between half of
+    it and one and a half, and connections begin at different moments; `headers` are lines that each end with CR LF. With
     `new_events`, the shopper of each of `paths` does something first.
     """
 
@@ -205,6 +207,7 @@ class _Client(asyncio.Protocol):
         self.until = until
         self.sent = 0
         self.first = zlib.crc32(self.name)
+        self.random = random.Random(self.first)
         self.buffer = b""
         self.started = 0.0
         self.valkey: _Answers | None = None
@@ -237,7 +240,10 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport: asyncio.Transport = transport  # type: ignore[assignment]
-        self._send()
+        if self.target.interval:
+            asyncio.get_running_loop().call_later(self.target.interval * self.random.random(), self._send)
+        else:
+            self._send()
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.done.done():
@@ -260,7 +266,7 @@ class _Client(asyncio.Protocol):
         else:
             self.load.refused += 1
             self.load.refusals[head[9:12].decode("ascii", "replace")] += 1
-        wait = self.target.interval - (now - self.started)
+        wait = self.target.interval * (0.5 + self.random.random()) - (now - self.started)
         if now + max(wait, 0.0) < self.until:
             if wait > 0:
                 asyncio.get_running_loop().call_later(wait, self._send)

@@ -29,6 +29,7 @@ MIX = "mix"
 """The three in turn, as a visit has them: what the goals are about."""
 UNCHANGED_PATHS = 300
 """So few pages are asked for again and again where nobody does anything: all have been asked for before the measurement."""
+STRETCH_SECONDS = 8.0
 VISITS_PER_PRODUCT = {10_000: 40_000, 100_000: 260_000}
 """About 216,000 and 1.4 million views."""
 
@@ -345,12 +346,12 @@ def _measure_freshness(
 
 @contextmanager
 def _background(target: Target) -> Iterator[Load]:
-    """Load until the block ends, in stretches of two seconds; the figures are of the last whole one."""
+    """Load until the block ends, in long stretches, since starting one takes time of the cores; the figures are of the last whole one."""
     over, load = threading.Event(), Load()
 
     def drive() -> None:
         while not over.is_set():
-            part = run_load(target, 16, 2.0, processes=1)
+            part = run_load(target, 16, STRETCH_SECONDS, processes=1)
             load.seconds, load.requests = part.seconds, part.requests
 
     thread = threading.Thread(target=drive)
