@@ -2,7 +2,7 @@ from recommendations.models.bandit import Bandit, BanditArm, BanditEpoch, Bandit
 from recommendations.models.drift import DriftReading
 from recommendations.models.impression import Impression, ImpressionClick
 from recommendations.models.placement import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
-from recommendations.models.preference import ForgottenProduct
+from recommendations.models.preference import ForgottenProduct, StatedTaste
 from recommendations.models.training import EventWeight, ModelVersion, TrainingRun, TrainingSchedule
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "MerchandisingRule",
     "ModelVersion",
     "Placement",
+    "StatedTaste",
     "TrainingRun",
     "TrainingSchedule",
 ]

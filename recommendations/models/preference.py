@@ -21,3 +21,17 @@ class ForgottenProduct(StoreScoped):
                 name="forgotten_once",
             )
         ]
+
+
+class StatedTaste(StoreScoped):
+    """What somebody without an account said that they like, in the taste quiz. Customers' own words stand in their profile.
+
+    `interests`: as a customer's, [{"kind": "category"|"brand", "value": "tents"}].
+    """
+
+    visitor = models.ForeignKey("accounts.Visitor", on_delete=models.CASCADE, related_name="+")
+    interests = models.JSONField(default=list)
+    stated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["store", "visitor"], name="taste_stated_once")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import datetime, timedelta
 
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
 from accounts.models import Customer, Store, Visitor
@@ -14,7 +14,7 @@ from catalog.money import currency_digits
 from consent.gate import personal_purposes
 from consent.purposes import Purpose
 from profiles.reading import who_is
-from recommendations.models import ForgottenProduct
+from recommendations.models import ForgottenProduct, StatedTaste
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.shelf import Shopper
 from recommendations.training.customer_features import customer_features
@@ -66,7 +66,9 @@ def read_known_shopper(store: Store, shopper: Shopper) -> KnownShopper:
         purchased=_purchased(store_id, visitor_ids, record_ids),
         forgotten=_forgotten(store_id, visitor_ids, record_ids),
         features=customer_features(person) if person else (),
-        interests=_interests(person.interests) if person else (),
+        interests=tuple(
+            dict.fromkeys(_interests([*(person.interests if person else ()), *_stated(visitor, visitor_ids)]))
+        ),
         value=_value(store, visitor_ids, record_ids),
     )
 
@@ -74,7 +76,9 @@ def read_known_shopper(store: Store, shopper: Shopper) -> KnownShopper:
 def _visitor(store_id: int, anonymous_id: str | None) -> Visitor | None:
     if anonymous_id is None:
         return None
-    return Visitor.objects.for_store(store_id).filter(anonymous_id=anonymous_id).first()
+    stated = StatedTaste.objects.for_store(store_id).filter(visitor=OuterRef("pk")).values("interests")
+    visitors = Visitor.objects.for_store(store_id).annotate(stated_interests=Subquery(stated))
+    return visitors.filter(anonymous_id=anonymous_id).first()
 
 
 def _customer(store_id: int, customer_id: str | None, visitor: Visitor | None) -> Customer | None:
@@ -134,6 +138,13 @@ def _value(store: Store, visitor_ids: tuple[int, ...], record_ids: tuple[int, ..
 def _forgotten(store_id: int, visitor_ids: tuple[int, ...], record_ids: tuple[int, ...]) -> tuple[str, ...]:
     rows = ForgottenProduct.objects.for_store(store_id).filter(_is_person(visitor_ids, record_ids))
     return tuple(rows.order_by("-forgotten_at").values_list("product_id", flat=True)[:PURCHASES_REMEMBERED])
+
+
+def _stated(visitor: Visitor | None, visitor_ids: tuple[int, ...]) -> list[dict[str, str]]:
+    """What was said in the quiz on this browser, unless others sat at it too: then nobody knows whose words they are."""
+    if visitor is None or visitor.pk not in visitor_ids:
+        return []
+    return getattr(visitor, "stated_interests", None) or []
 
 
 def _interests(stated: list[dict[str, str]]) -> tuple[tuple[str, str], ...]:

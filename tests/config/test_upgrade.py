@@ -277,6 +277,7 @@ def test_every_migration_after_the_first_has_a_test_here() -> None:
         "recommendations.0005_bandits",
         "recommendations.0006_drift",
         "recommendations.0007_learned_reranker",
+        "recommendations.0008_stated_taste",
         "segments.0002_schedule",
         "tracking.0002_finding",
         "tracking.0003_import_run",
@@ -444,3 +445,14 @@ def test_rules_of_regions_stay_as_they_are_named_anew(migrate: Migrate) -> None:
     after = migrate("consent", "0008_region_names").get_model("consent", "RegionMode")
     assert after._meta.verbose_name == "region"
     assert after._base_manager.get().granted == ["analytics"]
+
+
+def test_what_is_forgotten_is_kept_beside_stated_tastes(migrate: Migrate) -> None:
+    before = migrate("recommendations", "0007_learned_reranker")
+    forgotten = before.get_model("recommendations", "ForgottenProduct")._base_manager.create(
+        store=make_store(before), product_id="TENT-1"
+    )
+    after = migrate("recommendations", "0008_stated_taste")
+    kept = after.get_model("recommendations", "ForgottenProduct")._base_manager.get(pk=forgotten.pk)
+    assert kept.product_id == "TENT-1"
+    assert not after.get_model("recommendations", "StatedTaste")._base_manager.exists()
