@@ -45,6 +45,7 @@ class MeasuringSet:
     target_offsets: Int64  # (n + 1,)
     known: Int32  # (n,) interactions that were known of the shopper
     owners: UInt64  # (n,) `owner_hash`; 0 = nobody
+    stretch: Int32  # (n,) which of a few equally long stretches of time the case lies in, oldest 0
 
     def __len__(self) -> int:
         return len(self.known)
@@ -79,6 +80,7 @@ class MeasuringSet:
             target_offsets=_offsets(np.diff(self.target_offsets)[kept]),
             known=self.known[kept],
             owners=self.owners[kept],
+            stretch=self.stretch[kept],
         )
 
 
@@ -115,7 +117,10 @@ def read(folder: Path) -> dict[Page, MeasuringSet]:
 
 
 def _read(stored: Mapping[str, Array], page: Page) -> MeasuringSet:
-    arrays = {field.name: stored[f"{page}.{field.name}"] for field in fields(MeasuringSet)}
+    names = [field.name for field in fields(MeasuringSet)]
+    arrays = {name: stored[f"{page}.{name}"] for name in names if f"{page}.{name}" in stored}
+    if "stretch" not in arrays:  # a version of before these were kept
+        arrays["stretch"] = np.zeros(len(arrays["known"]), np.int32)
     return MeasuringSet(**{**arrays, "names": tuple(arrays["names"].tolist())})  # type: ignore[arg-type]
 
 

@@ -14,13 +14,15 @@ from algorithms.experiments import paired_relative_difference
 from algorithms.ranking import top_k
 from algorithms.tuning import ScoreBlocks, tune
 from algorithms.tuning import measure as measure_blocks
-from algorithms.types import Array, Float32, Query, Strategy
+from algorithms.types import Array, Float32, Int32, Query, Strategy
 from recommendations.model_store.measuring import MeasuringSet, Page
 
 CASES: Final = 400
 DEPTH: Final = 80
 """Products of each strategy that are kept of a case: a blend's first ten are among them."""
 TRIALS: Final = 80
+STRETCHES: Final = 3
+"""Weights are tuned on as many stretches of time, each counting alike: what one week wants is not what the next one does."""
 LEAST_CASES: Final = 60
 """Fewer tell nothing about weights."""
 
@@ -111,7 +113,16 @@ def _collect(
         target_offsets=np.cumsum([0, *map(len, targets)], dtype=np.int64),
         known=np.array([len(case.query.items) for case in histories], np.int32),
         owners=np.array([owner_of(case.user) for case in histories], np.uint64),
+        stretch=_stretches([case.query.now for case in histories]),
     )
+
+
+def _stretches(moments: Sequence[float]) -> Int32:
+    """(n,) 0..STRETCHES - 1: which of so many equally long stretches each moment lies in."""
+    if not len(moments):
+        return np.empty(0, np.int32)
+    bounds = np.linspace(min(moments), max(moments), STRETCHES + 1)[1:-1]
+    return np.searchsorted(bounds, moments, side="right").astype(np.int32)
 
 
 def _scaled(names: Sequence[str], opinions: Float32) -> Float32:
@@ -148,7 +159,8 @@ class Proposal:
 def propose(
     cases: MeasuringSet, today: Mapping[str, float], method: Method, rng: np.random.Generator
 ) -> Proposal | None:
-    """Tune on one half of the cases, compare on the other. None where there are too few, or where nothing finite can be said."""
+    """Tune on one half of the cases, compare on the other; what is proposed lies between today's weights and the best found, as near to
+    today's as no difference can be told (`algorithms.tuning`). None where there are too few, or where nothing finite can be said."""
     if len(cases) < LEAST_CASES:
         return None
     blocks = _blocks(cases, method)
@@ -183,4 +195,5 @@ def _blocks(cases: MeasuringSet, method: Method) -> ScoreBlocks:
         np.concatenate(rows),
         np.concatenate(of_cases),
         n_items,
+        cases.stretch.astype(np.int64),
     )

@@ -19,7 +19,7 @@ from algorithms.splits import (
     sessionise,
     split_by_time,
 )
-from algorithms.tuning import gather, measure, tune
+from algorithms.tuning import ScoreBlocks, gather, measure, tune
 from algorithms.types import JSON, Array, Float32, Query, Strategy, TrainingData
 from tests.algorithms.shops import NOW, log, sessions, shop
 
@@ -174,6 +174,52 @@ class TestTuning:
             gather(strategies, [cases[3], cases[1]], mode="all"),
         )
         np.testing.assert_array_equal(measure(whole.only([3, 1]), {"knn": 1}), measure(alone, {"knn": 1}))
+
+    def test_every_stretch_of_time_counts_alike(self) -> None:
+        early = gather(self.strategies, [case([], [2])] * 3, mode="all")
+        late = gather(self.strategies, [case([], [0])], mode="all")
+        joined = ScoreBlocks.joined([early, late])
+        assert joined.slices is not None
+        assert joined.slices.tolist() == [0, 0, 0, 1]
+        assert joined.shares.tolist() == pytest.approx([1 / 6, 1 / 6, 1 / 6, 1 / 2])
+        assert measure(joined, {"good": 1.0}, "mrr@10").tolist() == [1.0, 1.0, 1.0, 1 / 4]
+        assert joined.only([1, 3]).shares.tolist() == [0.5, 0.5]
+        # "good" ranks first three times of four, but in one stretch of two: it is worth (1 + 1/4) / 2, "bad" (1/4 + 1) / 2 as well.
+        alone = [
+            tune(joined, np.random.default_rng(0), objective={"mrr@10": 1.0}, trials=0, rounds=0).trials[n]
+            for n in (1, 2)
+        ]
+        assert [trial.value for trial in alone] == pytest.approx([0.625, 0.625])
+
+    def test_parts_of_other_strategies_cannot_be_joined(self) -> None:
+        other = gather({"good": self.strategies["good"]}, self.cases, mode="all")
+        with pytest.raises(ValueError, match="same strategies"):
+            ScoreBlocks.joined([gather(self.strategies, self.cases, mode="all"), other])
+
+    def test_what_makes_no_difference_goes_back_to_the_start(self) -> None:
+        """Any mix in which "good" is loud enough is worth the same: what was begun with stays."""
+        blocks = gather(self.strategies, self.cases, mode="all")
+        start = {"good": 1.0, "bad": 0.3}
+        result = tune(blocks, np.random.default_rng(0), starts=[start], tolerance=-1.0)
+        assert (result.pulled, result.anchor) == (1.0, "start")
+        assert result.weights == start
+
+    def test_a_start_that_is_worse_is_not_gone_back_to(self) -> None:
+        blocks = gather(self.strategies, self.cases, mode="all")
+        result = tune(blocks, np.random.default_rng(0), starts=[{"bad": 1.0}])
+        assert result.value == 1.0
+        assert result.anchor in ("good", "")
+
+    def test_a_mix_is_pulled_no_lower_than_its_best_voice(self) -> None:
+        rng = np.random.default_rng(7)
+        for seed in range(5):
+            voices = {f"v{n}": Fixed(*rng.random(6).tolist()) for n in range(4)}
+            cases = [case([], [int(rng.integers(6))]) for _ in range(8)]
+            blocks = gather(voices, cases, mode="all")
+            start = {name: float(weight) for name, weight in zip(voices, rng.random(4), strict=True)}
+            found = tune(blocks, np.random.default_rng(seed), starts=[start], trials=20, tolerance=0.0)
+            best = max(measure(blocks, {name: 1.0}).mean() for name in voices)
+            assert measure(blocks, found.weights).mean() >= best - 1e-9
 
     def test_without_cases_it_says_so(self) -> None:
         with pytest.raises(ValueError, match="no cases to tune on"):
