@@ -315,6 +315,39 @@ class TestGrocer:
         found = sorted((len(case.query.items), len(case.targets)) for case in task.test)
         assert found == [(2, 1), (2, 2)]  # household 2: 12; household 1: 10 (again) and 13
 
+    def test_a_long_log_has_several_origins_each_with_a_past_of_its_own(self, tmp_path: Path) -> None:
+        """Ten weeks, a household that buys two of twelve things each Monday; the test is week 41, origins lie in the weeks before."""
+        day = 86_400_000
+        rows = [(31 + week, 7 * week, 1, 10 + (week + n) % 12) for week in range(11) for n in range(2)]
+        week, moment, household, product = zip(*rows, strict=True)
+        write(
+            tmp_path, "transactions", week=week, household_id=household, product_id=product, quantity=[1] * len(rows),
+            transaction_time_local=pa.array([1_483_228_800_000 + d * day for d in moment], pa.timestamp("ms")),
+            basket_id=[1000 + d for d in moment], sales_value_usd=[2.5] * len(rows),
+        )  # fmt: skip
+        write(
+            tmp_path, "products", product_id=list(range(10, 22)), department=["GROCERY"] * 12,
+            product_category=["bread"] * 12, product_type=["rolls", "loaves"] * 6, manufacturer_id=[1, 2, 3] * 4,
+        )  # fmt: skip
+        task = read(tmp_path)
+        # 63 days between the first and the last purchase of training: 18.9 of them are two whole weeks.
+        assert len(task.origins) == 2
+        assert [len(origin.past) for origin in task.origins] == [16, 18]
+        assert [int(origin.cases[0].query.now - task.test[0].query.now) for origin in task.origins] == [
+            -14 * 86400,
+            -7 * 86400,
+        ]
+        assert task.origins[-1].past is task.past
+        for origin in task.origins:
+            assert (origin.past.timestamp < origin.cases[0].query.now).all()
+        train = task.train
+        assert train.item_price is not None
+        assert set(train.item_price[np.unique(train.item)].tolist()) == {250.0}
+        assert train.item_category is not None
+        assert len(np.unique(train.item_category)) == 2
+        assert train.item_brand is not None
+        assert len(np.unique(train.item_brand)) == 3
+
     def test_a_missing_category_is_none(self, folder: Path) -> None:
         category = read(folder).train.item_category
         assert category is not None
