@@ -258,7 +258,10 @@ class StoreState:
         return Assortment.build(self._products.values(), items, taxonomy, self._units_sold, _wanted(model))
 
     def _replace(self, **parts: object) -> None:
+        """Where nothing is another than it was, the snapshot stays, and with it all that was made from it."""
         assert self.snapshot is not None
+        if all(getattr(self.snapshot, name) == part for name, part in parts.items()):
+            return
         self.snapshot = replace(self.snapshot, **parts)  # type: ignore[arg-type]
 
 

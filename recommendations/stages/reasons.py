@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from django.utils.translation import gettext as _
+from django.utils.translation import get_language, gettext
 
 from algorithms.small_cells import LEAST_PEOPLE
 from algorithms.types import Int32, Trigger
@@ -17,6 +18,17 @@ from recommendations.serving.assortment import Assortment, Standing
 from recommendations.shelf import Reason, ShelfProduct
 from recommendations.stages.context import Context
 from recommendations.stages.shop_strategies import interest_matches
+
+
+def _(text: str) -> str:
+    """`gettext`, which takes longer over the reasons of a shelf than all else that is done for them: remembered by language."""
+    return _translated(get_language(), text)
+
+
+@lru_cache(maxsize=4096)
+def _translated(language: str | None, text: str) -> str:
+    return gettext(text)
+
 
 SPEAKING_SHARE: Final = 0.2
 """A strategy speaks for a product only if it gave at least this share of what the loudest gave."""

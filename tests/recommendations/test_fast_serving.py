@@ -129,6 +129,13 @@ def test_all_of_whom_nothing_is_known_share_a_shelf(visit: Visit) -> None:
     assert recommend(asked[0]).items is recommend(asked[1]).items
 
 
+@pytest.mark.parametrize("part", list(Part))
+def test_what_was_read_again_and_found_the_same_leaves_shelves_alone(visit: Visit, part: Part) -> None:
+    before = visit.asks()
+    versions._increment(visit.shop.store.pk, part)
+    assert visit.asks().items is before.items
+
+
 def test_a_shelf_that_chance_had_a_part_in_is_never_repeated(visit: Visit) -> None:
     shelf = visit.asks()
     from dataclasses import replace
