@@ -159,7 +159,6 @@ def authenticate_write_key(request: HttpRequest, body: Mapping[str, Any] | None 
         raise InvalidKey("This write key is unknown or revoked.")
     if not key.allows(Scope.WRITE_PUBLIC):
         raise InvalidKey("This API key may not send events: it lacks a write scope.", status=403)
-    origin = request.META.get("HTTP_ORIGIN", "")
-    if origin and key.allowed_origins and origin.rstrip("/") not in key.allowed_origins:
+    if not key.allows_origin(request.META.get("HTTP_ORIGIN", "")):
         raise InvalidKey("This write key may not be used from this origin.", status=403)
     return key

@@ -25,7 +25,7 @@ from consent.models import DataSubjectRequest, Notice, PurposeText
 from consent.notice_texts import labels, term
 from consent.opt_out_cookie import read_opt_outs
 from consent.purposes import Purpose, slugs
-from consent.regions import has_opt_out_regions, modes
+from consent.regions import has_opt_out_regions, mode_in, modes, region_of
 from consent.request_texts import KIND_TEXTS
 from consent.services.notices import notice_for, published_notices
 from consent.services.opt_outs import NOT_ASKED_FOR, standing

@@ -68,5 +68,9 @@ class ApiKey(StoreScoped):
         }
         return scope in held or bool(implied.get(Scope(scope), set()) & held)
 
+    def allows_origin(self, origin: str) -> bool:
+        """May a page of this origin use it? "" is a client that is no browser."""
+        return not origin or not self.allowed_origins or origin.rstrip("/") in self.allowed_origins
+
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

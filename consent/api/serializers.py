@@ -10,6 +10,7 @@ from accounts.identifiers import MAX_ID_LENGTH, is_forbidden_id
 from consent.links import request_url
 from consent.models import ConsentChoice, ConsentMechanism, DataSubjectRequest
 from consent.purposes import ALL, OPTIONAL
+from consent.services.browser_choice import PLATFORMS
 from consent.services.profile_requests import CORRECTABLE_IDENTIFIERS, CORRECTABLE_PROFILE
 
 PURPOSES: Final = [purpose.slug for purpose in ALL]
@@ -19,6 +20,7 @@ API_CHOICES: Final = [
     ConsentChoice.SAVE,
     ConsentChoice.WITHDRAW,
     ConsentChoice.DISMISS,
+    ConsentChoice.API,
 ]
 
 
@@ -66,9 +68,15 @@ class ConsentSerializer(serializers.Serializer[Any]):
 class ConsentInput(serializers.Serializer[Any]):
     """A decision, with what proves it. Send `receipt_id` to be able to send it again."""
 
-    choice = serializers.ChoiceField(API_CHOICES, help_text="save: only the `purposes` listed.")
+    choice = serializers.ChoiceField(
+        API_CHOICES,
+        help_text="save: only the `purposes` listed; api: what a certified platform on the page says; "
+        "dismiss: what the law of the visitor's region makes of going on.",
+    )
     purposes = serializers.ListField(
-        child=serializers.ChoiceField([purpose.slug for purpose in OPTIONAL]), required=False, default=list
+        child=serializers.ChoiceField([purpose.slug for purpose in OPTIONAL]),
+        required=False,
+        help_text="With save and api: what is permitted. With dismiss: what had been chosen before, which it never widens.",
     )
     anonymous_id = _id_field("The browser's tracking id. Left out, one is made for who permits recognition.")
     user_id = _id_field("The shop's customer id. With a public key only together with `signature`.")
@@ -79,8 +87,18 @@ class ConsentInput(serializers.Serializer[Any]):
     notice_hash = serializers.CharField(
         required=False, max_length=64, help_text="`content_hash` of the notice that was shown."
     )
-    mechanism = serializers.ChoiceField(ConsentMechanism.choices, default=ConsentMechanism.OPT_IN)
+    mechanism = serializers.ChoiceField(
+        ConsentMechanism.choices,
+        required=False,
+        help_text="How they were asked; left out by a browser: as the region's rule has it.",
+    )
     gpc = serializers.BooleanField(default=False, help_text="The browser sent Global Privacy Control.")
+    source = serializers.ChoiceField(
+        PLATFORMS,
+        required=False,
+        default="",
+        help_text="With the choice api: which platform on the page said so.",
+    )
     page_url = serializers.CharField(required=False, default="", max_length=2000)
     region = serializers.CharField(required=False, default="", max_length=8, help_text="DE, US-CA, …")
     ip = serializers.IPAddressField(
@@ -93,6 +111,13 @@ class ConsentInput(serializers.Serializer[Any]):
         required=False,
         help_text="With a secret key: when it was decided, for decisions taken over from elsewhere.",
     )
+
+    def validate(self, values: dict[str, Any]) -> dict[str, Any]:
+        if (values["choice"] == ConsentChoice.API) != bool(values["source"]):
+            raise serializers.ValidationError(
+                {"source": [f"Name it with the choice api, and only there: {', '.join(PLATFORMS)}."]}
+            )
+        return values
 
 
 class RecordedConsentSerializer(serializers.Serializer[Any]):
@@ -123,6 +148,23 @@ class NoticeSerializer(serializers.Serializer[Any]):
     content_hash = serializers.CharField(help_text="Ask again whoever answered another one.")
     purposes = NoticePurposeSerializer(many=True)
     labels = serializers.DictField(child=serializers.CharField())
+
+
+class BannerSerializer(serializers.Serializer[Any]):
+    """Banner and preferences for the script on the page of a shop elsewhere."""
+
+    html = serializers.CharField(help_text="A region and a dialog; styles are in /etalage/consent.css.")
+    language = serializers.CharField()
+    content_hash = serializers.CharField(help_text="Of the notice in `html`: send it with the choice.")
+    content_hashes = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Of the notice in every language: who answered none of them is asked.",
+    )
+    mechanism = serializers.ChoiceField(ConsentMechanism.choices)
+    region = serializers.CharField()
+    granted_by_default = serializers.ListField(
+        child=serializers.ChoiceField(PURPOSES), help_text="What `dismiss` permits where the visitor is."
+    )
 
 
 class PrivacyRequestInput(serializers.Serializer[Any]):
@@ -226,6 +268,15 @@ REQUEST_EXAMPLE: Final[dict[str, Any]] = {
     "parts": [],
     "receipt": {},
     "page": "https://shop.example/privacy/requests/b6f9f0f05a334f0e8a552f0a0c9b1d10.c2lnbmVk/",
+}
+BANNER_EXAMPLE: Final[dict[str, Any]] = {
+    "html": '<section class="etalage-consent" role="region" …</section><dialog …</dialog>',
+    "language": "en",
+    "content_hash": "86959226a7798dbbf67f81be49940a95d2a200c3c95470467a4d2e970738576f",
+    "content_hashes": ["86959226a7798dbbf67f81be49940a95d2a200c3c95470467a4d2e970738576f"],
+    "mechanism": "opt_in",
+    "region": "DE",
+    "granted_by_default": [],
 }
 NOTICE_EXAMPLE: Final[dict[str, Any]] = {
     "version": 1,

@@ -21,20 +21,30 @@ from accounts.client_address import client_address
 from accounts.models import ApiKey, Customer, Scope, Store
 from accounts.selectors.identity import find_subjects, subject_of
 from consent.api import serializers as shapes
-from consent.banner import sends_gpc
+from consent.banner import remote_banner, sends_gpc
 from consent.gate import LEDGER, allowed_purposes
 from consent.models import ConsentChoice, ConsentPayload, ConsentState, DataSubjectRequest
 from consent.notice_texts import labels
 from consent.policy import customer_subject, visitor_subject
-from consent.purposes import ALL, NONE, RECOGNITION, Purpose, mask, slugs
-from consent.services.browser_choice import notice_shown
+from consent.purposes import RECOGNITION, Purpose, mask, slugs
+from consent.regions import Mode, mode_in, region_of
+from consent.services.browser_choice import granted_by, notice_shown
 from consent.services.decisions import Decision, decision_record, states_of
 from consent.services.notices import notice_for
 from consent.services.request_moves import open_request_of
 from consent.services.requests import request_open
 from consent.subjects import subject_pseudonym
 
+BANNER_SECONDS = 300
 MAY_WRITE = HasScope(Scope.WRITE_PUBLIC) | HasScope(Scope.MANAGE)
+
+
+def _key_for_page(request: Request) -> ApiKey:
+    """The request's key. Raises PermissionDenied for a page of an origin that the key was not made for."""
+    key = key_of_request(request)
+    if not key.allows_origin(request._request.META.get("HTTP_ORIGIN", "")):
+        raise PermissionDenied("This key may not be used from this origin.")
+    return key
 
 
 def _customer_named(key: ApiKey, values: dict[str, Any]) -> Customer | str | None:
@@ -65,7 +75,7 @@ class Consent(APIView):
     def get(self, request: Request) -> Response:
         query = shapes.ConsentQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
-        key, asked = key_of_request(request), query.validated_data
+        key, asked = _key_for_page(request), query.validated_data
         customer = _customer_named(key, asked)
         user_id = customer.external_id if isinstance(customer, Customer) else customer
         anonymous_id = asked.get("anonymous_id")
@@ -95,7 +105,7 @@ class Consent(APIView):
     def post(self, request: Request) -> Response:
         given = shapes.ConsentInput(data=request.data)
         given.is_valid(raise_exception=True)
-        key, values = key_of_request(request), given.validated_data
+        key, values = _key_for_page(request), given.validated_data
         customer = _customer_named(key, values)
         known = _known_decision(key.store, values.get("receipt_id"))
         if known is not None:
@@ -125,22 +135,35 @@ def _decision(
     for field in ("ip", "user_agent", "decided_at"):
         if field in values and not key.is_secret:
             raise PermissionDenied(f"`{field}` is taken from servers with a secret key only.")
-    choice = values["choice"]
-    granted = {ConsentChoice.ACCEPT: ALL, ConsentChoice.SAVE: mask(values["purposes"])}.get(choice, NONE)
+    choice, source = values["choice"], values["source"]
+    # Where the person is, only their own request tells.
+    mode = (
+        Mode(values["region"] or key.store.country)
+        if key.is_secret
+        else mode_in(key.store, region_of(request._request, key.store))
+    )
+    gpc = values["gpc"] or sends_gpc(request._request)
+    named = mask(values.get("purposes", ()))
+    granted = granted_by(
+        choice, mode, purposes=named, chosen=named if "purposes" in values else None, source=source, gpc=gpc
+    )
+    is_by_default = choice == ConsentChoice.DISMISS and mode.is_opt_out
     # A server's own address and agent prove nothing about the person.
     ip = values.get("ip", "") if key.is_secret else client_address(request._request)
     user_agent = values.get("user_agent", "") if key.is_secret else request.headers.get("User-Agent", "")
     decision = Decision(
         granted=granted,
-        method=choice,
+        method=ConsentChoice.GPC if is_by_default and gpc else choice,
         anonymous_id=values.get("anonymous_id"),
-        customer=customer,
-        notice=notice_shown(key.store, values.get("notice_hash", "")),
+        # What nobody chose says nothing about a customer, who may have refused on another device.
+        customer=None if is_by_default else customer,
+        notice=None if source else notice_shown(key.store, values.get("notice_hash", "")),
+        source=source,
         receipt_id=values.get("receipt_id") or uuid.uuid4(),
-        mechanism=values["mechanism"],
-        gpc=values["gpc"] or sends_gpc(request._request),
+        mechanism=mode.mechanism if is_by_default else values.get("mechanism", mode.mechanism),
+        gpc=gpc,
         page_url=values["page_url"],
-        region=values["region"] or key.store.country,
+        region=values["region"] or mode.region,
         ip=ip,
         user_agent=user_agent,
         at=values.get("decided_at"),
@@ -166,7 +189,7 @@ class ConsentNotice(APIView):
         tags=["consent"],
     )
     def get(self, request: Request) -> Response:
-        store = store_of(request)
+        store = _key_for_page(request).store
         notice = notice_for(store, request.query_params.get("language", store.language))
         content = {
             name: getattr(notice, name)
@@ -176,6 +199,30 @@ class ConsentNotice(APIView):
         return Response(
             shapes.NoticeSerializer({**content, "purposes": purposes, "labels": labels(notice.language)}).data
         )
+
+
+class ConsentBanner(APIView):
+    """Banner and preferences, for `etalage-consent.js` on the pages of a shop elsewhere."""
+
+    permission_classes = [MAY_WRITE]
+
+    @extend_schema(
+        summary="The banner to show",
+        operation_id="consent_banner_retrieve",
+        description="Rendered from the store's notice; how to ask follows from where the request comes from.",
+        parameters=[
+            OpenApiParameter("language", str, description="de, fr-CH, …; the store's own by default.")
+        ],
+        responses={200: shapes.BannerSerializer, **ERRORS},
+        examples=[OpenApiExample("English, opt-in", shapes.BANNER_EXAMPLE, response_only=True)],
+        tags=["consent"],
+    )
+    def get(self, request: Request) -> Response:
+        key = _key_for_page(request)
+        language = request.query_params.get("language", "") or key.store.language
+        answer = shapes.BannerSerializer(remote_banner(request._request, key.store, language))
+        # Whoever opens page after page is asked about once in a while whether the notice has changed.
+        return Response(answer.data, headers={"Cache-Control": f"private, max-age={BANNER_SECONDS}"})
 
 
 class RequestFilter(filters.FilterSet):

@@ -36,21 +36,30 @@ BROWSER_CHOICES: Final = frozenset(
         ConsentChoice.SAVE,
         ConsentChoice.WITHDRAW,
         ConsentChoice.DISMISS,
+        ConsentChoice.API,
     }
 )
+# Certified platforms on the page whose answer is taken over: IAB Europe's TCF, the Global Privacy Platform.
+PLATFORMS: Final = ("tcf", "gpp", "tcf+gpp")
 
 
-def _granted(request: HttpRequest, method: str, mode: Mode, gpc: bool) -> Purpose:
-    """What the form says yes to. Leaving the notice as it is means what the region's law makes of it, and never widens a
-    choice that was made."""
+def granted_by(
+    method: str, mode: Mode, *, purposes: Purpose, chosen: Purpose | None, source: str, gpc: bool
+) -> Purpose:
+    """What a choice says yes to. `purposes` are those that it names, `chosen` is what the browser had chosen before.
+
+    Leaving the notice as it is means what the region's law makes of it, and never widens a choice that was made. An opt-out
+    platform's silence is no yes where the law wants one.
+    """
     match method:
         case ConsentChoice.ACCEPT:
             return ALL
         case ConsentChoice.SAVE:
-            return mask(request.POST.getlist("purpose"))
+            return purposes
+        case ConsentChoice.API:
+            return purposes & mode.granted if source == "gpp" else purposes
         case ConsentChoice.DISMISS:
-            chosen = read_choice(request)
-            return mode.default_for(gpc=gpc) if chosen is None else chosen.granted & mode.granted
+            return mode.default_for(gpc=gpc) if chosen is None else chosen & mode.granted
     return NONE
 
 
@@ -83,12 +92,23 @@ def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision,
     method = request.POST.get("choice", "")
     if method not in BROWSER_CHOICES:
         raise ValueError(f"{method[:20]!r} is no choice: use accept, reject, save or withdraw.")
+    source = request.POST.get("source", "") if method == ConsentChoice.API else ""
+    if method == ConsentChoice.API and source not in PLATFORMS:
+        raise ValueError(f"{source[:20]!r} is no platform: `source` is one of {', '.join(PLATFORMS)}.")
     gpc = sends_gpc(request) or request.POST.get("gpc") == "1"
     anonymous_id = anonymous_id_of(request)
     mode = mode_in(store, region_of(request, store))
     is_by_default = method == ConsentChoice.DISMISS and mode.mechanism != ConsentMechanism.OPT_IN
     customer = current_customer(request, store)
-    granted = _granted(request, method, mode, gpc)
+    before = read_choice(request)
+    granted = granted_by(
+        method,
+        mode,
+        purposes=mask(request.POST.getlist("purpose")),
+        chosen=before.granted if before else None,
+        source=source,
+        gpc=gpc,
+    )
     decision = Decision(
         granted=granted,
         method=ConsentChoice.GPC if is_by_default and gpc else method,
@@ -96,7 +116,9 @@ def choice_record(request: HttpRequest, store: Store) -> tuple[RecordedDecision,
         anonymous_id=anonymous_id,
         # What nobody chose says nothing about a customer, who may have refused on another device.
         customer=None if is_by_default else customer,
-        notice=notice_shown(store, request.POST.get("notice", "")),
+        # A platform has notices of its own.
+        notice=None if source else notice_shown(store, request.POST.get("notice", "")),
+        source=source,
         served_notice_id=_uuid(request.POST.get("served_notice", "")),
         gpc=gpc,
         page_url=page_url_of(request),

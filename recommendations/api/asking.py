@@ -46,8 +46,7 @@ def language_of(request: HttpRequest, key: ApiKey) -> str:
 
 def check_origin(key: ApiKey, request: HttpRequest) -> None:
     """Raises PermissionDenied for a page of an origin that the key was not made for."""
-    origin = request.META.get("HTTP_ORIGIN", "")
-    if origin and key.allowed_origins and origin.rstrip("/") not in key.allowed_origins:
+    if not key.allows_origin(request.META.get("HTTP_ORIGIN", "")):
         raise PermissionDenied("This key may not be used from this origin.")
 
 

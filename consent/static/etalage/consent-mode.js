@@ -1,4 +1,7 @@
-/* Google Consent Mode v2, and the page's consent as an attribute. Classic and synchronous: it must run before any tag. */
+/* Google Consent Mode v2, and the page's consent as an attribute. Classic and synchronous: it must run before any tag.
+ *
+ * Shops elsewhere load this same file from /etalage/etalage-consent.js, with the store's public key:
+ * `<script src="https://etalage.example/etalage/etalage-consent.js" data-key="pk_…"></script>`. It then brings the banner along. */
 (function () {
   "use strict";
   var BITS = { analytics: 2, personalisation: 4, marketing: 8, sharing: 16 };
@@ -40,7 +43,9 @@
     document.documentElement.setAttribute("data-etalage-consent", ["necessary"].concat(granted).join(" "));
   }
 
-  window.etalageConsentMode = { apply: apply, storedMask: storedMask };
+  var tag = document.currentScript;
+  window.etalageConsentMode = { apply: apply, storedMask: storedMask, bits: BITS, tag: tag };
   var mask = storedMask();
   if (mask !== null) apply(mask);
+  if (tag && tag.dataset.key) import(new URL("consent/remote.js", tag.src).href);
 })();

@@ -1,134 +1,83 @@
 /**
- * The banner's behaviour where scripts run, and the gate for scripts that wait for consent.
+ * The banner's behaviour on the installation's own pages, where scripts run; it works without them.
  *
- * `<script type="text/plain" data-purpose="analytics" src="…">` runs once every purpose in `data-purpose` is permitted.
  * `document` gets an `etalage:consent` event with `{granted: ["necessary", …]}` after each choice and when the page loads
- * with one.
+ * with one. Shops elsewhere have `consent/remote.js` instead; both use the modules below.
  */
+import { beginWithNotice, listen, listenToChoose, showSignal, tick } from "./consent/form.js";
+import { act, announce, granted, sendsGpc } from "./consent/page.js";
+import { watchPlatforms } from "./consent/platforms.js";
 
-const mode = window.etalageConsentMode;
-
-export function granted() {
-  const words = document.documentElement.dataset.etalageConsent;
-  return words ? words.split(" ") : [];
-}
-
-function runPermittedScripts() {
-  const permitted = new Set(granted());
-  for (const waiting of document.querySelectorAll('script[type="text/plain"][data-purpose]')) {
-    if (!waiting.dataset.purpose.split(/\s+/).every((purpose) => permitted.has(purpose))) continue;
-    const script = document.createElement("script");
-    for (const { name, value } of waiting.attributes) {
-      if (name !== "type" && name !== "data-purpose" && name !== "data-type") script.setAttribute(name, value);
-    }
-    if (waiting.dataset.type) script.type = waiting.dataset.type;
-    if (waiting.nonce) script.nonce = waiting.nonce;
-    script.textContent = waiting.textContent;
-    script.async = waiting.hasAttribute("async");
-    waiting.replaceWith(script);
-  }
-}
-
-function announce() {
-  runPermittedScripts();
-  document.dispatchEvent(new CustomEvent("etalage:consent", { detail: { granted: granted() } }));
-}
-
-function forgetEverything() {
-  for (const storage of [window.localStorage, window.sessionStorage]) {
-    try {
-      for (const key of Object.keys(storage)) if (key.startsWith("etalage")) storage.removeItem(key);
-    } catch {
-      // Storage that may not be touched holds nothing of ours.
-    }
-  }
-}
-
-function cookieNotice() {
-  const found = /(?:^|;\s*)etalage_consent=[0-9a-f]{32}\.\d+\.([0-9a-f]*)\./.exec(document.cookie);
-  return found ? found[1] : "";
+function cookieParts() {
+  const found = /(?:^|;\s*)etalage_consent=[0-9a-f]{32}\.(\d+)\.([0-9a-f]*)\./.exec(document.cookie);
+  return found ? { notice: found[2] } : null;
 }
 
 function isAnswered(banner) {
-  const notice = cookieNotice();
-  return notice !== "" && banner.dataset.hashes.split(" ").some((hash) => hash.startsWith(notice));
+  const notice = cookieParts()?.notice;
+  return Boolean(notice) && banner.dataset.hashes.split(" ").some((hash) => hash.startsWith(notice));
 }
 
-async function send(form, submitter) {
+async function send(form, choice, more = {}) {
   const body = new FormData(form);
-  body.set(submitter.name, submitter.value);
+  body.set("choice", choice);
+  if (sendsGpc()) body.set("gpc", "1");
+  for (const [name, values] of Object.entries(more)) {
+    body.delete(name);
+    for (const value of values) body.append(name, value);
+  }
   // Kept alive: who goes on to the next page at once has chosen all the same.
   const options = { method: "POST", body, headers: { Accept: "application/json" }, credentials: "same-origin", keepalive: true };
   const response = await fetch(form.action, options);
   if (!response.ok) throw new Error(`The choice was not taken: ${response.status}`);
-  return response.json();
+  act((await response.json()).mask);
 }
 
-function listen(form, banner) {
-  const details = form.querySelector("[data-etalage-details]");
-  const choose = form.querySelector("[data-etalage-choose]");
-
-  choose?.addEventListener("click", (event) => {
-    event.preventDefault();
-    details.hidden = !details.hidden;
-    choose.setAttribute("aria-expanded", String(!details.hidden));
-    if (!details.hidden) details.querySelector("input:not(:disabled)")?.focus();
-  });
-
-  form.addEventListener("submit", async (event) => {
-    const submitter = event.submitter;
-    if (!submitter || submitter.name !== "choice") return;
-    event.preventDefault();
-    const buttons = form.querySelectorAll("button");
-    for (const button of buttons) button.disabled = true;
-    try {
-      const answer = await send(form, submitter);
-      mode?.apply(answer.mask);
-      if (!answer.granted.includes("analytics") && !answer.granted.includes("personalisation")) forgetEverything();
-      banner.hidden = true;
-      announce();
-      document.querySelector("main")?.focus({ preventScroll: true });
-    } catch {
-      // The form works without us: let the browser send it.
-      for (const button of buttons) button.disabled = false;
-      const choice = document.createElement("input");
-      Object.assign(choice, { type: "hidden", name: "choice", value: submitter.value });
-      form.append(choice);
-      form.submit();
-    }
-  });
+function submitPlainly(form, submitter) {
+  // The form works without us: let the browser send it.
+  const choice = document.createElement("input");
+  Object.assign(choice, { type: "hidden", name: "choice", value: submitter.value });
+  form.append(choice);
+  form.submit();
 }
 
-/** Where the law lets a shop begin with the notice: says that it was shown, and turns "yes or no" into "continue or no". */
 async function askByRegion(form, banner) {
   const response = await fetch(banner.dataset.regionUrl, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-  if (!response.ok) return;
+  if (!response.ok) return "opt_in";
   const { mechanism, granted: byDefault } = await response.json();
-  if (mechanism === "opt_in") return;
-  const reject = form.querySelector("[data-etalage-reject]");
-  const accept = form.querySelector("[data-etalage-accept]");
-  banner.querySelector("[data-etalage-shown]").hidden = false;
-  reject.textContent = reject.dataset.optOut;
-  accept.textContent = accept.dataset.continue;
-  accept.value = "dismiss";
-  for (const box of form.querySelectorAll("input[name=purpose]:not(:disabled)")) box.checked = byDefault.includes(box.value);
-  const answer = await send(form, { name: "choice", value: "dismiss" });
-  mode?.apply(answer.mask);
-  announce();
+  if (mechanism === "opt_in" || banner.hidden) return mechanism;
+  beginWithNotice(banner);
+  tick(form, byDefault);
+  await send(form, "dismiss");
+  return mechanism;
+}
+
+/** A certified platform on the page asks instead of us; its opt-outs alone are no consent where the law wants a yes. */
+function hearPlatforms(form, banner) {
+  watchPlatforms(({ source, granted: purposes }) => {
+    if (source === "gpp" && !banner.dataset.regionUrl) return;
+    banner.hidden = true;
+    send(form, "api", { purpose: purposes, source: [source] }).catch(() => (banner.hidden = false));
+  });
 }
 
 const banner = document.querySelector("[data-etalage-banner]");
 if (banner) {
-  if (navigator.globalPrivacyControl) {
-    for (const note of banner.querySelectorAll("[data-etalage-gpc]")) note.hidden = false;
-  }
+  showSignal(banner);
   // A page from a shared cache shows the banner to everybody, also to who has answered.
   if (isAnswered(banner)) banner.hidden = true;
   else {
     const form = banner.querySelector("form");
-    listen(form, banner);
+    const decide = async ({ value }) => {
+      await send(form, value);
+      banner.hidden = true;
+      document.querySelector("main")?.focus({ preventScroll: true });
+    };
+    listen(form, decide, (submitter) => submitPlainly(form, submitter));
+    listenToChoose(form);
+    hearPlatforms(form, banner);
     // Who cannot be told the region is asked as everybody is: first.
-    if (banner.dataset.regionUrl) askByRegion(form, banner).catch(() => {});
+    if (banner.dataset.regionUrl && !banner.hidden) askByRegion(form, banner).catch(() => {});
   }
 }
 if (granted().length) announce();
