@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import redis
 from django.db import connection
@@ -55,3 +57,17 @@ def _content(client: redis.Redis, key: bytes) -> Iterator[bytes]:
             yield from client.lrange(key, 0, -1)
         case other:
             raise AssertionError(f"a kind of key that is not searched: {other!r} {key!r}")
+
+
+def in_files(folders: Iterable[Path], needles: Iterable[bytes]) -> dict[bytes, list[str]]:
+    """The same for every file below these folders, by name and by its bytes, packed ones unpacked."""
+    found: dict[bytes, list[str]] = {}
+    for path in (path for folder in folders for path in folder.rglob("*") if path.is_file()):
+        content = path.name.encode() + path.read_bytes()
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as packed:
+                content += b"".join(map(packed.read, packed.namelist()))
+        for needle in needles:
+            if needle in content:
+                found.setdefault(needle, []).append(str(path))
+    return found

@@ -267,3 +267,48 @@ def test_an_erasure_without_valkey_is_tried_again(trained_shop: Shop, settings: 
     with pytest.raises(ValkeyUnavailable):
         privacy.erase(Subject(trained_shop.store, None, (visitor.pk,), (visitor.anonymous_id,)))
     assert shopper == Shopper(anonymous_id=visitor.anonymous_id)
+
+
+def test_after_a_request_nothing_of_the_person_is_in_any_table_key_or_file(
+    busy_shop: Shop,
+    model_dir: Path,
+    valkey: Any,
+    tmp_path: Path,
+    settings: Any,
+    django_capture_on_commit_callbacks: Any,
+) -> None:
+    """The whole request, and then everything is walked: tables, Valkey, models, exports, and the append-only copies."""
+    from consent.purposes import OPTIONAL
+    from consent.services.decisions import Decision, decision_record
+    from consent.services.request_processing import process_now
+    from consent.services.requests import request_open
+    from tests.consent.traces import in_files, in_tables, in_valkey
+
+    settings.ETALAGE_ANCHOR_DIR = tmp_path / "anchors"
+    subject = pair_of_one_customer(busy_shop)
+    assert subject.customer is not None
+    decision_record(
+        store=busy_shop.store,
+        decision=Decision(
+            OPTIONAL, "accept", anonymous_id=subject.anonymous_ids[0], customer=subject.customer
+        ),
+    )
+    train(busy_shop.store, recipe=RECIPE, consent="A small shop")
+    recommend(RecommendationRequest(busy_shop.store, "home", Shopper(anonymous_id=subject.anonymous_ids[0])))
+    with django_capture_on_commit_callbacks(execute=True):
+        process_now(request_open(subject=subject, kind="access", source="account"))
+    names = [*subject.user_ids, *subject.anonymous_ids, str(subject.customer.public_id)]
+    owners = [owner_hash(busy_shop.store.pk, "c", subject.customer.pk).to_bytes(8, "little")]
+    folders = [model_dir, tmp_path / "anchors"]
+    assert in_files(folders, owners), "else the search proves nothing"
+    assert set(names) <= set(in_tables(names))
+
+    with django_capture_on_commit_callbacks(execute=True):
+        request = request_open(subject=subject, kind="erasure", source="account")
+        process_now(request)
+
+    assert request.state == request.State.COMPLETE
+    assert {part["processor"] for part in request.receipt["parts"]} >= {"recommendations", "models"}
+    assert in_tables(names) == {}
+    assert in_valkey(valkey, names) == {}
+    assert in_files(folders, [*(name.encode() for name in names), *owners]) == {}
