@@ -21,6 +21,7 @@ from accounts.admin.exports import cell
 from accounts.current_store import may, require
 from accounts.models import Store
 from accounts.permissions import Ability
+from algorithms.small_cells import hidden_cells
 from recommendations.admin import quality_charts as charts
 from recommendations.models import DriftReading
 from recommendations.selectors.drift import latest_reading, readings_since
@@ -182,9 +183,19 @@ def _live_rows(store: Store, days: int) -> list[dict[str, Any]]:
 
 
 def _click_rows(store: Store, days: int) -> list[dict[str, Any]]:
+    """What was seen is told in all by the table beside it: a density left out for its few shoppers takes the smallest other one along."""
     seen = _seen(store, days)
-    kinds = (("density", seen.by_density), ("segment", seen.by_segment))
-    return [{"kind": kind, **row.as_exported()} for kind, rows in kinds for row in rows]
+    rest = seen.impressions - sum(row.impressions for row in seen.by_density)
+    people = [row.shoppers for row in seen.by_density]
+    hidden = hidden_cells([*people, *([1] if rest else [])], adds_up=True)[: len(people)]
+    by_density = [
+        row.as_hidden() if is_hidden else row.as_exported()
+        for row, is_hidden in zip(seen.by_density, hidden, strict=True)
+    ]
+    # Segments overlap: nothing adds up to anything.
+    by_segment = [row.as_exported() for row in seen.by_segment]
+    kinds = (("density", by_density), ("segment", by_segment))
+    return [{"kind": kind, **row} for kind, rows in kinds for row in rows]
 
 
 TABLES: Final[Mapping[str, tuple[str, Callable[[Store, int], list[dict[str, Any]]]]]] = {

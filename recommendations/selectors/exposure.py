@@ -62,6 +62,11 @@ class ClicksOf:
     def click_through(self) -> float:
         return self.clicks / self.impressions if self.impressions else 0.0
 
+    def as_hidden(self) -> dict[str, Any]:
+        """A row of a file that tells nothing but that the group is there."""
+        row = self.as_exported()
+        return row | dict.fromkeys(row.keys() - {"key", "name"})
+
     def as_exported(self) -> dict[str, Any]:
         """A row of a file; clicks are left out where fewer than ten people clicked, or did not."""
         row = {**asdict(self), "click_through": round(self.click_through, 5)}

@@ -17,15 +17,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.models import Role, Scope, Store
+from accounts.models import Role, Scope, Store, Visitor
 from accounts.services.api_keys import api_key_create
 from consent.purposes import ALL
 from consent.services.decisions import Decision, decisions_record
-from recommendations.models import Impression, ImpressionClick
+from recommendations.models import Density, Impression, ImpressionClick
 from segments.models import Segment, SegmentMembership
 from tests.admin.conftest import at_work  # noqa: F401 (a fixture)
 from tests.factories import CustomerFactory, ProductFactory, StoreFactory, VisitorFactory
-from tracking.models import DiscardCount
+from tracking.models import DiscardCount, Event, EventType
 
 MakeStaff = Callable[..., Any]
 
@@ -81,12 +81,12 @@ def test_a_computation_of_segments_tells_programmes_no_small_size(
     assert (report["sizes"]["germans"], report["shoppers"]) == (told, told)
 
 
-def shown_to(store: Store, people: int, clickers: int) -> None:
+def shown_to(store: Store, people: int, clickers: int) -> list[Visitor]:
     """Each person saw two products an hour ago; the first `clickers` of them clicked both."""
     products = [ProductFactory(store=store).external_id for _ in range(2)]
     at = timezone.now() - timedelta(minutes=1)
-    for number in range(people):
-        visitor = VisitorFactory(store=store)
+    visitors = [VisitorFactory(store=store) for _ in range(people)]
+    for number, visitor in enumerate(visitors):
         for rank, product in enumerate(products, start=1):
             request_id = uuid.uuid4()
             shared = {"store": store, "visitor": visitor, "placement": "home", "product_id": product,
@@ -94,6 +94,7 @@ def shown_to(store: Store, people: int, clickers: int) -> None:
             Impression.objects.create(seen_at=at, **shared)
             if number < clickers:
                 ImpressionClick.objects.create(clicked_at=at, **shared)
+    return visitors
 
 
 @pytest.mark.parametrize(
@@ -129,6 +130,34 @@ def test_what_shelves_showed_leaves_from_ten_people_on(
             assert [row["clicks"] for row in of_groups] == (
                 ["" if clicks is None else str(clicks)] if seen else []
             )
+
+
+@pytest.mark.parametrize(("people", "told"), [(9, None), (10, 10)])
+def test_what_few_saw_is_not_the_difference_of_what_all_and_the_others_saw(
+    store: Store,
+    at_work: MakeStaff,  # noqa: F811
+    people: int,
+    told: int | None,
+) -> None:
+    """Of thirty shoppers nothing is known, of the others much: they saw half of two products a person."""
+    shown_to(store, 30, 0)
+    knowing = shown_to(store, people, 0)
+    at = timezone.now() - timedelta(days=1)
+    Event.all_stores.bulk_create(
+        Event(
+            store=store, id=uuid.uuid4(), message_id=f"{visitor.pk}-{n}", type=EventType.TRACK, name="Product Viewed", visitor=visitor,
+            product_id="p", occurred_at=at, received_at=at, purposes=7, xact_id=1, properties={},
+        )
+        for visitor in knowing
+        for n in range(40)
+    )  # fmt: skip
+    staff = at_work(store, Role.MERCHANDISER)
+    url = reverse("admin:recommendations_quality_export", args=["clicks", "json"]) + "?days=7"
+    rows = {row["key"]: row["shoppers"] for row in staff.client.get(url).json()["clicks"]}
+    if told is None:
+        assert rows == {str(Density.NOTHING): None}
+    else:
+        assert rows == {str(Density.NOTHING): 30, str(Density.MUCH): told}
 
 
 def test_counts_of_discarded_events_leave_from_ten_on(store: Store, at_work: MakeStaff) -> None:  # noqa: F811
