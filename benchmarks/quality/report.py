@@ -56,6 +56,9 @@ def as_json(result: Measurement) -> dict[str, Any]:
         "weights_by_density": result.by_density,
         "parameters": {name: parameters for name, parameters in result.parameters.items() if parameters},
         "trials": result.trials,
+        "origins": len(result.task.origins),
+        "pulled": {each: list(pulled) for each, pulled in result.pulled.items()},
+        "tuning_seconds": round(result.tuning_seconds, 1),
         "intervals": {
             metric: [round(interval.low, 5), round(interval.high, 5)]
             for metric, interval in result.intervals[f"blend {mode}"].items()
@@ -103,6 +106,7 @@ def as_markdown(result: Measurement) -> str:
     lines = [
         f"{len(task.train):,} interactions, {task.train.n_items:,} items, {task.train.n_users:,} shoppers to learn from; "
         f"{len(task.test):,} test cases, all items ranked, ties at their mean rank. "
+        f"Weights tuned on {len(task.origins)} stretches of time before it, in {result.tuning_seconds:.0f} s but for their training. "
         f"{result.total_seconds:.0f} s in all, peak memory {peak_memory_mb():.0f} MB; {os.cpu_count()} cores, load average before the "
         f"run {result.load_before:.2f}{_BUSY if result.load_before > 1.0 else ''}.",
     ]
@@ -149,7 +153,7 @@ def _row(result: Measurement, name: str, label: str, summary: Mapping[str, float
 
 def _chosen(result: Measurement, mode: Mode) -> list[str]:
     """Weights, and how the blend stands to the best strategy alone."""
-    lines = [f"Weights: {_weights(result.weights[mode])}."]
+    lines = [f"Weights: {_weights(result.weights[mode])}.{_pulled(result, mode)}"]
     lines += [
         f"Shoppers of whom {label} items are known: {_weights(weights)}."
         for label, weights in result.by_density.get(mode, {}).items()
@@ -160,6 +164,12 @@ def _chosen(result: Measurement, mode: Mode) -> list[str]:
         *lines,
         f"NDCG@10 of the blend is {_times_best(result, mode):.3f} × that of the best strategy alone, {best} ({_percent(difference)}).",
     ]
+
+
+def _pulled(result: Measurement, mode: Mode) -> str:
+    share, anchor = result.pulled.get(mode, (0.0, ""))
+    to = "the weights that a shop of this kind begins with" if anchor == "start" else f"{anchor} alone"
+    return f" Taken back to {to} by {share:.0%}." if share else ""
 
 
 def _comparison(result: Measurement) -> list[str]:
