@@ -55,12 +55,15 @@ def _shop(shop: ShopReport) -> list[str]:
 def _goals(shop: ShopReport) -> list[str]:
     anew, again = (shop.of(MIX, GOAL_CONNECTIONS, follows_event=follows) for follows in (True, False))
     lines = []
-    share = GOAL_SHARES.get(shop.products)
-    if share is not None:
-        reached = f"**{anew.share:.2f}** after new events, {again.share:.2f} unchanged"
-        lines.append(_goal(f"≥ {share} of the empty view at 16 connections", reached, anew.share >= share))
-    spread = anew.p99_ms / max(anew.p50_ms, 1e-9)
-    lines.append(_goal("p99 ≤ 4 × p50 at 16 connections", f"**{spread:.1f}** ×", spread <= GOAL_SPREAD))
+    if anew and again:
+        share = GOAL_SHARES.get(shop.products)
+        if share is not None:
+            reached = f"**{anew.share:.2f}** after new events, {again.share:.2f} unchanged"
+            lines.append(
+                _goal(f"≥ {share} of the empty view at 16 connections", reached, anew.share >= share)
+            )
+        spread = anew.p99_ms / max(anew.p50_ms, 1e-9)
+        lines.append(_goal("p99 ≤ 4 × p50 at 16 connections", f"**{spread:.1f}** ×", spread <= GOAL_SPREAD))
     if shop.swap:
         slower = shop.swap.p99_during_ms / max(shop.swap.p99_before_ms, 1e-9)
         is_reached = not shop.swap.dropped and slower <= GOAL_SWAP

@@ -42,6 +42,8 @@ class Plan:
     seconds: float = 4.0
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     threads: int = THREADS
+    connections: tuple[int, ...] = CONNECTIONS
+    placements: tuple[str, ...] = (*PLACEMENTS, MIX)
     has_freshness: bool = False
     freshness_events: int = 400
 
@@ -101,9 +103,11 @@ class ShopReport:
     freshness: Freshness | None = None
     swap: Swap | None = None
 
-    def of(self, placement: str, connections: int, *, follows_event: bool) -> Measurement:
+    def of(self, placement: str, connections: int, *, follows_event: bool) -> Measurement | None:
+        """None where the plan left it out."""
         wanted = (placement, connections, follows_event)
-        return next(m for m in self.measurements if (m.placement, m.connections, m.follows_event) == wanted)
+        found = (m for m in self.measurements if (m.placement, m.connections, m.follows_event) == wanted)
+        return next(found, None)
 
 
 @dataclass(frozen=True)
@@ -184,7 +188,7 @@ def _measure_shop(runtime_url: str, plan: Plan, products: int, say: Callable[[st
             say(f"  {personal:.0%} of the shoppers get personal shelves")
             measured = []
             rates = {}
-            for connections in CONNECTIONS:
+            for connections in plan.connections:
                 # Before and after what is compared with it: the machine's speed may drift.
                 empty = [_empty(host, port, connections, plan.seconds)]
                 loads = {
@@ -193,7 +197,7 @@ def _measure_shop(runtime_url: str, plan: Plan, products: int, say: Callable[[st
                         connections,
                         plan.seconds,
                     )
-                    for placement in (*PLACEMENTS, MIX)
+                    for placement in plan.placements
                     for follows in (True, False)
                 }
                 empty.append(_empty(host, port, connections, plan.seconds))

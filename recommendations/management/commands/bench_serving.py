@@ -36,6 +36,20 @@ class Command(BaseCommand):
         parser.add_argument("--processes", type=int, default=plan.processes, help="web processes")
         parser.add_argument("--threads", type=int, default=plan.threads, help="threads of each web process")
         parser.add_argument(
+            "--connections",
+            type=int,
+            nargs="+",
+            default=list(plan.connections),
+            help="that ask at once (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--placements",
+            nargs="+",
+            choices=plan.placements,
+            default=list(plan.placements),
+            help="shelves that are asked for; mix is all three in turn, which the goals are about (default: all)",
+        )
+        parser.add_argument(
             "--freshness",
             action="store_true",
             help="also from an event to the first shelf of another process that it changed",
@@ -53,6 +67,8 @@ class Command(BaseCommand):
             seconds=options["seconds"],
             processes=options["processes"],
             threads=options["threads"],
+            connections=tuple(options["connections"]),
+            placements=tuple(options["placements"]),
             has_freshness=options["freshness"],
         )
         try:
