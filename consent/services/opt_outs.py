@@ -175,7 +175,7 @@ def opt_outs_carry(
         for row in opt_outs_of(store, anonymous_id=anonymous_id).filter(ended_at=None)
     }
     found = {kind: (since, Source.BROWSER) for kind, since in remembered.items()} | of_browser
-    ended = {row.kind: row.ended_at for row in before.exclude(ended_at=None).order_by("ended_at")}
+    ended = {row.kind: row.ended_at for row in before.order_by("ended_at") if row.ended_at is not None}
     for kind, (since, source) in found.items():
         if kind not in ended or ended[kind] < since:
             is_signal = source == Source.SIGNAL

@@ -13,9 +13,16 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from accounts import vault
-from accounts.models import Customer, Store
+from accounts.models import Customer, Store, Visitor
+from accounts.selectors.identity import subject_of
+from accounts.services.identity import identity_link
+from accounts.services.visitors import visitor_get_or_create
+from consent.gate import allowed_purposes
 from consent.models import Suppression
 from consent.pseudonyms import IdentifierKind, pseudonyms
+from consent.purposes import Purpose
+from consent.services.request_processing import process_now
+from consent.services.requests import request_open
 from tests.factories import CustomerFactory, StoreFactory
 from tests.servers import SERVERS, database_name
 
@@ -109,6 +116,37 @@ def test_who_was_erased_since_is_erased_again_though_the_database_was_lost(
     shutil.rmtree(settings.ETALAGE_ANCHOR_DIR)
     _restore(installation / "early", suppressions=installation / "late")
     assert not Customer.all_stores.filter(pk=ann.pk).exists()
+
+
+def test_an_erasure_outlives_the_rotation_of_its_key_and_a_real_dump_from_before_it(
+    installation: Path, settings: Any
+) -> None:
+    """The whole way: a dump, an erasure asked for by the person, a new key, the dump restored, and nobody is back."""
+    settings.ETALAGE_SUPPRESSION_KEY = "1:old secret"
+    ann, bob = _customer("ann@shop.example"), _customer("bob@shop.example")
+    visitor = visitor_get_or_create(store=ann.store, anonymous_id="ann-phone")
+    identity_link(store=ann.store, visitor=visitor, customer=ann)
+    call_command("backup", installation / "backup")
+    process_now(request_open(subject=subject_of(ann), kind="erasure", source="account"))
+    assert not Customer.all_stores.filter(pk=ann.pk).exists()
+    settings.ETALAGE_SUPPRESSION_KEY = "2:new secret,1:old secret"
+    _restore(installation / "backup")
+    assert list(Customer.all_stores.all()) == [bob]
+    assert not Visitor.all_stores.filter(anonymous_id="ann-phone").exists()
+    assert vault.find_by_email(ann.store, "ann@shop.example") == []
+    before_the_erasure = timezone.now() - timedelta(days=1)
+    assert allowed_purposes(ann.store, anonymous_id="ann-phone", at=before_the_erasure) == Purpose(0)
+
+
+def test_without_the_old_key_nobody_would_be_found_again(installation: Path, settings: Any) -> None:
+    """Else the test above proves nothing: it is the old key, kept after the new one, that finds them."""
+    settings.ETALAGE_SUPPRESSION_KEY = "1:old secret"
+    ann = _customer("ann@shop.example")
+    call_command("backup", installation / "backup")
+    process_now(request_open(subject=subject_of(ann), kind="erasure", source="account"))
+    settings.ETALAGE_SUPPRESSION_KEY = "2:new secret"
+    _restore(installation / "backup")
+    assert Customer.all_stores.filter(pk=ann.pk).exists()
 
 
 def test_secrets_are_kept_apart(installation: Path, settings: Any) -> None:
