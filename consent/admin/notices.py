@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from unfold.admin import StackedInline
 from unfold.contrib.filters.admin import DropdownFilter
 from unfold.decorators import display
@@ -16,8 +17,9 @@ from unfold.decorators import display
 from accounts.admin.confirmation import Confirmation, OptionalReasonForm, confirm_page
 from accounts.admin.filters import value_filter
 from accounts.admin.scoped import ScopedAdmin
-from accounts.current_store import may, require, staff_user
+from accounts.current_store import current_store, may, require, staff_user
 from accounts.display.columns import when
+from accounts.keys import public_write_key
 from accounts.permissions import Ability
 from consent.models import Notice, PurposeText
 from consent.services.notices import notice_draft, notice_publish
@@ -86,6 +88,7 @@ class NoticeAdmin(ScopedAdmin):
     )
     change_form_template = "admin/consent/notice_form.html"
     change_list_template = "admin/consent/notice_list.html"
+    list_before_template = "admin/consent/notice_tag.html"
     export_columns = {
         "version": "version",
         "language": "language",
@@ -114,7 +117,8 @@ class NoticeAdmin(ScopedAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         may_publish = may(request, Ability.PUBLISH_NOTICES)
-        return super().changelist_view(request, {"may_publish": may_publish, **(extra_context or {})})
+        shown = {"may_publish": may_publish, "tag": _tag(request)}
+        return super().changelist_view(request, {**shown, **(extra_context or {})})
 
     def changeform_view(
         self,
@@ -197,3 +201,19 @@ class NoticeAdmin(ScopedAdmin):
     @display(description="Hash", ordering="content_hash")
     def fingerprint(self, notice: Notice) -> str:
         return f"{notice.content_hash[:12]}…" if notice.content_hash else "–"
+
+
+def _tag(request: HttpRequest) -> str:
+    """The lines for pages of a shop elsewhere; "" without a store, or without a key for browsers."""
+    store = current_store(request)
+    key = public_write_key(store) if store is not None else None
+    if store is None or not key:
+        return ""
+    source = request.build_absolute_uri(reverse("consent:script_file", args=["etalage-consent.js"]))
+    choices = request.build_absolute_uri(f"{reverse('consent:preferences')}?store={store.slug}")
+    return format_html(
+        '<script src="{}" data-key="{}"></script>\n<noscript><a href="{}">Your privacy choices</a></noscript>',
+        source,
+        key,
+        choices,
+    )
