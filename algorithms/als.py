@@ -131,9 +131,10 @@ class ALS(Strategy):
         return NearestLists(self._nearest_to(np.arange(self.n_items)))
 
     def _nearest_to(self, items: Int64) -> Int32:
-        """Nearest is what an interaction with the item alone would score highest, but for its confidence."""
-        inverse = self._inverse.astype(np.float32)
-        return by_products(lambda rows: self.factors_[rows] @ inverse, self.factors_, items)
+        """Nearest is what an interaction with the item alone would score highest, but for its confidence: the largest yᵢ A⁻¹ yⱼ, which
+        with A⁻¹ = L Lᵀ are products of the rows of Y L."""
+        half = np.linalg.cholesky(self._inverse).astype(np.float32)
+        return by_products(self.factors_ @ half, items)
 
     def _folded(self, query: Query) -> tuple[Float64, Float64, Float64]:
         """core (m, m), reach (m, factors) and extra (m,): by the Woodbury identity the shopper's factors are a sum over the m touched

@@ -7,7 +7,7 @@ asks. An item that comes later brings its own list, and joins the lists of those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,6 +17,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from algorithms.ranking import insert
+from algorithms.scoring import unit_rows
 from algorithms.threads import by_parts, thread_count
 from algorithms.types import Array, Float32, Int32, Int64
 
@@ -28,6 +29,12 @@ LATER: Final = 16
 """An item's list takes in so many that came later, each of which asks for a place with the first so many of its own list."""
 BLOCK_NUMBERS: Final = 8_000_000
 """Scores that are worked out at once in each thread: 32 MB."""
+ALL_BELOW: Final = 8_000
+CELLS_READ: Final = 16
+LONGEST_READ: Final = 1_000
+SAMPLE_OF_CELL: Final = 30
+ROUNDS: Final = 4
+ROWS: Final = 4096
 LONGER: Final = 4
 """Of sparse vectors so many times the length of a list are compared exactly."""
 NOBODY: Final = -1
@@ -79,26 +86,97 @@ class NearestLists:
 _NONE = np.empty((0, LATER), np.int32)
 
 
-def by_products(asked: Callable[[Array], Float32], vectors: Float32, items: Array) -> Int32:
+def by_products(vectors: Float32, items: Array) -> Int32:
     """(len(items), LENGTH): for each of `items` those of `vectors` (n_items, d) with the largest product above 0.
 
-    `asked(items)` are the (k, d) vectors to multiply them with. Blocks have the same size whatever the number of threads, so that
-    sums of floats come out the same.
+    All are compared up to `ALL_BELOW`. Above, those of the cells that lie nearest (`_Cells`), and the longest vectors, which have large
+    products with many. Blocks have the same size whatever the number of threads, so that sums of floats come out the same.
     """
     known = np.flatnonzero(vectors.any(axis=1)).astype(np.int32)  # others have no product with anything
-    columns = np.ascontiguousarray(vectors if len(known) == len(vectors) else vectors[known])
     lists = np.full((len(items), LENGTH), NOBODY, np.int32)
     if not len(known):
         return lists
+    columns = np.ascontiguousarray(vectors if len(known) == len(vectors) else vectors[known])
+    with threadpool_limits(limits=1, user_api="blas"):  # threads are shared out by blocks
+        if len(known) <= ALL_BELOW:
+            _compare_all(vectors, columns, known, items, lists)
+        else:
+            _compare_cells(vectors, columns, known, items, lists)
+    return lists
+
+
+def _compare_all(vectors: Float32, columns: Float32, known: Int32, items: Array, lists: Int32) -> None:
     size = max(16, BLOCK_NUMBERS // len(known))
 
     def fill(start: int) -> None:
-        rows = np.ascontiguousarray(asked(items[start : start + size]), np.float32)
-        _largest(rows @ columns.T, known, lists[start : start + size])
+        rows = np.ascontiguousarray(vectors[items[start : start + size]])
+        _largest(rows @ columns.T, known, lists, np.arange(start, min(start + size, len(items))))
 
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(thread_count()) as pool:
-        list(pool.map(fill, range(0, len(items), size)))
-    return lists
+    _in_threads(fill, range(0, len(items), size))
+
+
+def _compare_cells(vectors: Float32, columns: Float32, known: Int32, items: Array, lists: Int32) -> None:
+    cells = _Cells.of(columns)
+    arranged, numbers = columns[cells.order], known[cells.order]
+    is_long = np.zeros(len(arranged), np.bool_)
+    is_long[np.argsort(-np.linalg.norm(arranged, axis=1), kind="stable")[:LONGEST_READ]] = True
+    long = np.flatnonzero(is_long)
+    middles = np.add.reduceat(arranged, cells.offsets[:-1]) / np.diff(cells.offsets)[:, None]
+    cell_of = np.full(int(max(known.max(), items.max(initial=0))) + 1, NOBODY, np.int32)
+    cell_of[known] = cells.cell
+
+    def fill(cell: int) -> None:
+        places = np.flatnonzero(cell_of[items] == cell)
+        if not len(places):
+            return
+        rows = np.ascontiguousarray(vectors[items[places]])
+        near = np.argsort(-(middles @ rows.mean(axis=0)), kind="stable")[:CELLS_READ]
+        read = np.concatenate([np.arange(cells.offsets[c], cells.offsets[c + 1]) for c in near])
+        read = np.concatenate([read[~is_long[read]], long])
+        _largest(rows @ arranged[read].T, numbers[read], lists, places)
+
+    _in_threads(fill, range(len(middles)))
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Vectors parted by direction: spherical k-means (Dhillon and Modha 2001), a few rounds on a sample. No cell is empty."""
+
+    cell: Int32  # (n,)
+    order: Int64  # (n,) vectors cell by cell
+    offsets: Int64  # (cells + 1,)
+
+    @classmethod
+    def of(cls, vectors: Float32) -> _Cells:
+        units = unit_rows(vectors)
+        count = int(2 * np.sqrt(len(units)))
+        rng = np.random.default_rng(0)
+        sample = units[rng.choice(len(units), min(len(units), SAMPLE_OF_CELL * count), replace=False)]
+        middles = sample[:count].copy()
+        for _ in range(ROUNDS):
+            cell = _nearest_middle(sample, middles)
+            order = np.argsort(cell, kind="stable")
+            filled, starts = np.unique(cell[order], return_index=True)
+            middles[filled] = unit_rows(np.add.reduceat(sample[order], starts))
+        _, cell = np.unique(_nearest_middle(units, middles), return_inverse=True)
+        order = np.argsort(cell, kind="stable")
+        offsets = np.searchsorted(cell[order], np.arange(int(cell.max()) + 2))
+        return cls(cell.astype(np.int32), order, offsets)
+
+
+def _nearest_middle(units: Float32, middles: Float32) -> Int64:
+    nearest = np.empty(len(units), np.int64)
+
+    def fill(start: int) -> None:
+        nearest[start : start + ROWS] = (units[start : start + ROWS] @ middles.T).argmax(axis=1)
+
+    _in_threads(fill, range(0, len(units), ROWS))
+    return nearest
+
+
+def _in_threads(work: Callable[[int], None], parts: Iterable[int]) -> None:
+    with ThreadPoolExecutor(thread_count(), thread_name_prefix="nearest") as pool:
+        list(pool.map(work, parts))
 
 
 def by_terms(
@@ -149,7 +227,8 @@ def _join(later: Int32, trained: Int32, items: Int32) -> None:
 
 
 @numba.njit(nogil=True, cache=True)
-def _largest(scores: Float32, numbers: Int32, lists: Int32) -> None:
+def _largest(scores: Float32, numbers: Int32, lists: Int32, places: Int64) -> None:
+    """Into row places[r] of `lists`: the numbers of the columns with the largest scores above 0 of row r."""
     best, near = np.empty(lists.shape[1], np.float32), np.empty(lists.shape[1], np.int32)
     for row in range(len(scores)):
         n, bar = 0, np.float32(0.0)
@@ -158,7 +237,7 @@ def _largest(scores: Float32, numbers: Int32, lists: Int32) -> None:
                 n = insert(best, near, n, scores[row, column], numbers[column])
                 if n == len(best):
                     bar = best[n - 1]
-        lists[row, :n] = near[:n]
+        lists[places[row], :n] = near[:n]
 
 
 @numba.njit(nogil=True, cache=True)

@@ -107,7 +107,7 @@ class ItemVectors(Strategy):
         return NearestLists(self._nearest_to(np.arange(self.n_items)))
 
     def _nearest_to(self, items: Int64) -> Int32:
-        return by_products(lambda rows: self.vectors_[rows], self.vectors_, items)
+        return by_products(self.vectors_, items)
 
     def _decay(self, length: int) -> Float32:
         return fading(self.settings.query_decay, length)

@@ -153,7 +153,7 @@ class TextEmbeddings(Strategy):
         return NearestLists(self._nearest_to(np.arange(self.n_items)))
 
     def _nearest_to(self, items: Int64) -> Int32:
-        return by_products(lambda rows: self.vectors_[rows], self.vectors_, items)
+        return by_products(self.vectors_, items)
 
     def triggers(self, query: Query, items: Int32) -> list[Trigger | None]:
         history = attended_history(query, self.n_items, self.settings.query_length)
