@@ -48,8 +48,10 @@ def _take(mask: Bool, places: Int32) -> int:
 
 
 def _would_empty(mask: Bool, places: Int32, limit: int) -> bool:
-    left = np.count_nonzero(mask)
-    return left - len(places) < limit and left - np.count_nonzero(mask[np.unique(places)]) < limit
+    left = int(np.count_nonzero(mask))
+    if left - len(places) >= limit:
+        return False
+    return left - int(np.count_nonzero(mask[np.unique(places)])) < limit
 
 
 def _keep(mask: Bool, kept: Bool, name: str, removed: dict[str, int]) -> None:
