@@ -115,7 +115,7 @@ def _page(
         "token": token,
     }
     response = render(request, "privacy/agent_request.html", context, status=status)
-    response["Referrer-Policy"] = "no-referrer"
+    response["Referrer-Policy"] = "same-origin"
     return response
 
 

@@ -146,8 +146,9 @@ def _page(
         else None,
     }
     response = render(request, "privacy/request.html", context, status=status)
-    # The address of this page is its key: no other site may learn it from a link.
-    response["Referrer-Policy"] = "no-referrer"
+    # The address of this page is its key: no other site may learn it from a link. Our own must: with no referrer at all browsers
+    # send forms from "null", which the protection against forged requests refuses.
+    response["Referrer-Policy"] = "same-origin"
     return response
 
 
@@ -194,7 +195,7 @@ def paper(request: HttpRequest, token: str, public_id: UUID) -> HttpResponse:
     if found is None:
         raise Http404("There is no such file.")
     response = as_download(found)
-    response["Referrer-Policy"] = "no-referrer"
+    response["Referrer-Policy"] = "same-origin"
     return response
 
 

@@ -226,7 +226,7 @@ def test_a_form_that_makes_no_sense_leaves_nothing(
 def test_the_two_pages_have_two_keys(store: Store, client: Client) -> None:
     request = opened(store)
     own = agent_token_of(request)
-    assert client.get(page_of(request))["Referrer-Policy"] == "no-referrer"
+    assert client.get(page_of(request))["Referrer-Policy"] == "same-origin"
     assert client.get(f"/privacy/requests/{own}/").status_code == 404
     assert client.get(request_path(request).replace("/requests/", "/agents/")).status_code == 404
 

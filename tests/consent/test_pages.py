@@ -121,7 +121,7 @@ def test_a_requests_page_opens_with_its_token_only(client: Client, browser: Clie
     browser.post("/privacy/ask/access/")
     request = only_request(ann.store)
     assert client.get(request_path(request)).status_code == 200
-    assert client.get(request_path(request))["Referrer-Policy"] == "no-referrer"
+    assert client.get(request_path(request))["Referrer-Policy"] == "same-origin"
     assert client.get(f"/privacy/requests/{request.public_id.hex}/").status_code == 404
     assert client.get(f"/privacy/requests/{request.public_id.hex}.forged/").status_code == 404
 
