@@ -31,20 +31,21 @@ COLUMNS: Final = (
     "recommendations_clicked", "recommendations_shown", "record", "reference", "refunded_minor_units", "refunded_quantity",
     "region", "request", "request_id", "requests", "revenue_minor_units", "rules", "said_at", "score", "search_count", "seen_at",
     "segment", "segments", "sent_at", "sessions", "settled_at", "settled_payments", "share", "shipping_minor_units", "shop_account",
-    "shop_orders", "since", "sources", "started_at", "state", "status", "strategy", "subtotal_minor_units", "summary", "takes_away",
-    "tax_minor_units", "text", "total_minor_units", "trained_at", "trained_models", "type", "undone_at", "unit_price_minor_units",
-    "updated_at", "valid_from", "value", "variant", "views", "visits", "what", "what_for", "where", "who",
+    "shop_orders", "since", "sources", "started_at", "state", "stated_at", "stated_taste", "status", "strategy",
+    "subtotal_minor_units", "summary", "takes_away", "tax_minor_units", "text", "total_minor_units", "trained_at", "trained_models",
+    "type", "undone_at", "unit_price_minor_units", "updated_at", "valid_from", "value", "variant", "views", "visits", "what",
+    "what_for", "where", "who",
 )  # fmt: skip
 """Tables of exports and their columns."""
 
 LINES: Final = (
-    "addresses to log in with", "admin history", "browser sessions", "browsers", "carts", "clicks on shelves", "customers",
-    "customers no longer profiled", "customers opted out", "customers restricted", "earlier requests", "events", "fields corrected",
-    "findings", "identity links", "impressions", "lists of what shelves showed", "login attempts", "logins",
-    "mentions in the audit log", "messages to Etalage", "model versions written anew", "opt-outs", "orders", "papers of requests",
-    "permissions", "products not to be shown", "profiles", "proofs of consent", "quarantined events",
-    "recent events of shared devices", "segment memberships", "sessions", "settled payments", "shop accounts", "shop orders",
-    "vault entries", "visitors", "visits in trained models",
+    "addresses to log in with", "admin history", "answers of the taste quiz", "browser sessions", "browsers", "carts",
+    "clicks on shelves", "customers", "customers no longer profiled", "customers opted out", "customers restricted",
+    "earlier requests", "events", "fields corrected", "findings", "identity links", "impressions", "lists of what shelves showed",
+    "login attempts", "logins", "mentions in the audit log", "messages to Etalage", "model versions written anew", "opt-outs",
+    "orders", "papers of requests", "permissions", "products not to be shown", "profiles", "proofs of consent",
+    "quarantined events", "recent events of shared devices", "segment memberships", "sessions", "settled payments", "shop accounts",
+    "shop orders", "vault entries", "visitors", "visits in trained models",
 )  # fmt: skip
 """What receipts count."""
 
