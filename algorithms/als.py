@@ -119,7 +119,8 @@ class ALS(Strategy):
         if not len(history_of(query, self.n_items, self.settings.query_length).items):
             return np.zeros(len(items), np.float32)
         core, reach, extra = self._folded(query)
-        return opinions_of(np.linalg.solve(core.T, 1.0 + extra) @ reach, self.factors_, items)
+        shopper = np.linalg.solve(core.T, 1.0 + extra) @ reach
+        return opinions_of(shopper.astype(np.float32), self.factors_, items)
 
     @cached_property
     def _inverse(self) -> Float64:
@@ -205,7 +206,8 @@ class ALS(Strategy):
             )
         fresh = type(self)(**asdict(self.settings))._learn(model.item_factors)
         if "_nearest" in self.__dict__:
-            fresh.__dict__["_nearest"] = self._nearest.renewed(touched, fresh._nearest_to(touched))
+            places = touched.astype(np.int64)
+            fresh.__dict__["_nearest"] = self._nearest.renewed(places, fresh._nearest_to(places))
         return fresh
 
     def arrays(self) -> dict[str, Array]:

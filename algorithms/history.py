@@ -74,7 +74,8 @@ class RecentlyViewed(OwnHistory):
     def opinion(self, query: Query) -> Opinion:
         bought = set(query.items[query.purchased].tolist())
         viewed = dict.fromkeys(i for i in query.items[self._known(query)][::-1].tolist() if i not in bought)
-        return _above_zero(np.fromiter(viewed, np.int32, len(viewed)), self.decay ** np.arange(len(viewed)))
+        weights = np.power(self.decay, np.arange(len(viewed), dtype=np.float64))
+        return _above_zero(np.fromiter(viewed, np.int32, len(viewed)), weights)
 
     def arrays(self) -> dict[str, Array]:
         return {}

@@ -21,7 +21,7 @@ def top_k_rows(scores: Float32, rows: Int64, k: int) -> Int32:
 
 
 @numba.njit(nogil=True, cache=True)
-def insert(best: Float32, items: Int32, n: int, strength: float, item: int) -> int:
+def insert(best: Float32, items: Int32, n: int, strength: float | np.floating, item: int) -> int:
     """Put an item into a list kept by falling strength, equals by rising number; gives the new length, `len(best)` at most.
 
     For Numba kernels: sorting there costs seconds of compilation.

@@ -131,7 +131,8 @@ class ItemVectors(Strategy):
         vectors[touched] = unit_rows(np.asarray(kept @ self.vectors_, np.float32))
         fresh = type(self).from_arrays({"vectors": vectors}, self.parameters())
         if "_nearest" in self.__dict__:
-            fresh.__dict__["_nearest"] = self._nearest.renewed(touched, fresh._nearest_to(touched))
+            places = touched.astype(np.int64)
+            fresh.__dict__["_nearest"] = self._nearest.renewed(places, fresh._nearest_to(places))
         return fresh
 
     def arrays(self) -> dict[str, Array]:

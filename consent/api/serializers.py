@@ -93,7 +93,7 @@ class ConsentInput(serializers.Serializer[Any]):
         help_text="How they were asked; left out by a browser: as the region's rule has it.",
     )
     gpc = serializers.BooleanField(default=False, help_text="The browser sent Global Privacy Control.")
-    source = serializers.ChoiceField(
+    source = serializers.ChoiceField(  # type: ignore[assignment]
         PLATFORMS,
         required=False,
         default="",

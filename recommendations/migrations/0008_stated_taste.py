@@ -6,27 +6,43 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0006_customers_with_limits'),
-        ('recommendations', '0007_learned_reranker'),
+        ("accounts", "0006_customers_with_limits"),
+        ("recommendations", "0007_learned_reranker"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='StatedTaste',
+            name="StatedTaste",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('interests', models.JSONField(default=list)),
-                ('stated_at', models.DateTimeField(auto_now=True)),
-                ('store', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.store')),
-                ('visitor', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.visitor')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("interests", models.JSONField(default=list)),
+                ("stated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "store",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.store"
+                    ),
+                ),
+                (
+                    "visitor",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.visitor"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('store', 'visitor'), name='taste_stated_once')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("store", "visitor"), name="taste_stated_once")
+                ],
             },
             managers=[
-                ('all_stores', django.db.models.manager.Manager()),
+                ("all_stores", django.db.models.manager.Manager()),
             ],
         ),
     ]

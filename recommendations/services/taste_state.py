@@ -24,7 +24,8 @@ def taste_state(*, store: Store, shopper: Shopper, interests: Sequence[tuple[str
     if shopper.has_paused or not known.may_personalise:
         return False
     said = [{"kind": kind, "value": value} for kind, value in dict.fromkeys(interests)]
-    customer = Customer.objects.for_store(store).filter(pk=known.customer_pk).first()
+    customers = Customer.objects.for_store(store)
+    customer = None if known.customer_pk is None else customers.filter(pk=known.customer_pk).first()
     if customer is not None:
         customer_upsert(
             store=store,

@@ -46,10 +46,10 @@ def taste(request: HttpRequest) -> HttpResponse:
 
 
 def _said(request: HttpRequest, quiz: Quiz) -> list[tuple[str, str]]:
-    """What is ticked, of what was asked."""
-    paths, slugs = {c.path for c in quiz.categories}, {b.slug for b in quiz.brands}
-    said = [("category", path) for path in request.POST.getlist("category") if path in paths]
-    return said + [("brand", slug) for slug in request.POST.getlist("brand") if slug in slugs]
+    """What is ticked, of what was asked, and what was said elsewhere about things that were not."""
+    asked = {("category", c.path) for c in quiz.categories} | {("brand", b.slug) for b in quiz.brands}
+    ticked = [(kind, value) for kind in ("category", "brand") for value in request.POST.getlist(kind)]
+    return [said for said in ticked if said in asked] + sorted(quiz.stated - asked)
 
 
 def _context(quiz: Quiz) -> dict[str, object]:

@@ -78,3 +78,14 @@ def test_what_was_said_is_exported_and_erased(known: Any, trained_shop: Shop, cl
     assert [row["value"] for row in exported["stated_taste"]] == [path]
     ours.erase(subject)
     assert not StatedTaste.all_stores.exists()
+
+
+def test_what_was_said_about_things_that_are_not_asked_stays(
+    known: Any, trained_shop: Shop, client: Client
+) -> None:
+    StatedTaste.all_stores.create(
+        store=trained_shop.store, visitor=known, interests=[{"kind": "brand", "value": "not-sold-now"}]
+    )
+    client.post("/etalage/taste/", {})
+    shopper = Shopper(anonymous_id=known.anonymous_id)
+    assert read_known_shopper(trained_shop.store, shopper).interests == (("brand", "not-sold-now"),)
