@@ -227,6 +227,7 @@ def test_what_we_think_you_like(page: Any, trained_shop: Shop) -> None:
     # Two of three views: 67 %.
     assert re.search(r"<span>Tents</span> <meter[^>]*>67 %", html)
     assert "because you looked 2 times" in html
+    assert 'href="/etalage/taste/"' in html, "where it is told, it can be answered"
 
 
 def test_the_page_shelf_asks_the_database_nothing_once_warm(
