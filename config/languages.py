@@ -21,7 +21,9 @@ from consent.origins import is_own_origin
 
 ADMIN: Final = ("/admin/", "en")
 """The pages of staff are written in English only: half of them in another language would be worse than none."""
-PROGRAMMES: Final = ("/api/", "/v1/", "/healthz", "/readyz", "/metrics")
+PROGRAMMES: Final = ("/api/", "/v1/", "/healthz", "/readyz", "/metrics", "/.well-known/")
+FILES: Final = (".js", ".css")
+"""Scripts and styles say the same in every language, wherever they stand."""
 STORE_SECONDS: Final = 30.0
 
 _known: tuple[float, str, str] | None = None
@@ -38,7 +40,8 @@ class PageLanguage(LocaleMiddleware):
 def _language(request: HttpRequest) -> str:
     if request.path_info.startswith(ADMIN[0]):
         return ADMIN[1]
-    is_programme = request.path_info.startswith(PROGRAMMES)
+    path = request.path_info
+    is_programme = path.startswith((*PROGRAMMES, settings.STATIC_URL)) or path.endswith(FILES)
     return language_of_visitor(request, _installations_language if is_programme else language_of_shop)
 
 

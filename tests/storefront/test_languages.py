@@ -86,6 +86,13 @@ def test_staff_read_english_whatever_their_browser_speaks(client: Client, store:
     assert "Passwort" not in answer.content.decode()
 
 
+@pytest.mark.parametrize(
+    "path", ["/etalage/etalage-consent.js", "/etalage/consent.css", "/etalage/consent/page.js"]
+)
+def test_files_for_programmes_do_not_ask_what_the_shop_speaks(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 200  # a query would raise: this test has no database
+
+
 def test_caches_keep_languages_apart(client: Client, store: Store) -> None:
     answer = client.get("/search/", headers=GERMAN)
     assert "Accept-Language" in answer["Vary"]
