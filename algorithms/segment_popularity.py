@@ -138,5 +138,7 @@ def _scaled(rows: csr_matrix) -> csr_matrix:
 
 def _values_at(values: csr_matrix, like: csr_matrix) -> Array:
     """(like.nnz,) of `values` where `like` stores something, in its order."""
+    if not like.nnz:
+        return np.empty(0, values.dtype)  # scipy gives a matrix for no places at all
     rows = np.repeat(np.arange(like.shape[0]), np.diff(like.indptr))
     return np.asarray(values[rows, like.indices]).ravel()
