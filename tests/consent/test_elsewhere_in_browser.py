@@ -20,7 +20,7 @@ from consent.regions import modes_forget
 from consent.services.notices import notice_draft, notice_for, notice_publish
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -197,6 +197,25 @@ def test_the_permanent_link_shows_the_choice_and_withdraws_in_one_press(shop: Sh
     assert "etalage_anonymous_id" not in shop.page.evaluate("document.cookie")
     assert shop.granted() == ["necessary"]
     assert not may_personalise(Store.objects.get(), anonymous_id=anonymous_id)
+
+
+@pytest.mark.parametrize("is_dead", [False, True])
+def test_a_press_before_the_banner_has_come_is_kept(shop: Shop, is_dead: bool) -> None:
+    """`is_dead`: it never comes, and the link leads where it leads."""
+    held: list[Route] = []
+    shop.page.route(f"{shop.etalage}/etalage/consent/remote.js", lambda route: held.append(route))
+    shop.open()
+    shop.page.evaluate(
+        "document.querySelector('footer button').outerHTML = '<a href=\"#own\" data-etalage-consent>Mine</a>'"
+    )
+    shop.page.get_by_role("link", name="Mine").click()
+    assert not shop.page.url.endswith("#own")
+    if is_dead:
+        held[0].abort()
+        shop.page.wait_for_url("**/#own")
+    else:
+        held[0].continue_()
+        shop.page.get_by_role("dialog").wait_for()
 
 
 def test_a_no_holds_although_etalage_is_dead_and_its_proof_follows(shop: Shop) -> None:

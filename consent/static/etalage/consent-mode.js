@@ -47,5 +47,23 @@
   window.etalageConsentMode = { apply: apply, storedMask: storedMask, bits: BITS, tag: tag };
   var mask = storedMask();
   if (mask !== null) apply(mask);
-  if (tag && tag.dataset.key) import(new URL("consent/remote.js", tag.src).href);
+  if (!tag || !tag.dataset.key) return;
+
+  // Who presses the permanent link before the banner's module has come is heard when it is there; if it cannot come, the link does
+  // what it does by itself.
+  var pressed = null;
+  function hold(event) {
+    var link = event.target.closest("[data-etalage-consent]");
+    // <html> carries the purposes under this name.
+    if (!link || link === document.documentElement) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    pressed = link;
+  }
+  function release() {
+    document.removeEventListener("click", hold, true);
+    if (pressed) pressed.click();
+  }
+  document.addEventListener("click", hold, true);
+  import(new URL("consent/remote.js", tag.src).href).then(release, release);
 })();
