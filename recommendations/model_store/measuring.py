@@ -109,7 +109,8 @@ def read(folder: Path) -> dict[Page, MeasuringSet]:
     if not path.exists():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: numpy leaves a file open that turns out to be none of its own.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             return {page: _read(stored, page) for page in PAGES if f"{page}.known" in stored}
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error) as error:
         log.warning("model.measuring_unreadable", path=str(path), reason=str(error))
@@ -146,7 +147,7 @@ def _knows(folder: Path, hashes: Collection[int]) -> bool:
     if not path.exists():
         return False
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             owners = [stored[f"{page}.owners"] for page in PAGES if f"{page}.owners" in stored]
     except (OSError, EOFError, ValueError, KeyError, BadZipFile, zlib.error):
         return True

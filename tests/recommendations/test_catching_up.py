@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -216,15 +217,31 @@ def test_a_damaged_version_is_not_served_because_it_was_tried_before(
     assert state.snapshot.model is not None
 
 
-def test_measurements_that_are_damaged_hold_up_no_erasure(busy_shop: Shop, model_dir: Path) -> None:
+@pytest.mark.parametrize(
+    ("damaged", "is_named", "stays"),
+    [
+        ("directory", False, False),
+        ("shopper.owners", False, False),
+        ("shopper.scores", True, False),
+        ("shopper.scores", False, True),  # nothing of theirs is in it, and that can be read
+    ],
+)
+def test_measurements_that_are_damaged_hold_up_no_erasure(
+    busy_shop: Shop, model_dir: Path, damaged: str, is_named: bool, stays: bool
+) -> None:
     train(busy_shop.store, recipe=RECIPE, consent="A small shop")
-    folder = live_folder(busy_shop, model_dir)
-    path = folder / measuring.FILE_NAME
+    path = live_folder(busy_shop, model_dir) / measuring.FILE_NAME
+    owners = measuring.read(path.parent)["shopper"].owners
+    named = int(owners[owners > 0][0])
     whole = path.read_bytes()
-    middle = len(whole) // 2
-    path.write_bytes(whole[:middle] + bytes(200) + whole[middle + 200 :])
-    people_forget(store_id=busy_shop.store.pk, hashes=[1])
-    assert not path.exists()
+    end = len(whole)
+    if damaged != "directory":
+        with ZipFile(path) as stored:
+            array = stored.read(f"{damaged}.npy")
+        end = whole.index(array) + len(array)
+    path.write_bytes(whole[: end - 100] + bytes(100) + whole[end:])
+    people_forget(store_id=busy_shop.store.pk, hashes=[named if is_named else 1])
+    assert (live_folder(busy_shop, model_dir) / measuring.FILE_NAME).exists() is stays
 
 
 @pytest.mark.parametrize("damage", [b"", b"PK not a zip"])
