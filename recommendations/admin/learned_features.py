@@ -25,6 +25,14 @@ SHARED_LABELS: Final = {
     "known_interactions": "How much is known of them",
     "session_length": "How long the visit is",
     "session_repeats": "How much they go back and forth",
+    "category_count": "How often they were in its category",
+    "category_days": "How long ago they were in its category",
+    "category_due": "Whether its category is due again",
+    "price_in_category": "Its price beside what they look at in its category",
+    "growth": "Whether it is wanted more than before",
+    "newcomers": "Whether it wins more new people than before",
+    "first": "How many of those who choose it are new to it",
+    "fresh": "How many people are new to it of late",
 }
 
 
