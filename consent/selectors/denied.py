@@ -48,7 +48,8 @@ denied_record AS (
      WHERE customer.store_id = %(store)s
        AND (COALESCE(person_decision.granted, decision.granted) & %(purpose)s = 0
             OR customer.is_processing_restricted
-            OR (%(is_profiling)s AND (customer.has_objected_to_profiling OR customer.is_personalisation_paused))
+            OR (%(is_profiling)s AND customer.has_objected_to_profiling)
+            OR (%(is_pause_a_no)s AND customer.is_personalisation_paused)
             OR customer.id IN (SELECT customer_id FROM opted_out WHERE customer_id IS NOT NULL))
 ),
 denied_customer AS (
@@ -104,7 +105,8 @@ denied_record AS (
      WHERE customer.store_id = %(store)s AND customer.external_id = ANY(%(customer_ids)s)
        AND (COALESCE(person.granted, decision.granted) & %(purpose)s = 0
             OR customer.is_processing_restricted
-            OR (%(is_profiling)s AND (customer.has_objected_to_profiling OR customer.is_personalisation_paused))
+            OR (%(is_profiling)s AND customer.has_objected_to_profiling)
+            OR (%(is_pause_a_no)s AND customer.is_personalisation_paused)
             OR customer.id IN (SELECT customer_id FROM opted_out WHERE customer_id IS NOT NULL))
 ),
 denied_customer AS (
@@ -131,12 +133,19 @@ SELECT link.visitor_id, true
 """
 
 
-def denied_now_parameters(store: Store | int, purpose: Purpose) -> dict[str, Any]:
-    """Parameters that DENIED_NOW_CTE needs: store, purpose, is_profiling."""
+def denied_now_parameters(
+    store: Store | int, purpose: Purpose, *, with_pauses: bool = True
+) -> dict[str, Any]:
+    """Parameters that DENIED_NOW_CTE needs: store, purpose, is_profiling, is_pause_a_no.
+
+    Without pauses: who has laid personalisation aside for a while takes back nothing of what is kept about them.
+    """
+    is_profiling = purpose == Purpose.PERSONALISATION
     return {
         "store": store if isinstance(store, int) else store.pk,
         "purpose": int(purpose),
-        "is_profiling": purpose == Purpose.PERSONALISATION,
+        "is_profiling": is_profiling,
+        "is_pause_a_no": is_profiling and with_pauses,
     }
 
 
@@ -162,11 +171,11 @@ class DeniedNow:
         return bool(self.visitor_ids or self.customer_ids)
 
 
-def denied_now(store: Store | int, purpose: Purpose) -> DeniedNow:
+def denied_now(store: Store | int, purpose: Purpose, *, with_pauses: bool = True) -> DeniedNow:
     """The same as sets, for readers that filter in memory."""
     query = f"""WITH {DENIED_NOW_CTE}
         SELECT id, true FROM denied_visitor UNION ALL SELECT id, false FROM denied_customer"""
-    return _read(query, denied_now_parameters(store, purpose))
+    return _read(query, denied_now_parameters(store, purpose, with_pauses=with_pauses))
 
 
 def denied_among(

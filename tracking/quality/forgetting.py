@@ -32,7 +32,7 @@ def forget_outdated(
 ) -> int:
     """Take back what is not in `current`, {customer's external id: fields}. `since`: older visits do not count. Gives how many
     customers were touched."""
-    denied = denied_now(store, Purpose.PERSONALISATION).customer_ids
+    denied = denied_now(store, Purpose.PERSONALISATION, with_pauses=False).customer_ids
     merged = set(PersonRecord.objects.for_store(store).values_list("customer_id", flat=True))
     outdated: dict[int, set[str]] = {}
     for customer, guessed in _guessed(Customer.objects.for_store(store), fields, origin):

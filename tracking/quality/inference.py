@@ -123,7 +123,7 @@ def forget_on_objection(store_id: int, *, anonymous_ids: Iterable[str], customer
 def _days_seen(store: Store, now: datetime) -> dict[str, dict[str, dict[str, int]]]:
     """{customer's external id: {field: {value: days on which it was seen}}}."""
     parameters: dict[str, Any] = {
-        **denied_now_parameters(store, Purpose.PERSONALISATION),
+        **denied_now_parameters(store, Purpose.PERSONALISATION, with_pauses=False),
         "since": now - timedelta(days=DAYS),
         "now": now,
     }
