@@ -106,7 +106,8 @@ def as_markdown(result: Measurement) -> str:
     lines = [
         f"{len(task.train):,} interactions, {task.train.n_items:,} items, {task.train.n_users:,} shoppers to learn from; "
         f"{len(task.test):,} test cases, all items ranked, ties at their mean rank. "
-        f"Weights tuned on {len(task.origins)} {'stretch' if len(task.origins) == 1 else 'stretches'} of time before it, in {result.tuning_seconds:.0f} s but for their training. "
+        f"Weights tuned on {len(task.origins)} {'stretch' if len(task.origins) == 1 else 'stretches'} of time before it, "
+        f"in {result.tuning_seconds:.0f} s but for their training. "
         f"{result.total_seconds:.0f} s in all, peak memory {peak_memory_mb():.0f} MB; {os.cpu_count()} cores, load average before the "
         f"run {result.load_before:.2f}{_BUSY if result.load_before > 1.0 else ''}.",
     ]
