@@ -51,6 +51,13 @@ def reranker_for(context: Context) -> LearnedReranker | None:
         or placement.is_about_page
         or placement.kind in ASKED_BY_PAGE
         or not len(context.query.items)
+        or not _is_blended(context)
     ):
         return None
     return model.rerankers.get("unseen" if placement.excludes_viewed else "all")
+
+
+def _is_blended(context: Context) -> bool:
+    """Whether several strategies speak. Where one alone does, its order is what the shelf promises: "Recently viewed" has the newest
+    first, and corrections were learned from blends."""
+    return sum(weight > 0 for weight in context.weights.by_strategy.values()) > 1

@@ -191,6 +191,17 @@ def test_shelves_on_which_it_was_not_measured_stay_as_they_are(corrected_shop: S
     assert {item.learned for item in nobody.items} == {1.0}
 
 
+def test_the_order_of_a_strategy_alone_is_what_its_shelf_promises(corrected_shop: Shop) -> None:
+    """Trees that know how often and how long ago something was looked at would put a favourite before the newest."""
+    shopper = visiting(corrected_shop)
+    shelf = shelf_of(corrected_shop, shopper, "recently-viewed")
+    switch(corrected_shop, "recently-viewed", is_on=False)
+    plain = shelf_of(corrected_shop, shopper, "recently-viewed")
+    assert len(plain.items) > 1
+    assert shelf.product_ids == plain.product_ids
+    assert {item.learned for item in shelf.items} == {1.0}
+
+
 def test_reasons_stay_those_of_strategies(corrected_shop: Shop) -> None:
     shelf = shelf_of(corrected_shop, visiting(corrected_shop), limit=4)
     for item in shelf.items:
