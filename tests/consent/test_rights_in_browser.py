@@ -45,6 +45,7 @@ def test_the_pages_of_opt_outs_and_agents(page: Page, shop: str, tmp_path: Path,
     page.get_by_text("You have opted out since").wait_for()
     looked_at(page, f"centre-{width}")
     page.get_by_role("link", name="Take it back").click()
+    page.wait_for_url("**/privacy/opt-outs/opt_out/")
     looked_at(page, f"opt-out-end-{width}")
 
     page.goto(f"{shop}/privacy/agent/")
