@@ -36,7 +36,7 @@ from recommendations.shelf import (
     Shopper,
     UnknownPlacement,
 )
-from recommendations.stages.context import Context, build_context, decide_variant
+from recommendations.stages.context import Context, Variant, build_context, decide_variant
 from recommendations.stages.filters import eligible
 from recommendations.stages.presentation import presented
 from recommendations.stages.ranking import ranked
@@ -68,7 +68,7 @@ def recommend(
         context, trouble = _context(opened)
         shelf = serve(context, opened.deadline, fallback=trouble)
         if key is not None and trouble is None:
-            shelf_cache.keep(key, shelf)
+            shelf_cache.keep(key, shelf, is_about_page=not opened.reads_profile)
     _count(
         shelf.placement, shelf.variant, shelf.fallback or "none", opened.deadline.elapsed_milliseconds / 1000
     )
@@ -96,7 +96,7 @@ def open_context(request: RecommendationRequest, *, keep_profile: bool = False) 
     DeadlineExceeded where what is needed could not be read in time.
     """
     try:
-        opened = _open(request)
+        opened = _open(request, reads_all=True)
     except _Starting as late:
         raise DeadlineExceeded(str(late)) from late
     context, trouble = _context(opened, keep_profile=keep_profile)
@@ -123,13 +123,18 @@ class _Opened:
     trouble: str | None
     deadline: Deadline
     now: float
+    reads_profile: bool = True
 
 
-def _open(request: RecommendationRequest, window: Window | None = None) -> _Opened:
+def _open(
+    request: RecommendationRequest, window: Window | None = None, *, reads_all: bool = False
+) -> _Opened:
+    """`reads_all`: the profile too where this shelf hangs on nothing of it, for who makes other shelves of the context."""
     deadline = Deadline(FIRST_DEADLINE_MS)
     shopper = request.shopper if request.personal and not request.shopper.has_paused else NOBODY
     store_id = request.store.pk
-    arrival = subjects.arrive(store_id, shopper, window)
+    wants_profile = reads_all or _reads_profile(store_id, request.placement)
+    arrival = subjects.arrive(store_id, shopper, window, with_profile=wants_profile)
     if not arrival.decision.is_allowed:
         raise TooManyRequests(arrival.decision)
     try:
@@ -138,27 +143,45 @@ def _open(request: RecommendationRequest, window: Window | None = None) -> _Open
         raise _Starting from late
     placement = _placement(snapshot, request)
     deadline = deadline.with_milliseconds(placement.deadline_ms)
-    known, stored, trouble = _meet(request.store, shopper, arrival, deadline)
+    reads_profile = reads_all or placement.reads_profile
+    known, stored, trouble = _meet(request.store, shopper, arrival, deadline, reads_profile)
     now = time() if request.now is None else request.now
-    return _Opened(request, placement, snapshot, arrival, known, stored, trouble, deadline, now)
+    return _Opened(
+        request, placement, snapshot, arrival, known, stored, trouble, deadline, now, reads_profile
+    )
+
+
+def _reads_profile(store_id: int, slug: str) -> bool:
+    """By what the process knows before it has asked; where that has just changed, the profile takes a trip of its own."""
+    snapshot = store_state.of_store(store_id).snapshot
+    placement = None if snapshot is None else snapshot.configuration.placements.get(slug)
+    return placement is None or placement.reads_profile
 
 
 def _key(opened: _Opened) -> Hashable | None:
     """Of all that the shelf is made from; None where it must be made anew."""
-    request, known, stored = opened.request, opened.known, opened.stored
-    if opened.trouble is not None or request.now is not None:
+    request = opened.request
+    who = None if opened.trouble is not None or request.now is not None else _who(opened)
+    if who is None:
         return None
-    if known == NOBODY_KNOWN:
-        who: tuple[Hashable, ...] = ()  # one list for all of whom nothing is known
-    elif opened.arrival.card is None or stored is None or not stored.is_complete:
-        return None
-    else:
-        who = (opened.arrival.card, stored.sets)
     rules = opened.snapshot.configuration.rules_for(opened.placement.pk, opened.now)
     return (
         opened.snapshot.serial, opened.placement.pk, who, tuple(rule.pk for rule in rules), get_language(),
         request.limit, request.category, request.product_id, request.cart, request.exclude,
     )  # fmt: skip
+
+
+def _who(opened: _Opened) -> tuple[Hashable, ...] | None:
+    """What of the shopper the shelf is made from: no more than that, so that as many as can be share one."""
+    known, stored = opened.known, opened.stored
+    variant = decide_variant(opened.snapshot, opened.request.store.pk, known)
+    if variant is not Variant.PERSONALISED:
+        return (variant,)
+    if opened.placement.is_alike_for_all:
+        return (variant, known.segments, known.features, known.interests, known.forgotten)
+    if opened.arrival.card is None or stored is None or not stored.is_complete:
+        return None
+    return (variant, opened.arrival.card, stored.sets)
 
 
 def _context(opened: _Opened, *, keep_profile: bool = False) -> tuple[Context, str | None]:
@@ -180,7 +203,7 @@ def _context(opened: _Opened, *, keep_profile: bool = False) -> tuple[Context, s
 
 def _profile(opened: _Opened) -> tuple[Profile, str | None]:
     known, stored = opened.known, opened.stored
-    if opened.trouble is not None or not known.may_personalise:
+    if opened.trouble is not None or not known.may_personalise or not opened.reads_profile:
         return EMPTY, opened.trouble
     if stored is not None and stored.is_complete:
         profile = profile_from(opened.request.store.pk, known, stored, opened.now)
@@ -205,13 +228,13 @@ def serve(context: Context, deadline: Deadline, *, fallback: str | None = None) 
 
 
 def _meet(
-    store: Store, shopper: Shopper, arrival: subjects.Arrival, deadline: Deadline
+    store: Store, shopper: Shopper, arrival: subjects.Arrival, deadline: Deadline, reads_profile: bool
 ) -> tuple[KnownShopper, StoredProfile | None, str | None]:
     """Who it is and what Valkey has of what they did lately; with a reason where that could not be read in time."""
     known = NOBODY_KNOWN
     try:
         known = subjects.know(store, shopper, arrival)
-        if not known.may_personalise:
+        if not known.may_personalise or not reads_profile:
             return known, None, None
         deadline.check()
         return known, subjects.profile_of(store.pk, known, arrival), None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from accounts.models import Store
 from algorithms.blend import METHODS, Method
+from algorithms.candidate_features import IMPERSONAL
 from recommendations.models import BlendVersion, BlendWeights, Density, MerchandisingRule, Placement
 from recommendations.rerank_settings import NOTHING, RerankSettings
 from recommendations.selectors.event_weights import event_weights
@@ -100,6 +101,33 @@ class PlacementSettings:
     blend: BlendSettings | None
     bandit: BanditSettings | None = None
     uses_learned_reranker: bool = True
+
+    @property
+    def reads_profile(self) -> bool:
+        """Whether anything of the shelf hangs on what the shopper did lately. If not, it hangs on their card alone."""
+        return not self.is_about_page or self.excludes_purchased or self._reads_who_asks
+
+    @property
+    def is_alike_for_all(self) -> bool:
+        """Whether shoppers whose cards say the same of them (see `shelf_key`) get the same shelf, whatever they did."""
+        return not self.reads_profile or (
+            self._is_of_trends
+            and not (self.excludes_purchased or self.excludes_viewed or self._reads_who_asks)
+        )
+
+    @property
+    def _reads_who_asks(self) -> bool:
+        """A bandit draws for each shopper; reranking may look at what they saw, how much they buy, and who they are."""
+        return self.bandit is not None or (self.blend is not None and self.blend.rerank.is_on)
+
+    @property
+    def _is_of_trends(self) -> bool:
+        """One strategy that tells everybody the same, under one heading, however much is known of the shopper."""
+        if self.blend is None or self.heading != self.fallback_heading:
+            return False
+        strategies = {name for row in self.blend.rows.values() for name in row}
+        densities = {density for _, density in self.blend.rows}
+        return len(strategies) == 1 and strategies <= IMPERSONAL and densities == {Density.ANY}
 
 
 @dataclass(frozen=True)

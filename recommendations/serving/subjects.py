@@ -60,19 +60,20 @@ class _Seen:
 _seen: Recent[_Seen] = Recent(seconds=CARD_SECONDS, capacity=10_000)
 
 
-def arrive(store_id: int, shopper: Shopper, window: Window | None = None) -> Arrival:
+def arrive(
+    store_id: int, shopper: Shopper, window: Window | None = None, *, with_profile: bool = True
+) -> Arrival:
     """Counters and, where somebody is named, their card and their profile, in one round trip.
 
     Whose profile it is stands on the card. Of who came lately it is remembered and asked for along with the card: if the
     card is still the same, so is the profile's place. Else the profile takes a second trip (`profile_of`). `window` is
-    counted in the same trip.
+    counted in the same trip. Without `with_profile` the profile is left where it is.
     """
     counter_keys = [versions.key(store_id, part) for part in versions.Part]
     personal_keys = [] if shopper.is_nobody else _keys(store_id, shopper)
     guess = _seen.get(personal_keys[0]) if personal_keys else None
-    answer = valkey.call(
-        partial(_ask, [*counter_keys, *personal_keys], window, guess.profile_names if guess else []), None
-    )
+    profile_names = guess.profile_names if guess and with_profile else []
+    answer = valkey.call(partial(_ask, [*counter_keys, *personal_keys], window, profile_names), None)
     if answer is None:
         return Arrival(Versions(None), NOBODY_KNOWN if shopper.is_nobody else None, ())
     values, counted, profile = answer
