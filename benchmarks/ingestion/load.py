@@ -30,23 +30,33 @@ class NewEvents:
     """Gives the shopper of each path a new event before the path is asked for, so that no answer is one that was given before.
 
     `profiles` are the keys in the Valkey at `url` under which the shoppers of `Target.paths` stand; events are views of `products`,
-    stored as the collector stores them. Waiting for Valkey is not part of a request's time.
+    stored as the collector stores them, or where `events` are given what stands there for each path (a stored event without its id;
+    None: nothing happens before). Waiting for Valkey is not part of a request's time.
     """
 
     url: str
     profiles: tuple[str, ...]
     products: tuple[str, ...]
     kept: int = 30  # events of a profile
+    events: tuple[str | None, ...] = ()
 
     def command(self, number: int, name: bytes) -> bytes:
-        """ZADD of the event, and a ZREMRANGEBYRANK that keeps the profile as short as it is."""
+        """ZADD of the event, and a ZREMRANGEBYRANK that keeps the profile as short as it is; empty where nothing happens."""
+        event = self._event(number)
+        if event is None:
+            return b""
         key = self.profiles[number % len(self.profiles)].encode()
-        product = self.products[number * 7919 % len(self.products)]
         identifier = f"{zlib.crc32(name):08x}{number & 0xFFFFFFFF:08x}"
-        member = f'["{identifier}",0,null,[["{product}",1.0]],""]'.encode()
+        member = f'["{identifier}",{event}]'.encode()
         return _resp(b"ZADD", key, b"%.3f" % time.time(), member) + _resp(
             b"ZREMRANGEBYRANK", key, b"0", b"-%d" % (self.kept + 1)
         )
+
+    def _event(self, number: int) -> str | None:
+        if self.events:
+            return self.events[number % len(self.events)]
+        product = self.products[number * 7919 % len(self.products)]
+        return f'0,null,[["{product}",1.0]],""'
 
     def greeting(self) -> list[bytes]:
         parts = urlsplit(self.url)
@@ -277,11 +287,12 @@ class _Client(asyncio.Protocol):
 
     def _send(self) -> None:
         events = self.target.new_events
-        if events is None or self.valkey is None:
+        # Of the path that is asked for next.
+        command = b"" if events is None else events.command(self.first + self.sent + 1, self.name)
+        if self.valkey is None or not command:
             self._ask()
         else:
-            # The path that is asked for next.
-            self.valkey.ask(events.command(self.first + self.sent + 1, self.name), 2, self._ask)
+            self.valkey.ask(command, 2, self._ask)
 
     def _ask(self) -> None:
         self.started = time.perf_counter()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.serving.run import MIX, Freshness, Measurement, Report, ShopReport, Swap
+from benchmarks.serving.pages import MIX, VISIT
+from benchmarks.serving.run import Freshness, Measurement, Report, ShopReport, Swap, kind_of
 
 GOAL_CONNECTIONS = 16
 GOAL_SHARES = {10_000: 0.4, 100_000: 0.2}
@@ -20,11 +21,13 @@ def as_markdown(report: Report) -> str:
         "consent and suppression asked as for any client. *Share* is of the requests/s of an empty REST view on the same server, "
         "at the same connections, in the same run, measured before and after.",
         "",
-        "Two kinds of reads. *New event*: the shopper of every single read has looked at a product just before, so that each shelf is "
-        "made anew; the event is put where the collector puts it, which is not part of the request. *Unchanged*: 300 pages are asked for "
-        "again and again while nobody does anything, so that shelves are repeated. "
-        "*mix* is home, product and cart page in turn. **Goals are about the mix after "
-        "new events**, the dearer kind.",
+        "Three kinds of reads. *As visits go*: each connection follows shoppers through the demo shop's pages: home (4 shelves), a "
+        "category (1), 5.4 products (3 each) and the cart (2). What they do on a page (list looked at, product looked at, put into the cart) is "
+        "told before its first shelf. *New event*: the shopper of every single read has looked at a product just before, so that each "
+        "shelf is made anew. *Unchanged*: 300 pages are asked for again and again while nobody does anything, so that shelves are "
+        "repeated. Events are put where the collector puts them, which is not part of the request. *mix* is home, product and cart page "
+        "in turn. **Shares are about visits**, which shops have; that of new events, the dearest kind, stands beside it. p99 / p50 is about the "
+        "mix after new events: a visit has quick shelves and slow ones, of which that says nothing.",
     ]
     for shop in report.shops:
         lines += ["", *_shop(shop)]
@@ -53,15 +56,18 @@ def _shop(shop: ShopReport) -> list[str]:
 
 
 def _goals(shop: ShopReport) -> list[str]:
-    anew, again = (shop.of(MIX, GOAL_CONNECTIONS, follows_event=follows) for follows in (True, False))
+    visits, anew, again = (
+        shop.of(placement, GOAL_CONNECTIONS, follows_event=follows)
+        for placement, follows in ((VISIT, True), (MIX, True), (MIX, False))
+    )
     lines = []
-    if anew and again:
-        share = GOAL_SHARES.get(shop.products)
-        if share is not None:
-            reached = f"**{anew.share:.2f}** after new events, {again.share:.2f} unchanged"
-            lines.append(
-                _goal(f"≥ {share} of the empty view at 16 connections", reached, anew.share >= share)
-            )
+    share = GOAL_SHARES.get(shop.products)
+    if visits and share is not None:
+        others = ((anew, "where each read follows an event of its own"), (again, "unchanged"))
+        beside = "".join(f", {found.share:.2f} {kind}" for found, kind in others if found)
+        goal = f"≥ {share} of the empty view at 16 connections"
+        lines.append(_goal(goal, f"**{visits.share:.2f}** in visits{beside}", visits.share >= share))
+    if anew:
         spread = anew.p99_ms / max(anew.p50_ms, 1e-9)
         lines.append(_goal("p99 ≤ 4 × p50 at 16 connections", f"**{spread:.1f}** ×", spread <= GOAL_SPREAD))
     if shop.swap:
@@ -83,9 +89,8 @@ def _goal(goal: str, reached: str, is_reached: bool) -> str:
 
 def _line(m: Measurement) -> str:
     ratio = m.p99_ms / m.p50_ms if m.p50_ms else 0.0
-    reads = "new event" if m.follows_event else "unchanged"
     cells = (
-        m.placement, reads, m.connections, f"{m.requests_per_second:,.0f}", f"{m.share:.2f}", f"{m.p50_ms:.1f} ms",
+        m.placement, kind_of(m), m.connections, f"{m.requests_per_second:,.0f}", f"{m.share:.2f}", f"{m.p50_ms:.1f} ms",
         f"{m.p99_ms:.1f} ms", f"{ratio:.1f}", m.refused + m.failed,
     )  # fmt: skip
     return f"| {' | '.join(map(str, cells))} |"

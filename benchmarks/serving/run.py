@@ -18,15 +18,13 @@ from typing import Any
 
 from django.conf import settings
 
-from benchmarks.ingestion.load import Load, NewEvents, Target, run_load
+from benchmarks.ingestion.load import Load, Target, run_load
 from benchmarks.ingestion.scratch import CannotMeasure, scratch_database, web_server
-from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, make_visits, product_id, visitor_id
+from benchmarks.serving.pages import MIX, PLACEMENTS, VISIT, Shop
+from benchmarks.serving.shop import PER_CATEGORY, SHOPPERS, product_id, visitor_id
 from config.serving import THREADS
 
 CONNECTIONS = (1, 16, 64)
-PLACEMENTS = ("home", "product", "cart")
-MIX = "mix"
-"""The three in turn, as a visit has them: what the goals are about."""
 UNCHANGED_PATHS = 300
 """So few pages are asked for again and again where nobody does anything: all have been asked for before the measurement."""
 LOADING = SHOPPERS // 2
@@ -45,7 +43,7 @@ class Plan:
     processes: int = field(default_factory=lambda: os.cpu_count() or 1)
     threads: int = THREADS
     connections: tuple[int, ...] = CONNECTIONS
-    placements: tuple[str, ...] = (*PLACEMENTS, MIX)
+    placements: tuple[str, ...] = (*PLACEMENTS, MIX, VISIT)
     has_freshness: bool = False
     freshness_events: int = 400
 
@@ -122,43 +120,6 @@ class Report:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class Shop:
-    products: int
-    store_id: int
-    key: str
-    first_shopper: int  # primary key
-    version: int
-
-    @property
-    def headers(self) -> str:
-        return f"Authorization: Bearer {self.key}\r\n"
-
-    def paths(self, placement: str) -> tuple[str, ...]:
-        """One for each shopper; product and cart pages of products that sell."""
-        if placement == MIX:
-            return tuple(
-                path for of_shopper in zip(*map(self.paths, PLACEMENTS), strict=True) for path in of_shopper
-            )
-        found = []
-        for number in range(SHOPPERS):
-            product = product_id((number * 131) % min(self.products, 40 * PER_CATEGORY))
-            about = {"product": f"&product_id={product}", "cart": f"&cart={product}"}.get(placement, "")
-            found.append(f"/api/v1/recommendations/{placement}/?visitor_id={visitor_id(number)}{about}")
-        return tuple(found)
-
-    def new_events(self, placement: str, valkey_url: str) -> NewEvents:
-        """A view by the shopper of each path, of products as visits choose them."""
-        each = len(PLACEMENTS) if placement == MIX else 1
-        profiles = [
-            f"etalage:{self.store_id}:profile:v:{self.first_shopper + number}"
-            for number in range(SHOPPERS)
-            for _ in range(each)
-        ]
-        viewed = make_visits(self.products, 1_500, SHOPPERS, now=0.0, seed=1).product[:4_096].tolist()
-        return NewEvents(valkey_url, tuple(profiles), tuple(product_id(product) for product in viewed))
-
-
 def measure(runtime_url: str, plan: Plan, say: Callable[[str], None]) -> Report:
     """Raises CannotMeasure where something is missing."""
     return Report(
@@ -200,7 +161,7 @@ def _measure_shop(runtime_url: str, plan: Plan, products: int, say: Callable[[st
                         plan.seconds,
                     )
                     for placement in plan.placements
-                    for follows in (True, False)
+                    for follows in ((True,) if placement == VISIT else (True, False))
                 }
                 empty.append(_empty(host, port, connections, plan.seconds))
                 rates[connections] = sum(empty) / len(empty)
@@ -277,8 +238,15 @@ def _measurement(
     )
 
 
+def kind_of(m: Measurement) -> str:
+    """What went before the reads."""
+    if m.placement == VISIT:
+        return "as visits go"
+    return "new event" if m.follows_event else "unchanged"
+
+
 def _told(m: Measurement) -> str:
-    reads = "new event" if m.follows_event else "unchanged"
+    reads = kind_of(m)
     return (
         f"{m.placement:8} {reads} {m.connections:2} connections: {m.requests_per_second:7,.0f} requests/s "
         f"({m.share:.2f} of the empty view), p50 {m.p50_ms:.1f} ms, p99 {m.p99_ms:.1f} ms"

@@ -47,7 +47,8 @@ class Command(BaseCommand):
             nargs="+",
             choices=plan.placements,
             default=list(plan.placements),
-            help="shelves that are asked for; mix is all three in turn, which the goals are about (default: all)",
+            help="shelves that are asked for; mix is home, product and cart in turn, visit all shelves of the pages that shoppers come by, "
+            "which the goals are about (default: all)",
         )
         parser.add_argument(
             "--freshness",
