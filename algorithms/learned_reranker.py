@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
@@ -82,16 +83,11 @@ class Corrected:
 
     def factor(self, item: int) -> float:
         """1 for an item that was no candidate."""
-        place = np.flatnonzero(self.candidates.items == item)
-        return float(self.factors[place[0]]) if len(place) else 1.0
+        return self._factor_of.get(item, 1.0)
 
-    def only(self, items: Sequence[int]) -> Corrected:
-        """The same about some of the items, in little memory: without `total`."""
-        kept = np.isin(self.candidates.items, items)
-        candidates = Candidates(
-            self.candidates.items[kept], self.candidates.blended[kept], self.candidates.features[kept]
-        )
-        return Corrected(np.empty(0, np.float32), self.factors[kept], candidates, self.reranker)
+    @cached_property
+    def _factor_of(self) -> dict[int, float]:
+        return dict(zip(self.candidates.items.tolist(), self.factors.tolist(), strict=True))
 
     def explain(self, items: Sequence[int]) -> list[dict[str, float]]:
         """For each item feature → its factor; their product is the item's `factor`. Features that changed nothing are left out."""

@@ -22,12 +22,12 @@ def as_markdown(report: Report) -> str:
         "at the same connections, in the same run, measured before and after.",
         "",
         "Three kinds of reads. *As visits go*: each connection follows shoppers through the demo shop's pages: home (4 shelves), a "
-        "category (1), 5.4 products (3 each) and the cart (2). What they do on a page (list looked at, product looked at, put into the cart) is "
-        "told before its first shelf. *New event*: the shopper of every single read has looked at a product just before, so that each "
+        "category (1), 5.4 products (3 each) and the cart (2). What they do on a page (look at a list, at a product, fill the cart) "
+        "is told before its first shelf. *New event*: the shopper of every single read has looked at a product just before, so that each "
         "shelf is made anew. *Unchanged*: 300 pages are asked for again and again while nobody does anything, so that shelves are "
         "repeated. Events are put where the collector puts them, which is not part of the request. *mix* is home, product and cart page "
-        "in turn. **Shares are about visits**, which shops have; that of new events, the dearest kind, stands beside it. p99 / p50 is about the "
-        "mix after new events: a visit has quick shelves and slow ones, of which that says nothing.",
+        "in turn. **Shares are about visits**, which shops have; new events, the dearest kind, stand beside them. p99 / p50 is about "
+        "the mix after new events: a visit has quick shelves and slow ones, of which that says nothing.",
     ]
     for shop in report.shops:
         lines += ["", *_shop(shop)]

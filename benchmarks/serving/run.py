@@ -297,6 +297,7 @@ def _measure_freshness(
         web_server(environment, 1, plan.threads) as (_host, reading, _),
     ):
         valkey_url = environment["REDIS_URL"]
+        _warm_profiles(host, reading, shop)
         pace = _half_pace(host, reading, shop, valkey_url)
         target = replace(_of_others(_target(host, reading, shop, "home", valkey_url)), interval=pace)
         with _background(target) as load:

@@ -35,6 +35,9 @@ def repeated(key: Hashable) -> Shelf | None:
 def keep(key: Hashable, shelf: Shelf, *, is_about_page: bool = False) -> None:
     """Not one that chance had a part in, and not one that was made in too great a hurry."""
     if not shelf.is_drawn and shelf.fallback not in ("deadline", "shopper_unreadable", "starting"):
+        if shelf.trace is not None and shelf.trace.learned is not None:
+            # Explanations are made anew: what one would be worked out from need not stay in memory.
+            shelf = replace(shelf, trace=replace(shelf.trace, learned=None))
         (_of_pages if is_about_page else _shelves).put(key, shelf)
 
 

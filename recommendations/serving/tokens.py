@@ -14,7 +14,7 @@ import orjson
 from django.conf import settings
 from django.core import signing
 
-from recommendations.shelf import Shelf
+from recommendations.shelf import Shelf, ShelfItem
 
 SALT: Final = "etalage.impression"
 MAX_AGE_SECONDS: Final = 7 * 86_400
@@ -57,14 +57,9 @@ class ShownShelf:
 
 
 def impression_token(store_id: int, shelf: Shelf) -> str:
-    items = [
-        [
-            item.product.external_id,
-            item.strategy,
-            *([] if item.propensity is None else [round(item.propensity, 6)]),
-        ]
-        for item in shelf.items
-    ]
+    items = shelf.rendered.get("token")
+    if items is None:
+        items = shelf.rendered["token"] = orjson.dumps([_shown(item) for item in shelf.items])
     drawn = [] if shelf.arm is None else [[shelf.arm.pk, shelf.arm.epoch]]
     told = [
         store_id,
@@ -72,10 +67,15 @@ def impression_token(store_id: int, shelf: Shelf) -> str:
         shelf.placement,
         str(shelf.variant),
         shelf.model_version,
-        items,
+        orjson.Fragment(items),
         *drawn,
     ]
     return _signer(settings.SECRET_KEY).sign_object(told, serializer=_Serializer, compress=True)
+
+
+def _shown(item: ShelfItem) -> list[str | float]:
+    likely = [] if item.propensity is None else [round(item.propensity, 6)]
+    return [item.product.external_id, item.strategy, *likely]
 
 
 def read_impression_token(token: str) -> ShownShelf | None:

@@ -88,9 +88,7 @@ def _trace(
         known_interactions=len(context.query.items),
         filtered=removed,
         milliseconds=milliseconds,
-        learned=None
-        if correction is None
-        else partial(correction.only(ranked.places).explain, ranked.places),
+        learned=None if correction is None else partial(correction.explain, ranked.places),
     )
 
 
