@@ -7,6 +7,7 @@ from playwright.sync_api import Page
 from pytest_django.live_server_helper import LiveServer
 
 from config import urls as project
+from tests.waiting import until
 
 
 def _page_with(body: str) -> HttpResponse:
@@ -51,8 +52,8 @@ def test_faults_are_seen(
 ) -> None:
     settings.ROOT_URLCONF = __name__  # type: ignore[attr-defined]
     page.goto(f"{live_server.url}/{address}")
-    page.wait_for_load_state("networkidle")
-    assert any(fault in seen for seen in page.faults), page.faults  # type: ignore[attr-defined]
+    faults: list[str] = page.faults  # type: ignore[attr-defined]
+    until(page, lambda: any(fault in seen for seen in faults), lambda: faults)
 
 
 @pytest.mark.page_errors_expected

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accounts.models import Store
+from tests.waiting import until
 from tracking.models import Event
 
 if TYPE_CHECKING:
@@ -91,27 +92,21 @@ class LayeredPage:
 
     def wait_until(self, expression: str) -> None:
         """Not Playwright's own way, which evaluates text in the page: the page's policy forbids that."""
-        for _ in range(150):
-            if self.page.evaluate(f"Boolean({expression})"):
-                return
-            self.page.wait_for_timeout(50)
-        raise AssertionError(f"it never came true: {expression}")
+        until(self.page, lambda: self.page.evaluate(f"Boolean({expression})"), lambda: expression)
 
     def events(self, count: int) -> list[Event]:
         """The stored track calls, once there are so many, in their order of arrival."""
-        for _ in range(150):
+
+        def stored() -> list[Event] | None:
             rows = list(
                 Event.objects.for_store(self.store)
                 .exclude(product_id="", name="Page Left")
                 .filter(type=1)
                 .order_by("id")
             )
-            if len(rows) >= count:
-                return rows
-            self.page.wait_for_timeout(100)
-        raise AssertionError(
-            f"{[event.name for event in Event.objects.for_store(self.store)]} were stored; the page says {self.page.evaluate('outcomes')}"
-        )
+            return rows if len(rows) >= count else None
+
+        return until(self.page, stored, self._state) or []
 
     def told(self, count: int) -> list[tuple[str, str]]:
         """Name and product of the stored events: that there are no more is only sure after something later has come."""
@@ -122,15 +117,31 @@ class LayeredPage:
         before = self.page.evaluate("outcomes.length")
         self.push({"event": "search", "search_term": "the end"})
         self.wait_for_outcomes(before + 1)
-        for _ in range(150):
+        last = ("Products Searched", "")
+
+        def stored() -> list[tuple[str, str]] | None:
             rows = [
                 (event.name, event.product_id)
                 for event in Event.objects.for_store(self.store).filter(type=1).order_by("id")
             ]
-            if ("Products Searched", "") in rows:
-                return [row for row in rows if row not in (("Products Searched", ""), ("Page Left", ""))]
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"the last event did not come; the page says {self.page.evaluate('outcomes')}")
+            return rows if last in rows else None
+
+        rows = until(self.page, stored, self._state) or []
+        return [row for row in rows if row not in (last, ("Page Left", ""))]
+
+    def leave(self, before: str = "") -> None:
+        """To a blank page, at once after the script `before`.
+
+        What a page sends while it is left cannot be answered by a test: a request that is held for it dies with the page.
+        Nothing is held from here on.
+        """
+        self.page.unroute_all()
+        self.page.evaluate(f"() => {{ {before}; location.href = 'about:blank'; }}")
+
+    def _state(self) -> str:
+        stored = [event.name for event in Event.objects.for_store(self.store)]
+        said = self.page.evaluate("typeof outcomes === 'undefined' ? 'the page was left' : outcomes")
+        return f"{stored} were stored; the page says {said}"
 
 
 def _serving(script: Path) -> Callable[[Route], None]:

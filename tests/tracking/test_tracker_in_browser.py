@@ -15,6 +15,7 @@ from accounts import keys
 from accounts.models import Scope, Store
 from tests.factories import StoreFactory
 from tests.tracking.conftest import make_key
+from tests.waiting import until
 from tracking.ingestion import committer
 from tracking.models import Event
 
@@ -78,11 +79,16 @@ class Shop:
         )
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        for _ in range(150):
-            if condition():
-                return
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"{sorted(self.stored_names())} were stored, {len(self.requests)} requests made")
+        until(
+            self.page,
+            condition,
+            lambda: f"{sorted(self.stored_names())} were stored, {len(self.requests)} requests made",
+        )
+
+    def leave(self) -> None:
+        """To a blank page. A request that is held for a test to answer dies with its page: none is held from here on."""
+        self.page.unroute_all()
+        self.page.goto("about:blank")
 
     def stored_names(self) -> set[str]:
         return set(Event.objects.for_store(self.store).values_list("name", flat=True))
@@ -96,13 +102,13 @@ class Shop:
 
     def events(self, count: int, name: str | None = None) -> list[Event]:
         """The stored events, once there are so many."""
-        for _ in range(150):
+
+        def stored() -> list[Event] | None:
             rows = Event.objects.for_store(self.store).order_by("occurred_at", "id")
             found = list(rows.filter(name=name) if name else rows)
-            if len(found) >= count:
-                return found
-            self.page.wait_for_timeout(100)
-        raise AssertionError(f"{[event.name for event in Event.objects.for_store(self.store)]} were stored")
+            return found if len(found) >= count else None
+
+        return until(self.page, stored, lambda: f"{sorted(self.stored_names())} were stored") or []
 
     def cookie_names(self) -> set[str]:
         return {cookie["name"] for cookie in self.page.context.cookies()}
@@ -252,7 +258,7 @@ def test_leaving_tells_how_long_and_how_far(shop: Shop) -> None:
     shop.events(2)
     shop.page.mouse.wheel(0, 4000)
     shop.page.wait_for_timeout(800)
-    shop.page.goto("about:blank")
+    shop.leave()
     left = shop.events(1, "Page Left")[0]
     assert 0.5 <= left.properties["dwell_seconds"] < 60
     assert left.properties["scroll_depth_percent"] == 100
@@ -274,7 +280,7 @@ def test_time_without_focus_is_not_dwelt(shop: Shop) -> None:
         }"""
     )
     open_seconds = shop.page.evaluate("performance.now() / 1000")
-    shop.page.goto("about:blank")
+    shop.leave()
     dwelt = shop.events(1, "Page Left")[0].properties["dwell_seconds"]
     assert 0.6 <= dwelt <= open_seconds - 2 + 0.5
 
