@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +18,7 @@ from consent.gate import may_personalise
 from consent.models import ConsentPayload, ConsentState, RegionMode
 from consent.regions import modes_forget
 from consent.services.notices import notice_draft, notice_for, notice_publish
+from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -38,6 +39,7 @@ class Shop:
     head: str = ""
     attributes: str = ""
     language: str = "en"
+    held: Event | None = None  # until it is set, what stands below the shop's tag is not read
 
     def html(self) -> str:
         return f"""<!doctype html><html lang="{self.language}"><head><meta charset="utf-8"><title>Shop</title>
@@ -54,6 +56,8 @@ class Shop:
             "/tag.js": "window.tagRan = (window.dataLayer || []).map(e => [e[0], e[1]]);",
             "/waiting.js": "document.documentElement.dataset.ran = true;",
         }
+        if path == "/tag.js" and self.held is not None:
+            self.held.wait(PATIENCE_SECONDS)
         return ("text/javascript", scripts[path]) if path in scripts else ("text/html", self.html())
 
     @property
@@ -197,6 +201,23 @@ def test_the_permanent_link_shows_the_choice_and_withdraws_in_one_press(shop: Sh
     assert "etalage_anonymous_id" not in shop.page.evaluate("document.cookie")
     assert shop.granted() == ["necessary"]
     assert not may_personalise(Store.objects.get(), anonymous_id=anonymous_id)
+
+
+def test_scripts_that_are_read_after_the_choice_was_told_run_too(shop: Shop) -> None:
+    shop.open()
+    shop.asks()
+    shop.press("Accept all")
+    shop.page.locator("html[data-ran]").wait_for(state="attached")
+    shop.held = Event()
+    shop.page.add_init_script(
+        "document.addEventListener('etalage:consent', () => document.documentElement.dataset.told = true)"
+    )
+    shop.page.goto(shop.url, wait_until="commit")
+    shop.page.locator("html[data-told]").wait_for(state="attached")
+    assert shop.page.locator("script[data-purpose]").count() == 0  # not read yet
+    shop.held.set()
+    shop.page.locator("html[data-ran]").wait_for(state="attached")
+    assert shop.page.locator("script[data-purpose]").count() == 0
 
 
 @pytest.mark.parametrize("is_dead", [False, True])

@@ -31,6 +31,8 @@ function runPermittedScripts() {
 /** Says on `document` what is permitted now. */
 export function announce() {
   runPermittedScripts();
+  // We come from the head: scripts further down the page may wait although they have not been read yet.
+  if (document.readyState === "loading") addEventListener("DOMContentLoaded", runPermittedScripts, { once: true });
   document.dispatchEvent(new CustomEvent("etalage:consent", { detail: { granted: granted() } }));
 }
 
