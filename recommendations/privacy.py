@@ -83,7 +83,7 @@ def erase(subject: Subject) -> ErasureReport:
 
 def erase_models(subject: Subject) -> ErasureReport:
     """Each retained version is written anew without the visits that are buried in it, whosever they were: by itself, since it takes
-    seconds, and after all else, since no id is needed for it. May be run again, and be killed."""
+    seconds, and after all else, since no id is needed for it. May be run again, and be killed. Raises NotWrittenAnew."""
     rewritten = versions_write_anew(store_id=subject.store.pk)
     return ErasureReport(deleted={"model versions written anew": rewritten})
 

@@ -36,7 +36,7 @@ from recommendations.model_store import measuring
 from recommendations.model_store import rerankers as model_rerankers
 from recommendations.model_store import tail as model_tail
 from recommendations.model_store.arrivals import Arrivals
-from recommendations.model_store.manifest import Manifest, StrategyEntry, UnreadableModel
+from recommendations.model_store.manifest import Manifest, StrategyEntry, UnreadableModel, unreadable
 from recommendations.model_store.sessions import SessionFiles
 from recommendations.model_store.tail import Tail
 
@@ -120,7 +120,7 @@ def load(folder: Path, *, verify: bool = True, with_tail: bool = False) -> Store
             tail = None  # it will be written anew
         strategies = _up_to_date(folder, strategies, tail, arrived)
     except (OSError, ValueError, KeyError) as error:
-        raise UnreadableModel(f"{folder} cannot be read: {error}") from error
+        raise unreadable(folder, error) from error
     known_until = manifest.data_until if tail is None else tail.data.now
     return StoredModel(manifest, item_ids, strategies, known_until, rerankers)
 
@@ -131,7 +131,7 @@ def read_items(folder: Path) -> tuple[Manifest, tuple[str, ...]]:
     try:
         return manifest, _read_items(folder)
     except (OSError, ValueError) as error:
-        raise UnreadableModel(f"{folder} cannot be read: {error}") from error
+        raise unreadable(folder, error) from error
 
 
 def forget(folder: Path, hashes: Sequence[int]) -> int:

@@ -15,6 +15,21 @@ class UnreadableModel(RuntimeError):
     """A version's folder is missing, incomplete, altered, or of a format that this release does not read."""
 
 
+class UnknownFormat(UnreadableModel):
+    """Another release wrote it: to that one it is as good as ever."""
+
+
+class OutOfReach(UnreadableModel):
+    """The disk did not give its files this time. They may be whole."""
+
+
+def unreadable(what: Path, error: Exception) -> UnreadableModel:
+    """`error`, met while reading `what`, as what it says of the files."""
+    is_missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+    kind = OutOfReach if isinstance(error, OSError) and not is_missing else UnreadableModel
+    return kind(f"{what} cannot be read: {error}")
+
+
 @dataclass(frozen=True)
 class StrategyEntry:
     """`parameters` is what `Strategy.from_arrays` takes beside the arrays, which are `<strategy>/<array>.npy`."""
@@ -57,9 +72,9 @@ class Manifest:
                 f"{path} is missing: the model folder was deleted or never finished."
             ) from None
         except (OSError, ValueError) as error:
-            raise UnreadableModel(f"{path} cannot be read: {error}") from error
+            raise unreadable(path, error) from error
         if fields.get("format") != FORMAT:
-            raise UnreadableModel(
+            raise UnknownFormat(
                 f"{path} has format {fields.get('format')!r}, this release reads {FORMAT}: train again."
             )
         entries = {

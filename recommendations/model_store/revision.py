@@ -12,6 +12,7 @@ from recommendations.model_store import arrivals as model_arrivals
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store import measuring
 from recommendations.model_store import tail as model_tail
+from recommendations.model_store.manifest import unreadable
 from recommendations.model_store.sessions import SessionFiles
 
 
@@ -21,12 +22,15 @@ def revise(folder: Path) -> Path | None:
     The old folder stays until the caller has pointed everybody at the new one. Raises UnreadableModel.
     """
     files = SessionFiles(folder)
-    forgotten = files.tombstones()
-    if not forgotten.any():
-        return None
-    stored = model_folder.load(folder)
-    data = files.data()
-    owners = np.where(forgotten, 0, files.owners()).tolist()
+    try:
+        forgotten = files.tombstones()
+        if not forgotten.any():
+            return None
+        stored = model_folder.load(folder)
+        data = files.data()
+        owners = np.where(forgotten, 0, files.owners()).tolist()
+    except (OSError, ValueError, KeyError) as error:
+        raise unreadable(folder, error) from error
     manifest = replace(stored.manifest, revision=stored.manifest.revision + 1)
     # Session numbers stay what they are, so that owners still fit: a session without rows is an empty one.
     kept = data.without_sessions(forgotten)

@@ -26,7 +26,12 @@ from recommendations.model_store import folder as model_folder
 from recommendations.model_store import forgotten
 from recommendations.model_store.sessions import owner_hash
 from recommendations.models import ModelVersion
-from recommendations.services.model_rewrite import locked_versions, version_write_anew, versions_write_anew
+from recommendations.services.model_rewrite import (
+    NotWrittenAnew,
+    locked_versions,
+    version_write_anew,
+    versions_write_anew,
+)
 from recommendations.serving import versions
 from recommendations.serving.versions import Part
 
@@ -133,6 +138,6 @@ def _write_live_anew(live: ModelVersion) -> None:
         if time() - (folder / "model.json").stat().st_mtime < WRITTEN_ANEW_SECONDS:
             return
         version_write_anew(live)
-    except OSError as error:
-        # An erasure is at it at this moment, or the folder is gone: it will be seen again.
+    except (OSError, NotWrittenAnew) as error:
+        # Said already, or an erasure is at it at this moment, or the folder is gone: it will be seen again.
         log.info("model.not_written_anew", store=live.store_id, version=live.number, reason=str(error))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -25,14 +24,12 @@ from accounts.models import Store
 from accounts.throttling import ALLOWED, Decision, Window
 from profiles.reading import StoredProfile, valkey_names
 from recommendations.selectors.shoppers import read_known_shopper
-from recommendations.serving import store_state, versions
+from recommendations.serving import store_state, versions, voids
 from recommendations.serving.known import NOBODY_KNOWN, KnownShopper
 from recommendations.serving.recent import Recent
 from recommendations.serving.versions import Versions
+from recommendations.serving.voids import CARD_SECONDS
 from recommendations.shelf import Shopper
-
-CARD_SECONDS = 300
-STAMP_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +164,14 @@ def invalidate(store_id: int, *, anonymous_ids: Iterable[str] = (), customer_ids
     """Void every card of these people once the transaction has committed. `customer_ids` are external ids."""
     stamp_keys = _stamp_keys(store_id, anonymous_ids, customer_ids)
     if stamp_keys:
-        transaction.on_commit(partial(_stamp, stamp_keys))
+        transaction.on_commit(partial(voids.stamp, stamp_keys))
 
 
 def shopper_changed(store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> None:
     """Listener of `accounts.shopper_changes`: called after the commit."""
     stamp_keys = _stamp_keys(store_id, anonymous_ids, customer_ids)
     if stamp_keys:
-        _stamp(stamp_keys)
+        voids.stamp(stamp_keys)
 
 
 def forget(store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> None:
@@ -184,7 +181,7 @@ def forget(store_id: int, *, anonymous_ids: Iterable[str], customer_ids: Iterabl
     """
     stamp_keys = _stamp_keys(store_id, anonymous_ids, customer_ids)
     if stamp_keys:
-        _stamp(stamp_keys, strict=True)
+        voids.stamp_now(stamp_keys)
 
 
 def _stamp_keys(store_id: int, anonymous_ids: Iterable[str], customer_ids: Iterable[str]) -> list[str]:
@@ -192,20 +189,6 @@ def _stamp_keys(store_id: int, anonymous_ids: Iterable[str], customer_ids: Itera
         *(_stamp_key(store_id, "v", value) for value in anonymous_ids),
         *(_stamp_key(store_id, "c", value) for value in customer_ids),
     ]
-
-
-def _stamp(stamp_keys: list[str], *, strict: bool = False) -> None:
-    def write(client: valkey.redis.Redis) -> bool:
-        pipe = client.pipeline(transaction=False)
-        for stamp_key in stamp_keys:
-            pipe.set(stamp_key, secrets.token_hex(8), ex=STAMP_SECONDS)
-        pipe.execute()
-        return True
-
-    if strict:
-        valkey.call(write)
-    else:
-        valkey.call(write, False)
 
 
 def _read_card(card: bytes | None, stamps: tuple[bytes | None, ...]) -> KnownShopper | None:

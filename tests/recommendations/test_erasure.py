@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from uuid import uuid4
 
 import numpy as np
 import pytest
+from django.db import transaction
 
 from accounts.models import IdentityLink
 from accounts.personal_data import Subject
@@ -17,10 +20,13 @@ from accounts.valkey import ValkeyUnavailable
 from recommendations import privacy
 from recommendations.model_store import folder as model_folder
 from recommendations.model_store.sessions import SessionFiles, owner_hash
-from recommendations.models import ForgottenProduct, Impression, ImpressionClick, ModelVersion
+from recommendations.models import ForgottenProduct, Impression, ImpressionClick, ModelVersion, TrainingRun
 from recommendations.pipeline import recommend
+from recommendations.services.model_publish import make_live
+from recommendations.services.model_rewrite import NotWrittenAnew
 from recommendations.serving import store_state
 from recommendations.shelf import RecommendationRequest, Shopper
+from recommendations.tasks import train_store
 from recommendations.training.run import train
 from tests.factories import CustomerFactory, VisitorFactory
 from tests.recommendations.shop import Shop, consenting_visitor
@@ -153,8 +159,64 @@ def test_a_version_that_cannot_be_read_is_removed(busy_shop: Shop, model_dir: Pa
     version = train(busy_shop.store, recipe={"popular": {}, "viewed_next": {}}).version
     (model_dir / version.folder / "item_ids.npy").unlink()
     privacy.erase(subject)
-    privacy.erase_models(subject)
+    assert privacy.erase_models(subject).deleted == {"model versions written anew": 0}
     assert not (model_dir / version.folder).exists()
+
+
+def erased_with_live_version_like(shop: Shop, recipe: dict[str, Any]) -> tuple[Subject, ModelVersion]:
+    """Somebody whose visits are buried in the live version, whose files are to be spoilt and then written anew."""
+    subject = pair_of_one_customer(shop)
+    version = train(shop.store, recipe=recipe).version
+    with transaction.atomic():
+        make_live(version)
+    TrainingRun.objects.for_store(shop.store).update(started_at=datetime.now(UTC) - timedelta(days=1))
+    assert privacy.erase(subject).deleted["visits in trained models"] == 5
+    return subject, version
+
+
+def trainings_asked(monkeypatch: Any) -> list[int]:
+    asked: list[int] = []
+    monkeypatch.setattr(train_store, "delay", lambda store_id, trigger: asked.append(store_id))
+    return asked
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_version_that_the_disk_does_not_give_stays_and_is_tried_again(
+    busy_shop: Shop, model_dir: Path, monkeypatch: Any
+) -> None:
+    asked = trainings_asked(monkeypatch)
+    subject, version = erased_with_live_version_like(busy_shop, {"popular": {}, "viewed_next": {}})
+    read = model_folder._verify
+    monkeypatch.setattr(model_folder, "_verify", Mock(side_effect=OSError(5, "Input/output error")))
+    with pytest.raises(NotWrittenAnew, match=r"Version 1: .*Input/output error"):
+        privacy.erase_models(subject)
+    assert (model_dir / version.folder / "model.json").exists()
+    monkeypatch.setattr(model_folder, "_verify", read)
+    assert privacy.erase_models(subject).deleted == {"model versions written anew": 1}
+    assert asked == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_releases_version_stays_while_it_is_live(
+    busy_shop: Shop, model_dir: Path, monkeypatch: Any
+) -> None:
+    asked = trainings_asked(monkeypatch)
+    subject, version = erased_with_live_version_like(busy_shop, {"popular": {}, "viewed_next": {}})
+    path = model_dir / version.folder / "model.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 0}))
+    with pytest.raises(NotWrittenAnew, match="has format 0, this release reads 1"):
+        privacy.erase_models(subject)
+    assert path.exists()
+    assert asked == [busy_shop.store.pk]
+    TrainingRun.objects.for_store(busy_shop.store).update(started_at=datetime.now(UTC))
+    with pytest.raises(NotWrittenAnew):
+        privacy.erase_models(subject)
+    assert len(asked) == 1  # one has just been
+    newer = train(busy_shop.store, recipe={"popular": {}, "viewed_next": {}}).version
+    with transaction.atomic():
+        make_live(newer)
+    assert privacy.erase_models(subject).deleted == {"model versions written anew": 0}
+    assert not path.exists()
 
 
 def test_who_is_erased_while_a_version_is_written_anew_is_not_in_it_either(

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+import redis
 from django.test import Client
 
 from accounts import keys, valkey
@@ -18,13 +20,15 @@ from catalog.models import Product
 from profiles import store as profile_store
 from profiles.events import RecentEvent
 from recommendations.pipeline import recommend
-from recommendations.serving import shelf_cache, subjects, versions
+from recommendations.services.product_forget import product_forget
+from recommendations.serving import shelf_cache, subjects, versions, voids
 from recommendations.serving.recent import Recent
 from recommendations.serving.versions import Part
 from recommendations.shelf import RecommendationRequest, Shelf, Shopper
 from recommendations.stages import few
 from tests.recommendations.corrected import with_reranker
 from tests.recommendations.shop import Shop, consenting_visitor
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -99,8 +103,28 @@ def test_a_consent_taken_back_is_heeded_by_the_next_read(visit: Visit) -> None:
 
     assert visit.asks().variant == "personalised"
     ConsentState.objects.for_store(visit.shop.store).update(granted=0)
-    subjects._stamp([subjects._stamp_key(visit.shop.store.pk, "v", visit.visitor.anonymous_id)])
+    voids.stamp_now([subjects._stamp_key(visit.shop.store.pk, "v", visit.visitor.anonymous_id)])
     assert visit.asks().variant == "non_personal"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_void_that_valkey_did_not_take_is_made_up_for(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voids, "RETRY_SECONDS", 0.05)
+    shown = visit.asks().product_ids[0]
+    write = voids._set
+    monkeypatch.setattr(voids, "_set", Mock(side_effect=redis.TimeoutError("Timeout reading from socket")))
+    shopper = visit.shopper
+    assert product_forget(store=visit.shop.store, shopper=shopper, product_id=shown)
+    assert len(voids.owed()) == 1
+    monkeypatch.setattr(voids, "_set", write)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while voids.owed():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    valkey.breaker.reset()
+    assert shown not in visit.asks().product_ids
 
 
 def test_pages_languages_and_exclusions_have_shelves_of_their_own(visit: Visit) -> None:

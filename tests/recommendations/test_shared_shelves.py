@@ -12,7 +12,7 @@ from recommendations.models import Density
 from recommendations.pipeline import open_context
 from recommendations.rerank_settings import RerankSettings
 from recommendations.services.product_forget import product_forget
-from recommendations.serving import shelf_cache, store_state, subjects
+from recommendations.serving import shelf_cache, store_state, subjects, voids
 from recommendations.serving.bandits import BanditSettings
 from recommendations.shelf import RecommendationRequest
 from tests.recommendations.shop import Shop
@@ -70,7 +70,7 @@ def test_shoppers_share_nothing_that_hangs_on_what_they_did(
 def test_who_said_not_this_gets_a_shelf_about_the_page_of_their_own(visit: Visit, other: Visit) -> None:
     shown = visit.asks("similar", product_id="tents-2").product_ids
     product_forget(store=visit.shop.store, shopper=other.shopper, product_id=shown[0])
-    subjects._stamp([subjects._stamp_key(visit.shop.store.pk, "v", other.visitor.anonymous_id)])
+    voids.stamp_now([subjects._stamp_key(visit.shop.store.pk, "v", other.visitor.anonymous_id)])
     assert shown[0] not in other.asks("similar", product_id="tents-2").product_ids
     assert visit.asks("similar", product_id="tents-2").product_ids == shown
 
@@ -79,7 +79,7 @@ def test_who_refused_shares_with_all_who_did_and_with_none_who_permits(visit: Vi
     personal = visit.asks("similar", product_id="tents-2")
     ConsentState.objects.for_store(visit.shop.store).update(granted=0)
     for shopper in (visit, other):
-        subjects._stamp([subjects._stamp_key(visit.shop.store.pk, "v", shopper.visitor.anonymous_id)])
+        voids.stamp_now([subjects._stamp_key(visit.shop.store.pk, "v", shopper.visitor.anonymous_id)])
     refused = visit.asks("similar", product_id="tents-2")
     assert (refused.variant, personal.variant) == ("non_personal", "personalised")
     assert not refused.personalised
