@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from django.http import HttpRequest
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from recommendations.serving.tokens import impression_token
@@ -20,9 +21,13 @@ def render_shelf(
     *,
     request: HttpRequest | None,
     is_static: bool = False,
+    takes_answers: bool = False,
     template: str = TEMPLATE,
 ) -> SafeString:
-    """`is_static`: part of a page that is the same for everybody. It then carries no request id, since nobody's view of it counts."""
+    """`is_static`: part of a page that is the same for everybody. It then carries no request id, since nobody's view of it counts.
+
+    Without a `request` it is for the page of a shop elsewhere, and `takes_answers` says whether that page's key may say "not this".
+    """
     return SafeString(
         render_to_string(
             template,
@@ -31,14 +36,23 @@ def render_shelf(
                 "asked": asked,
                 "is_static": is_static,
                 "token": "" if is_static else impression_token(asked.store.pk, shelf),
-                # Elsewhere than on the shop's own pages there is nowhere to send it.
-                "may_forget": request is not None and not is_static and shelf.variant != "non_personal",
+                "forget_url": ""
+                if is_static or shelf.variant == "non_personal"
+                else _forget_url(request, takes_answers),
                 "is_own_page": request is not None,
+                "may_pause": request is None and shelf.variant != "non_personal",
+                "is_paused": request is None and asked.shopper.has_paused,
                 "dom_id": f"etalage-{shelf.placement}-{shelf.request_id.hex[:8]}",
             },
             request=request,
         )
     )
+
+
+def _forget_url(request: HttpRequest | None, takes_answers: bool) -> str:
+    if request is not None:
+        return reverse("etalage:not-this")
+    return reverse("forgotten-products") if takes_answers else ""
 
 
 class PageRegistry:

@@ -29,7 +29,14 @@ def read_request(request: HttpRequest, key: ApiKey, placement: str) -> Recommend
     return RecommendationRequest(
         store=key.store,
         placement=placement,
-        shopper=_shopper(request, key),
+        shopper=shopper_named(
+            request,
+            key,
+            visitor_id=read_text(parameters, "visitor_id", 200),
+            customer_id=read_text(parameters, "customer_id", 200),
+            signature=parameters.get("signature"),
+            has_paused=parameters.get("paused") in ("1", "true"),
+        ),
         limit=read_limit(parameters),
         category=read_text(parameters, "category", 400),
         product_id=read_text(parameters, "product_id"),
@@ -50,17 +57,22 @@ def check_origin(key: ApiKey, request: HttpRequest) -> None:
         raise PermissionDenied("This key may not be used from this origin.")
 
 
-def _shopper(request: HttpRequest, key: ApiKey) -> Shopper:
+def shopper_named(
+    request: HttpRequest,
+    key: ApiKey,
+    *,
+    visitor_id: str | None,
+    customer_id: str | None,
+    signature: str | None,
+    has_paused: bool = False,
+) -> Shopper:
     """Raises PermissionDenied for a customer whom a public key names without the shop's signature."""
-    parameters = request.GET
-    visitor_id = read_text(parameters, "visitor_id", 200)
-    customer_id = read_text(parameters, "customer_id", 200)
     if visitor_id is None and customer_id is None:
         return NOBODY
     if (
         customer_id is not None
         and not key.is_secret
-        and not verify_signature(key.store, customer_id, parameters.get("signature"))
+        and not verify_signature(key.store, customer_id, signature)
     ):
         raise PermissionDenied(
             "A public key may name a customer only with the shop's signature: HMAC-SHA256 of the id with the store's signing secret.",
@@ -70,5 +82,6 @@ def _shopper(request: HttpRequest, key: ApiKey) -> Shopper:
         anonymous_id=visitor_id,
         customer_id=customer_id,
         sends_gpc=request.META.get("HTTP_SEC_GPC") == "1",
+        has_paused=has_paused,
         source=SourcePolicy.of(key),
     )

@@ -38,6 +38,10 @@ class RecommendationsQuery(serializers.Serializer[Any]):
         required=False,
         help_text="HMAC-SHA256 of customer_id with the store's signing secret, in hexadecimal; needed with a public key.",
     )
+    paused = serializers.BooleanField(
+        required=False,
+        help_text="1: the shopper has paused personalisation. The shelf is everybody's, and nothing is read about them.",
+    )
     explain = serializers.BooleanField(
         required=False, help_text="1: how the shelf came about. Needs a key with the scope `manage`."
     )
@@ -47,6 +51,35 @@ class RecommendationsQuery(serializers.Serializer[Any]):
     )
     view = serializers.ChoiceField(
         choices=["json", "html"], required=False, help_text="html: the shelf as markup, for <etalage-shelf>."
+    )
+
+
+class ForgetInput(serializers.Serializer[Any]):
+    product_id = serializers.CharField(
+        max_length=120, help_text="The product that the shopper does not want to see."
+    )
+    visitor_id = serializers.CharField(
+        required=False, max_length=200, help_text="The visitor's `anonymousId`."
+    )
+    customer_id = serializers.CharField(
+        required=False,
+        max_length=200,
+        help_text="The shop's id of the customer: with a secret key, or with `signature`.",
+    )
+    signature = serializers.CharField(
+        required=False,
+        help_text="HMAC-SHA256 of customer_id with the store's signing secret, in hexadecimal.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs.get("visitor_id") and not attrs.get("customer_id"):
+            raise serializers.ValidationError({"visitor_id": ["Name a visitor_id or a customer_id."]})
+        return attrs
+
+
+class ForgottenSerializer(serializers.Serializer[Any]):
+    forgotten = serializers.BooleanField(
+        help_text="false: the shopper does not permit personalisation, so nothing was kept."
     )
 
 

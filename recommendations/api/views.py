@@ -5,17 +5,25 @@ from django.utils import translation
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework.exceptions import APIException, PermissionDenied, ValidationError
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.schema import ERRORS, NOT_FOUND
 from accounts.authentication import HasScope
 from accounts.models import ApiKey, Scope
 from recommendations.api.answers import shelf_json
-from recommendations.api.asking import check_origin, language_of, read_request
+from recommendations.api.asking import check_origin, language_of, read_request, shopper_named
 from recommendations.api.direct import AREA
-from recommendations.api.serializers import SHELF_EXAMPLE, RecommendationsQuery, ShelfSerializer
+from recommendations.api.serializers import (
+    SHELF_EXAMPLE,
+    ForgetInput,
+    ForgottenSerializer,
+    RecommendationsQuery,
+    ShelfSerializer,
+)
 from recommendations.pipeline import recommend
 from recommendations.rendering import render_shelf
+from recommendations.services.product_forget import product_forget
 from recommendations.shelf import RequestError
 
 
@@ -49,12 +57,51 @@ class Recommendations(APIView):
         except RequestError as error:
             raise _refusal(error) from error
         if request.query_params.get("view") == "html":
-            response = HttpResponse(render_shelf(shelf, asked, request=None))
+            takes_answers = key.allows(Scope.WRITE_PUBLIC)
+            response = HttpResponse(render_shelf(shelf, asked, request=None, takes_answers=takes_answers))
         else:
             body = shelf_json(key.store_id, shelf, explain=explain)
             response = HttpResponse(body, content_type="application/json")
         response["Cache-Control"] = "private, no-store"
         return response
+
+
+class ForgottenProducts(APIView):
+    """ "Not this": keeps a product off the shelves of one shopper and out of their taste."""
+
+    permission_classes = [HasScope(Scope.WRITE_PUBLIC) | HasScope(Scope.MANAGE)]
+    throttle_area = AREA
+
+    @extend_schema(
+        summary="Forget a product",
+        operation_id="forgotten_products_create",
+        description="Effective on the next shelf; harmless to repeat. Without permission for personalisation nothing is kept.",
+        request=ForgetInput,
+        responses={200: ForgottenSerializer, **ERRORS},
+        examples=[
+            OpenApiExample(
+                "A visitor", {"product_id": "tent-042", "visitor_id": "a-1001"}, request_only=True
+            ),
+            OpenApiExample("Kept off", {"forgotten": True}, response_only=True),
+        ],
+        tags=["recommendations"],
+    )
+    def post(self, request: Request) -> Response:
+        key = request.auth
+        assert isinstance(key, ApiKey)  # HasScope has seen to it
+        check_origin(key, request._request)
+        given = ForgetInput(data=request.data)
+        given.is_valid(raise_exception=True)
+        values = given.validated_data
+        shopper = shopper_named(
+            request._request,
+            key,
+            visitor_id=values.get("visitor_id"),
+            customer_id=values.get("customer_id"),
+            signature=values.get("signature"),
+        )
+        forgotten = product_forget(store=key.store, shopper=shopper, product_id=values["product_id"])
+        return Response({"forgotten": forgotten})
 
 
 def _wants_explanation(request: Request, key: ApiKey) -> bool:

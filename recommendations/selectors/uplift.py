@@ -16,6 +16,7 @@ from django.db import connection
 from accounts.models import Store
 from algorithms.experiments import Interval, uplift
 from consent.purposes import Purpose
+from consent.selectors.denied import DENIED_NOW_CTE, denied_now_parameters, permitted_now_sql
 from recommendations.selectors.engagement import Period
 
 PERSONALISED: Final = "personalised"
@@ -70,12 +71,13 @@ class Uplift:
 
 
 # Shoppers by customer where known, else by visitor; the group is that of the shelves which they saw.
-_GROUPS: Final = """
-WITH seen AS (
+_GROUPS: Final = f"""
+WITH {DENIED_NOW_CTE}, seen AS (
     SELECT coalesce('c' || customer_id, 'v' || visitor_id) AS shopper, min(variant) AS variant, count(DISTINCT variant) AS variants,
            min(seen_at) AS first_seen, max(customer_id) AS customer_id, array_agg(DISTINCT visitor_id) AS visitors
-      FROM recommendations_impression
-     WHERE store_id = %(store)s AND seen_at >= %(since)s AND seen_at < %(until)s AND variant IN ('personalised', 'control')
+      FROM recommendations_impression impression
+     WHERE {permitted_now_sql("impression")}
+       AND store_id = %(store)s AND seen_at >= %(since)s AND seen_at < %(until)s AND variant IN ('personalised', 'control')
        AND (customer_id IS NOT NULL OR visitor_id IS NOT NULL)
        AND (%(placement)s = '' OR placement = %(placement)s)
      GROUP BY 1
@@ -102,13 +104,17 @@ SELECT CASE WHEN seen.variants > 1 THEN 'both' ELSE seen.variant END, count(*), 
 
 
 def uplift_of(store: Store, period: Period, placement: str = "") -> Uplift:
-    """Purchases count from a shopper's first shelf in the period on. `placement`: a slug, empty for all of them. One query."""
+    """Of shoppers who permit analytics to this day. One query.
+
+    Purchases count from a shopper's first shelf in the period on. `placement`: a slug, empty for all of them.
+    """
     parameters: dict[str, Any] = {
         "store": store.pk,
         "since": period.since,
         "until": period.until,
         "currency": store.currency,
         "analytics": int(Purpose.ANALYTICS),
+        **denied_now_parameters(store, Purpose.ANALYTICS),
         "placement": placement,
     }
     with connection.cursor() as cursor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Literal, get_args
@@ -13,6 +14,7 @@ from django.utils import timezone
 from accounts.models import Store
 from algorithms.evaluation import density_classes, precision
 from algorithms.item_knn import ItemKNN
+from algorithms.small_cells import hidden_cells
 from algorithms.splits import leave_last_out, refuse_leak
 from algorithms.types import TrainingData
 from recommendations.selectors.audience import audience_of
@@ -88,17 +90,27 @@ def _halves(
 
 
 def _spread(measured: Measured, rng: np.random.Generator) -> dict[str, Any]:
-    """Bootstrap intervals and density classes of each ranking."""
+    """Bootstrap intervals and density classes of each ranking; classes of fewer than ten people are left out."""
     classes = density_classes(measured.cases)
+    hidden = _few_people(classes)
     intervals, densities = {}, {}
     for name, by_mode in measured.figures.items():
         interval = by_mode[MODE].interval(METRIC, rng)
         if np.isfinite([interval.low, interval.high]).all():
             intervals[name] = [round(interval.low, 5), round(interval.high, 5)]
         densities[name] = {
-            label: round(value, 5) for label, value in by_mode[MODE].by_class(METRIC, classes).items()
+            label: round(value, 5)
+            for label, value in by_mode[MODE].by_class(METRIC, classes).items()
+            if label not in hidden
         }
     return {"intervals": intervals, "densities": densities}
+
+
+def _few_people(classes: Sequence[str]) -> set[str]:
+    """Classes of which nothing is said, since fewer than ten people are in them, or who is could be told from the others and all."""
+    counts = Counter(classes)
+    is_hidden = hidden_cells(list(counts.values()), adds_up=True)
+    return {label for label, hides in zip(counts, is_hidden, strict=True) if hides}
 
 
 class _Costs:

@@ -7,7 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from accounts.models import Customer, Store, Visitor
+from accounts.models import Customer, IdentityLink, Store, Visitor
+from consent.purposes import Purpose
 from recommendations.models import Impression, ImpressionClick
 from recommendations.selectors.engagement import (
     Period,
@@ -17,6 +18,7 @@ from recommendations.selectors.engagement import (
 )
 from recommendations.selectors.uplift import uplift_of
 from tests.factories import CustomerFactory, StoreFactory, VisitorFactory
+from tests.recommendations.shop import decide
 from tracking.models import Order, OrderLine, Session
 
 # Noon in Berlin (summer time): a period of three whole days.
@@ -201,6 +203,26 @@ def test_uplift_of_two_groups(store: Store) -> None:
     assert (found.personalised.revenue_per_shopper, found.control.revenue_per_shopper) == (300, 200)
     # Six of 1000 and fourteen of 0: mean 300, variance (6·700² + 14·300²) / 19.
     assert found.personalised.revenue_variance == pytest.approx((6 * 700**2 + 14 * 300**2) / 19)
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_who_has_withdrawn_analytics_since_is_in_no_group(store: Store, is_linked: bool) -> None:
+    """By their browser's choice, or by that of the customer whose browser it is."""
+    _group(store, "personalised", shoppers=3, buyers=3, clickers=3)
+    gone = Visitor.objects.for_store(store).first()
+    assert gone is not None
+    subject = f"v:{gone.anonymous_id}"
+    if is_linked:
+        customer = CustomerFactory(store=store)
+        IdentityLink.objects.create(
+            store=store, visitor=gone, customer=customer, valid_from=NOON - timedelta(days=1), source="login"
+        )
+        subject = f"c:{customer.external_id}"
+    decide(store, subject, Purpose.NECESSARY | Purpose.ANALYTICS | Purpose.PERSONALISATION)
+    assert uplift_of(store, PERIOD).personalised.shoppers == 3
+    decide(store, subject, Purpose.NECESSARY | Purpose.PERSONALISATION)
+    found = uplift_of(store, PERIOD).personalised
+    assert (found.shoppers, found.clickers, found.buyers, found.revenue) == (2, 2, 2, 2000)
 
 
 def test_purchases_before_the_first_shelf_do_not_count(store: Store) -> None:

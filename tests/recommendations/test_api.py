@@ -169,6 +169,21 @@ def test_the_shelf_as_markup_for_the_web_component(get: Any, trained_shop: Shop)
     assert "etalage-card__forget" not in page  # there is nowhere to send it from another site
 
 
+def test_a_shelf_elsewhere_takes_answers_where_its_key_may(get: Any, trained_shop: Shop) -> None:
+    visitor, _ = consenting_visitor(trained_shop.store)
+    both = key(trained_shop, Scope.RECOMMENDATIONS_READ, Scope.WRITE_PUBLIC)
+    own = get(api_key=both, view="html", visitor_id=visitor.anonymous_id).content.decode()
+    assert own.count('action="/api/v1/forgotten-products/"') == own.count('data-etalage-pause="1"') > 0
+    reader = key(trained_shop, Scope.RECOMMENDATIONS_READ)
+    reads = get(api_key=reader, view="html", visitor_id=visitor.anonymous_id).content.decode()
+    assert "etalage-card__forget" not in reads
+    assert 'data-etalage-pause="1"' in reads
+    paused = get(api_key=both, view="html", visitor_id=visitor.anonymous_id, paused="1").content.decode()
+    assert 'data-etalage-pause="0"' in paused
+    assert "etalage-card__forget" not in paused
+    assert "data-etalage-pause" not in get(api_key=both, view="html").content.decode()
+
+
 def test_markup_in_a_name_comes_back_escaped(get: Any, trained_shop: Shop) -> None:
     from catalog.models import Product
     from recommendations.serving import versions

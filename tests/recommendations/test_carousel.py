@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from csp.decorators import csp_exempt
 from django.http import HttpRequest, HttpResponse
 from django.template import Context, Template
 from django.urls import include, path
 from playwright.sync_api import BrowserContext, Page, expect
 
+from accounts.models import Scope, Visitor
+from accounts.services.api_keys import api_key_create
 from recommendations.models import ForgottenProduct, Placement
 from recommendations.serving import browser as storefront
 from recommendations.serving import store_state, versions
@@ -20,13 +24,27 @@ PAGE = """{% load etalage static %}<!doctype html><html lang="en"><head><meta ch
 <script type="module" src="{% static 'etalage/shelf.js' %}"></script></head>
 <body><h1>Shop</h1><a id="before" href="#">Before</a>{% etalage_shelf "home" %}<a id="after" href="#">After</a>
 {% etalage_shelf "trending" %}{% etalage_shelf "recently-viewed" %}</body></html>"""
+ELSEWHERE = """{% load static %}<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Shop</title>
+<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="{% static 'etalage/shelf.css' %}">
+<script type="module" src="{% static 'etalage/shelf.js' %}"></script></head><body><h1>Shop</h1>
+<etalage-shelf placement="home" key="{{ key }}" endpoint="{{ etalage }}/api/v1/recommendations/home/"></etalage-shelf></body></html>"""
 
 
 def shop_page(request: HttpRequest) -> HttpResponse:
     return HttpResponse(Template(PAGE).render(Context({"request": request})))
 
 
-urlpatterns = [path("shop/", shop_page), path("", include("recommendations.urls"))]
+@csp_exempt()  # the policy of Etalage's own pages
+def page_elsewhere(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(Template(ELSEWHERE).render(Context(request.GET.dict())))
+
+
+urlpatterns = [
+    path("shop/", shop_page),
+    path("elsewhere/", page_elsewhere),
+    path("", include("recommendations.urls")),
+    path("api/v1/", include("recommendations.api.urls")),
+]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -158,3 +176,63 @@ def test_a_dead_etalage_changes_nothing_on_the_page(page: Page, address: str, sh
     page.goto(address)
     expect(page.locator("section.etalage-shelf").first.locator(".etalage-card")).to_have_count(12)
     expect(page.locator("section.etalage-shelf").first).to_have_attribute("data-variant", "non_personal")
+
+
+# On the page of a shop elsewhere
+
+
+@pytest.fixture
+def elsewhere(trained_shop: Shop, address: str) -> str:
+    """Where a shop's page stands that talks to Etalage under another name, so that nothing of Etalage's is its own."""
+    etalage = address.removesuffix("/shop/")
+    origin = etalage.replace("localhost", "127.0.0.1")
+    assert origin != etalage
+    scopes = [Scope.RECOMMENDATIONS_READ, Scope.WRITE_PUBLIC]
+    _, key = api_key_create(store=trained_shop.store, name="page", scopes=scopes, allowed_origins=[origin])
+    return f"{origin}/elsewhere/?{urlencode({'key': key, 'etalage': etalage})}"
+
+
+def recognised_elsewhere(shop: Shop, elsewhere: str, context: BrowserContext) -> Visitor:
+    visitor, _ = consenting_visitor(shop.store)
+    shop.views(visitor, "tents-2", "tents-3")
+    url, _, _ = elsewhere.partition("elsewhere/")
+    context.add_cookies([{"name": "etalage_anonymous_id", "value": visitor.anonymous_id, "url": url}])
+    return visitor
+
+
+def test_not_this_works_elsewhere(
+    page: Page, elsewhere: str, trained_shop: Shop, context: BrowserContext
+) -> None:
+    visitor = recognised_elsewhere(trained_shop, elsewhere, context)
+    page.goto(elsewhere)
+    card = page.locator(".etalage-card").first
+    product = card.get_attribute("data-product-id")
+    assert product
+    card.get_by_role("button", name="Not this").click()
+    expect(page.locator(f".etalage-card[data-product-id='{product}']")).to_have_count(0)
+    kept = ForgottenProduct.objects.for_store(trained_shop.store).get()
+    assert (kept.product_id, kept.visitor_id) == (product, visitor.pk)
+    page.reload()
+    page.locator(".etalage-card").first.wait_for()
+    expect(page.locator(f".etalage-card[data-product-id='{product}']")).to_have_count(0)
+
+
+def test_why_and_pause_work_elsewhere(
+    page: Page, elsewhere: str, trained_shop: Shop, context: BrowserContext
+) -> None:
+    recognised_elsewhere(trained_shop, elsewhere, context)
+    page.goto(elsewhere)
+    shelf = page.locator("section.etalage-shelf")
+    why = page.locator(".etalage-card__why").first
+    why.locator("summary").click()
+    expect(why).to_contain_text("Chosen from what you looked at and bought here.")
+    why.get_by_role("button", name="Pause personalisation").click()
+    expect(shelf).to_have_attribute("data-variant", "non_personal")
+    assert page.get_by_role("button", name="Not this").count() == 0
+    page.reload()
+    expect(shelf).to_have_attribute("data-variant", "non_personal")
+    why = page.locator(".etalage-card__why").first
+    why.locator("summary").click()
+    why.get_by_role("button", name="Resume").click()
+    expect(shelf).to_have_attribute("data-variant", "personalised")
+    assert "etalage_pause" not in {cookie["name"] for cookie in context.cookies(elsewhere)}

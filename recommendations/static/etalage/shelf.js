@@ -6,6 +6,8 @@ import { enhance } from "./carousel.js";
 const PATIENCE_MS = 3000;
 const AHEAD = "75%"; // of the window's height: how long before it comes into view a shelf is asked for
 const ANONYMOUS_ID = "etalage_anonymous_id";
+const PAUSE = "etalage_pause"; // says only that, and holds no id
+const PAUSE_SECONDS = 180 * 86400;
 
 class EtalageShelf extends HTMLElement {
   #asked = false;
@@ -15,6 +17,7 @@ class EtalageShelf extends HTMLElement {
   connectedCallback() {
     this.querySelectorAll(".etalage-shelf").forEach(enhance);
     this.addEventListener("submit", (event) => this.#forget(event));
+    this.addEventListener("click", pauseOrResume);
     if (this.hasAttribute("final")) return;
     near.observe(this);
   }
@@ -79,13 +82,21 @@ class EtalageShelf extends HTMLElement {
     if (this.hasAttribute("key")) {
       Object.assign(asked, {
         view: "html",
-        visitor_id: cookie(ANONYMOUS_ID),
-        customer_id: this.getAttribute("customer"),
-        signature: this.getAttribute("signature"),
+        ...this.#shopper(),
+        paused: cookie(PAUSE),
       });
     }
     for (const [name, value] of Object.entries(asked)) if (value) address.searchParams.set(name, value);
     return address;
+  }
+
+  /** Who is meant, for a shelf and for what is said at it. */
+  #shopper() {
+    return {
+      visitor_id: cookie(ANONYMOUS_ID),
+      customer_id: this.getAttribute("customer"),
+      signature: this.getAttribute("signature"),
+    };
   }
 
   #headers() {
@@ -104,18 +115,29 @@ class EtalageShelf extends HTMLElement {
     section.dispatchEvent(new CustomEvent("etalage:shelf", { bubbles: true, detail: { ...section.dataset } }));
   }
 
+  /** To the server that the shelf came from, by the shop's session or by its key. */
+  #send(form) {
+    const said = Object.fromEntries(new FormData(form));
+    if (!this.hasAttribute("key")) {
+      const headers = { "X-Requested-With": "etalage" };
+      return fetch(form.action, { method: "POST", body: new URLSearchParams(said), headers, credentials: "same-origin" });
+    }
+    const shopper = Object.entries(this.#shopper()).filter(([, value]) => value);
+    return fetch(new URL(form.getAttribute("action"), this.#address()), {
+      method: "POST",
+      body: JSON.stringify({ ...said, ...Object.fromEntries(shopper) }),
+      headers: { ...this.#headers(), "Content-Type": "application/json" },
+      credentials: "omit",
+    });
+  }
+
   async #forget(event) {
     const form = event.target.closest(".etalage-card__forget");
     if (!form) return;
     event.preventDefault();
     const card = form.closest(".etalage-card");
     try {
-      const response = await fetch(form.action, {
-        method: "POST",
-        body: new URLSearchParams(new FormData(form)),
-        headers: { "X-Requested-With": "etalage" },
-        credentials: "same-origin",
-      });
+      const response = await this.#send(form);
       if (!response.ok) return;
     } catch {
       return;
@@ -173,6 +195,15 @@ function removeShownElsewhere(element) {
 function cookie(name) {
   const found = document.cookie.split("; ").find((pair) => pair.startsWith(`${name}=`));
   return found ? decodeURIComponent(found.slice(name.length + 1)) : "";
+}
+
+function pauseOrResume(event) {
+  const button = event.target.closest("[data-etalage-pause]");
+  if (!button) return;
+  const pauses = button.dataset.etalagePause === "1";
+  const isSecure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${PAUSE}=${pauses ? "1" : ""}; path=/; max-age=${pauses ? PAUSE_SECONDS : 0}; SameSite=Lax${isSecure}`;
+  refreshAll();
 }
 
 customElements.define("etalage-shelf", EtalageShelf);
