@@ -7,7 +7,8 @@ class ConsentConfig(AppConfig):
 
     def ready(self) -> None:
         from accounts import auditing
-        from consent import audit, privacy
+        from consent import audit, cookie_list, privacy
 
         auditing.set_recorder(audit.record)
         privacy.register_all()
+        cookie_list.register_own()

@@ -10,6 +10,8 @@ class StorefrontConfig(AppConfig):
         from accounts.current_customer import set_resolver
         from storefront import privacy
         from storefront.shop import customer_of
+        from storefront.views.carrying import register_cookie
 
         set_resolver(customer_of)
         privacy.register_all()
+        register_cookie()

@@ -17,6 +17,7 @@ from accounts.api_errors import error_response
 from accounts.client_address import client_address
 from accounts.throttling import admit
 from consent.banner import language_of, notice_context, purpose_rows, sends_gpc
+from consent.cookie_list import cookies
 from consent.cookies import read_choice
 from consent.models import ConsentChoice
 from consent.notice_texts import labels
@@ -121,6 +122,7 @@ def notice(request: HttpRequest) -> HttpResponse:
         "words": labels(shown.language),
         "purposes": purpose_rows(shown, Purpose.NECESSARY),
         "policy": render_policy(shown.policy),
+        "cookies": cookies(),
         "preferences_url": reverse("consent:preferences"),
     }
     return render(request, "consent/notice.html", context)

@@ -6,6 +6,7 @@ headers that browsers set and scripts cannot.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.http import (
@@ -16,13 +17,22 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from consent import cookie_list
+from consent.cookie_list import Cookie, days_of
 from recommendations.services.product_forget import product_forget
 from recommendations.serving.browser import PAUSE_COOKIE, NoStorefront, shopper_of, storefront_store
 
 PAUSE_SECONDS = 180 * 86_400
+
+
+def register_cookie() -> None:
+    what_for = gettext_lazy("Remembers that you paused personal shelves on this browser.")
+    days = days_of(timedelta(seconds=PAUSE_SECONDS))
+    cookie_list.register(Cookie(PAUSE_COOKIE, what_for, days))
 
 
 @csrf_exempt

@@ -8,13 +8,21 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy
 
+from consent import cookie_list
+from consent.cookie_list import Cookie, days_of
 from storefront.models import Cart
 from storefront.services.cart import cart_adopt, cart_find, cart_find_or_create
 from storefront.shop import account_of, store_of
 
 CART_COOKIE: Final = "shop_cart"
 CART_COOKIE_AGE: Final = timedelta(days=60)
+
+
+def register_cookie() -> None:
+    what_for = gettext_lazy("Keeps your cart.")
+    cookie_list.register(Cookie(CART_COOKIE, what_for, days_of(CART_COOKIE_AGE)))
 
 
 def _cart_id(request: HttpRequest) -> UUID | None:
