@@ -6,7 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 from uuid import uuid4
 
 import numpy as np
@@ -186,12 +185,14 @@ def test_a_version_that_the_disk_does_not_give_stays_and_is_tried_again(
 ) -> None:
     asked = trainings_asked(monkeypatch)
     subject, version = erased_with_live_version_like(busy_shop, {"popular": {}, "viewed_next": {}})
-    read = model_folder._verify
-    monkeypatch.setattr(model_folder, "_verify", Mock(side_effect=OSError(5, "Input/output error")))
-    with pytest.raises(NotWrittenAnew, match=r"Version 1: .*Input/output error"):
+    path = model_dir / version.folder / "item_ids.npy"
+    whole = path.rename(model_dir / "whole.npy")
+    path.mkdir()  # reading it is an error of the system's, as of a disk that fails
+    with pytest.raises(NotWrittenAnew, match=r"Version 1: .*Is a directory"):
         privacy.erase_models(subject)
     assert (model_dir / version.folder / "model.json").exists()
-    monkeypatch.setattr(model_folder, "_verify", read)
+    path.rmdir()
+    whole.rename(path)
     assert privacy.erase_models(subject).deleted == {"model versions written anew": 1}
     assert asked == []
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
-import redis
 from django.test import Client
 
 from accounts import keys, valkey
@@ -109,16 +107,16 @@ def test_a_consent_taken_back_is_heeded_by_the_next_read(visit: Visit) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_void_that_valkey_did_not_take_is_made_up_for(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     monkeypatch.setattr(voids, "RETRY_SECONDS", 0.05)
     shown = visit.asks().product_ids[0]
-    write = voids._set
-    monkeypatch.setattr(voids, "_set", Mock(side_effect=redis.TimeoutError("Timeout reading from socket")))
+    reachable = settings.REDIS_URL
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
     shopper = visit.shopper
     assert product_forget(store=visit.shop.store, shopper=shopper, product_id=shown)
     assert len(voids.owed()) == 1
-    monkeypatch.setattr(voids, "_set", write)
+    settings.REDIS_URL = reachable
     deadline = time.monotonic() + PATIENCE_SECONDS
     while voids.owed():
         assert time.monotonic() < deadline
